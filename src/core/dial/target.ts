@@ -1,0 +1,33 @@
+/** What can be dialled, and what comes of it. */
+import type { Duplex } from 'node:stream';
+import type { Address } from '../../wire/i2p/address.ts';
+import type { B32, Destination } from '../../wire/i2p/destination.ts';
+import type { SessionKey } from '../session/key.ts';
+
+export type DialTarget =
+  | { readonly kind: 'b32'; readonly b32: B32 }
+  | { readonly kind: 'destination'; readonly destination: Destination }
+  /** A name that the router resolves: address book or b33. */
+  | { readonly kind: 'host'; readonly host: string }
+  /** A TCP service of a peer, by one of its addresses. */
+  | { readonly kind: 'address'; readonly address: Address };
+
+export interface DialOptions {
+  readonly session: SessionKey;
+  /** TCP port asked for, 1..65535; for I2P destinations SAM 3.2's TO_PORT where the bridge knows it. */
+  readonly port: number;
+  readonly signal: AbortSignal;
+}
+
+/** One side of a relay. */
+export interface RelayEnd {
+  readonly stream: Duplex;
+  /** False where the end of one direction ends both, as on every stream got through SAM. */
+  readonly halfClose: boolean;
+}
+
+/** The single door outward. */
+export interface Dialer {
+  /** @throws GateError of any of the kinds `router-*`, `session-lost`, `name-*`, `peer-*`, `limit`, `cancelled` */
+  dial(target: DialTarget, options: DialOptions): Promise<RelayEnd>;
+}

@@ -1,0 +1,56 @@
+/**
+ * The outside world as the core and the fronts want it: interfaces only. They are implemented in io/, and by fakes in
+ * the tests. Every Duplex handed out here is paused, has half-open allowed, and already has an `error` listener, so that
+ * a stream that dies between two owners never takes the process down.
+ */
+import type { Duplex } from 'node:stream';
+import type { Address } from '../wire/i2p/address.ts';
+
+/** Connections to the SAM bridge of a router. */
+export interface BridgePort {
+  /** One TCP connection. @throws GateError `router-down` when nobody answers */
+  open(signal: AbortSignal): Promise<Duplex>;
+}
+
+/**
+ * Whole, well-formed IPv6 packets back to back, as they stand on the wire: each begins where the one before it ends, as
+ * its own header says.
+ */
+export type PacketRun = Buffer;
+
+/** A TUN interface that is up, with our addresses on it. */
+export interface TunPort {
+  readonly name: string;
+  /** Bytes. */
+  readonly mtu: number;
+  /** Called for every batch that the kernel hands over. The run is borrowed: it is overwritten when `take` returns. */
+  onPackets(take: (run: PacketRun) => void): void;
+  /** Called once when the interface is gone, for instance because somebody deleted it. */
+  onLost(lost: (error: Error) => void): void;
+  /** Hands packets to the kernel; what it does not take is dropped and counted, as on any interface. */
+  write(run: PacketRun): void;
+  /** Packets dropped on this border so far, by cause. */
+  drops(): Readonly<Record<string, number>>;
+  /** Idempotent; leaves no address and no route but the unreachable one. */
+  close(): Promise<void>;
+}
+
+/** Who connected to a listener; `undefined` address for a unix socket. */
+export interface ClientOrigin {
+  readonly address: string | undefined;
+}
+
+/** A bound listening socket. */
+export interface ListenerPort {
+  /** Where it listens, for people: `127.0.0.1:9160` or a path. */
+  readonly where: string;
+  /** Starts accepting. */
+  accept(take: (client: Duplex, origin: ClientOrigin) => void): void;
+  close(): Promise<void>;
+}
+
+/** TCP connections of this host to an address inside the /48: its own, or a peer's through the TUN. */
+export interface ConnectorPort {
+  /** @throws GateError `peer-refused`, `peer-unreachable` or `peer-timeout` as the kernel reports */
+  connect(address: Address, port: number, signal: AbortSignal): Promise<Duplex>;
+}

@@ -1,0 +1,62 @@
+/**
+ * What a text that names a host stands for. Strict and local: nothing is looked up, and everything that is not plainly
+ * I2P falls into a class that callers refuse.
+ */
+import { Address4 } from 'ip-address';
+import { GateError } from '../../kit/errors.ts';
+import { type Address, addressOfShortName, inPrefix, parseIpv6, SHORT_NAME_LENGTH, toAddress } from './address.ts';
+import { type B32, type Destination, parseB32, parseDestination } from './destination.ts';
+
+export type HostName =
+  /** `<52>.b32.i2p`: a destination hash, no lookup needed. */
+  | { readonly kind: 'b32'; readonly b32: B32 }
+  /** `<56 or more>.b32.i2p`: an encrypted lease set, which only the router can resolve. */
+  | { readonly kind: 'b33'; readonly host: string }
+  /** `<16>.oc.b32.i2p`, or an IPv6 literal inside the /48. */
+  | { readonly kind: 'address'; readonly address: Address }
+  /** Any other name under `.i2p`, for the router's address book. */
+  | { readonly kind: 'address-book'; readonly host: string }
+  /** A whole destination in base64. */
+  | { readonly kind: 'destination'; readonly destination: Destination }
+  /** Outside I2P: an IP literal in any spelling, or a name that does not end in `.i2p`. */
+  | { readonly kind: 'foreign'; readonly form: 'ipv4' | 'ipv6' | 'name' };
+
+const LONGEST_HOST = 255;
+
+/** @throws GateError `name-invalid` for what no host name can be */
+export function classifyHost(text: string): HostName {
+  if (/^[A-Za-z0-9~-]{387,}={0,2}$/.test(text)) return { kind: 'destination', destination: parseDestination(text) };
+  if (text.length === 0) throw invalid('it is empty');
+  if (text.length > LONGEST_HOST) throw invalid(`it is longer than ${LONGEST_HOST} characters`);
+
+  const unbracketed = /^\[(.*)\]$/.exec(text)?.[1] ?? text;
+  const ipv6 = parseIpv6(unbracketed);
+  if (ipv6 !== undefined) {
+    return inPrefix(ipv6, 0) ? { kind: 'address', address: toAddress(ipv6) } : { kind: 'foreign', form: 'ipv6' };
+  }
+  if (looksLikeIpv4(text)) return { kind: 'foreign', form: 'ipv4' };
+
+  const host = text.toLowerCase().replace(/\.$/, '');
+  // IDNA reaches I2P only in its xn-- form, so everything else than letters, digits and hyphens is an error.
+  if (!/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(host)) throw invalid('it has characters that no host name has');
+  const labels = host.split('.');
+  if (labels.at(-1) !== 'i2p' || labels.length < 2) return { kind: 'foreign', form: 'name' };
+  if (labels.at(-2) !== 'b32') return { kind: 'address-book', host };
+
+  const label = labels[0] ?? '';
+  if (labels.length === 4 && labels[1] === 'oc' && label.length === SHORT_NAME_LENGTH) {
+    return { kind: 'address', address: addressOfShortName(label) };
+  }
+  if (labels.length !== 3) throw invalid('a b32 name has one label before .b32.i2p');
+  if (label.length >= 56) return { kind: 'b33', host };
+  return { kind: 'b32', b32: parseB32(label) };
+}
+
+/** Everything that some resolver somewhere takes for IPv4: `1.2.3.4`, `0x7f.1`, `2130706433`. */
+function looksLikeIpv4(text: string): boolean {
+  return Address4.isValid(text) || /^(0x[0-9a-f]+|\d+)(\.(0x[0-9a-f]+|\d+)){0,3}\.?$/i.test(text);
+}
+
+function invalid(why: string): GateError {
+  return new GateError('name-invalid', 'i2p.host', `not a host name: ${why}`);
+}
