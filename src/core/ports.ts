@@ -4,6 +4,7 @@
  * a stream that dies between two owners never takes the process down.
  */
 import type { Duplex } from 'node:stream';
+import type { GateError } from '../kit/errors.ts';
 import type { Address } from '../wire/i2p/address.ts';
 
 /** Connections to the SAM bridge of a router. */
@@ -26,7 +27,7 @@ export interface TunPort {
   /** Called for every batch that the kernel hands over. The run is borrowed: it is overwritten when `take` returns. */
   onPackets(take: (run: PacketRun) => void): void;
   /** Called once when the interface is gone, for instance because somebody deleted it. */
-  onLost(lost: (error: Error) => void): void;
+  onLost(lost: (error: GateError) => void): void;
   /** Hands packets to the kernel; what it does not take is dropped and counted, as on any interface. */
   write(run: PacketRun): void;
   /** Packets dropped on this border so far, by cause. */

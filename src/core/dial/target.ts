@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { Address } from '../../wire/i2p/address.ts';
 import type { B32, Destination } from '../../wire/i2p/destination.ts';
+import type { Peer } from '../peers/table.ts';
 import type { SessionKey } from '../session/key.ts';
 
 export type DialTarget =
@@ -28,6 +29,8 @@ export interface RelayEnd {
 
 /** The single door outward. */
 export interface Dialer {
+  /** A bare stream to a peer's gateway, for packets. @throws GateError as `dial` */
+  openPacketStream(peer: Peer, signal: AbortSignal): Promise<RelayEnd>;
   /** @throws GateError of any of the kinds `router-*`, `session-lost`, `name-*`, `peer-*`, `limit`, `cancelled` */
   dial(target: DialTarget, options: DialOptions): Promise<RelayEnd>;
 }

@@ -1,0 +1,101 @@
+/**
+ * The single door outward: turns what somebody wants to reach into a stream, over the right session and by the right
+ * way. Decides only the way; whether the target may be reached at all was decided before.
+ */
+import type { Clock } from '../../kit/clock.ts';
+import { GateError } from '../../kit/errors.ts';
+import { type Address, type Addresses, addressKey } from '../../wire/i2p/address.ts';
+import { dialFlow } from '../flow/dial-flow.ts';
+import type { Resolver } from '../naming/resolver.ts';
+import type { Peer, PeerTable } from '../peers/table.ts';
+import type { ConnectorPort } from '../ports.ts';
+import { GATEWAY, type SessionKey } from '../session/key.ts';
+import type { Lease, SessionManager } from '../session/manager.ts';
+import type { Dialer, DialOptions, DialTarget, RelayEnd } from './target.ts';
+
+export interface DialerParts {
+  readonly sessions: SessionManager;
+  readonly resolver: Resolver;
+  readonly peers: PeerTable;
+  readonly clock: Clock;
+  readonly own: Addresses;
+  /** Local TCP into the VPN; undefined where there is no TUN. */
+  readonly connector: ConnectorPort | undefined;
+}
+
+export function dialer(parts: DialerParts): Dialer {
+  /** Streams hold their session: an isolated one must not end under them. */
+  const overSession = async (key: SessionKey, open: (lease: Lease) => Promise<RelayEnd>): Promise<RelayEnd> => {
+    const lease = parts.sessions.lease(key);
+    try {
+      const end = await open(lease);
+      end.stream.once('close', () => lease.release());
+      if (end.stream.destroyed) lease.release();
+      return end;
+    } catch (error) {
+      lease.release();
+      throw error;
+    }
+  };
+
+  const toDestination = (destination: string, { session, port, signal }: DialOptions) =>
+    overSession(session, async (lease) => ({
+      stream: await lease.session.connect(destination, port, signal),
+      halfClose: false,
+    }));
+
+  /** Peers know us by the gateway's destination only, so an isolated session could not reach them. */
+  const toPeer = (peer: Peer, { port, signal }: DialOptions) => {
+    if (peer.knowsFlows === false) return throughTun(peer.addresses.oc, port, signal);
+    return overSession(GATEWAY, (lease) => dialFlow(lease.session, destinationOf(peer), port, parts.clock, signal));
+  };
+
+  const throughTun = async (address: Address, port: number, signal: AbortSignal): Promise<RelayEnd> => {
+    if (parts.connector === undefined) {
+      throw new GateError(
+        'peer-unreachable',
+        'dial.needs-tun',
+        'this address can only be reached through the TUN interface, and this gateway runs without one',
+      );
+    }
+    return { stream: await parts.connector.connect(address, port, signal), halfClose: true };
+  };
+
+  return {
+    openPacketStream: (peer, signal) => toDestination(destinationOf(peer), { session: GATEWAY, port: 0, signal }),
+    dial: async (target: DialTarget, options: DialOptions) => {
+      switch (target.kind) {
+        case 'address': {
+          const key = addressKey(target.address);
+          const peer = parts.peers.byAddress(key);
+          if (peer !== undefined) return toPeer(peer, options);
+          if (key === addressKey(parts.own.oc) || key === addressKey(parts.own.ocat4)) {
+            return throughTun(target.address, options.port, options.signal);
+          }
+          throw new GateError(
+            'peer-unreachable',
+            'dial.unknown-peer',
+            'no configured peer has this address; add it as a [[peer]]',
+          );
+        }
+        case 'b32':
+        case 'destination': {
+          const b32 = target.kind === 'b32' ? target.b32 : target.destination.b32;
+          const peer = parts.peers.byB32(b32);
+          if (peer !== undefined) return toPeer(peer, options);
+          return toDestination(target.kind === 'b32' ? `${b32}.b32.i2p` : target.destination.base64, options);
+        }
+        case 'host': {
+          const destination = await parts.resolver.resolve(target.host, options.signal);
+          return toDestination(destination.base64, options);
+        }
+        default:
+          return target satisfies never;
+      }
+    },
+  };
+}
+
+function destinationOf(peer: Peer): string {
+  return peer.destination?.base64 ?? `${peer.b32}.b32.i2p`;
+}

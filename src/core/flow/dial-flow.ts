@@ -1,0 +1,68 @@
+/**
+ * Opens a TCP connection to a service of a peer without packets: an I2P stream whose preface names the port. Works
+ * without a TUN on our side; the peer's gateway joins the stream to that port on its own VPN address.
+ */
+import { type Clock, within } from '../../kit/clock.ts';
+import { drive } from '../../kit/drive.ts';
+import { GateError } from '../../kit/errors.ts';
+import { type FlowStatus, flowRequestMachine } from '../../wire/flow/preface.ts';
+import type { RelayEnd } from '../dial/target.ts';
+import type { Session } from '../session/session.ts';
+import { framedStream } from './framed-stream.ts';
+
+/** The stream is open when this starts; what remains is one round trip and a connect on the peer's machine. */
+const ANSWER_DEADLINE_MS = 60_000;
+
+/** @throws GateError `peer-*`, `policy` as the peer answered, or of the session */
+export async function dialFlow(
+  session: Session,
+  destination: string,
+  port: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<RelayEnd> {
+  const stream = await session.connect(destination, port, signal);
+  try {
+    const late = new GateError(
+      'peer-timeout',
+      'flow.silent',
+      "the peer's gateway did not answer; it may be offline or no gateway of our kind",
+    );
+    const status = await within(clock, ANSWER_DEADLINE_MS, late, signal, (limit) =>
+      drive(flowRequestMachine(port), stream, {
+        doing: 'opening a connection to a peer',
+        signal: limit,
+        onEnd: () =>
+          new GateError('peer-closed', 'flow.closed', "the peer's gateway closed the stream without an answer"),
+      }),
+    );
+    if (status !== 'joined') throw refusal(status);
+    return { stream: framedStream(stream, clock), halfClose: true };
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  }
+}
+
+function refusal(status: Exclude<FlowStatus, 'joined'>): GateError {
+  switch (status) {
+    case 'refused':
+      return new GateError('peer-refused', 'flow.refused', 'nothing listens on this port of the peer');
+    case 'unreachable':
+      return new GateError('peer-unreachable', 'flow.unreachable', "the peer's gateway has no VPN address up");
+    case 'timeout':
+      return new GateError('peer-timeout', 'flow.timeout', 'the service of the peer did not answer its own gateway');
+    case 'forbidden':
+      return new GateError('policy', 'flow.forbidden', 'the peer does not let us use this port');
+    case 'busy':
+      return new GateError('limit', 'flow.busy', 'the peer has as many connections as it allows');
+    case 'version':
+      return new GateError(
+        'unsupported',
+        'flow.version',
+        "the peer's gateway speaks another version of the flow protocol",
+      );
+    default:
+      return status satisfies never;
+  }
+}

@@ -1,0 +1,271 @@
+/**
+ * Joins two streams until both directions are over. It knows nothing of SOCKS, packets or I2P beyond one fact: on some
+ * streams the end of one direction ends both (docs/adr/0007).
+ *
+ * - Data is never buffered beyond the two streams' own marks: a full side pauses the other.
+ * - The last bytes are written before an end is passed on.
+ * - An end towards a side without half-close is held back until that side has finished, or has been quiet for a while,
+ *   since passing it on would lose the answer still under way.
+ */
+import type { Duplex } from 'node:stream';
+import type { Clock, Timer } from '../../kit/clock.ts';
+import { NO_BYTES } from '../../kit/step.ts';
+import { type Tally, tally } from '../../kit/tally.ts';
+import type { RelayEnd } from '../dial/target.ts';
+import type { Relay, RelayOptions, RelayReport } from './report.ts';
+
+export interface RelayCoreOptions {
+  readonly clock: Clock;
+  /** Joined pairs at one time; more are closed at once. */
+  readonly maxPairs: number;
+  /** How long a side without half-close may be quiet before a held end is passed on. Milliseconds. */
+  readonly heldEndMs: number;
+}
+
+/** How long a side may take to close by itself once nothing more can reach it. */
+const FAREWELL_MS = 10_000;
+/** How long the last bytes may wait for a reader that takes none of them. */
+const STALLED_MS = 120_000;
+
+export type RelayCounter = 'joined' | 'refusedLimit' | 'bytesOut' | 'bytesIn' | 'bytesDiscarded' | 'failed' | 'idle';
+
+export interface RelayCore extends Relay {
+  readonly active: number;
+  counters(): Readonly<Record<RelayCounter, number>>;
+}
+
+export function relayCore(options: RelayCoreOptions): RelayCore {
+  const counts = tally(['joined', 'refusedLimit', 'bytesOut', 'bytesIn', 'bytesDiscarded', 'failed', 'idle']);
+  let active = 0;
+  return {
+    get active() {
+      return active;
+    },
+    counters: () => counts.snapshot(),
+    join: async (near, far, how) => {
+      if (active >= options.maxPairs) {
+        counts.add('refusedLimit');
+        near.stream.destroy();
+        far.stream.destroy();
+        return { bytesOut: 0, bytesIn: 0, ended: 'limit' };
+      }
+      active += 1;
+      counts.add('joined');
+      try {
+        const report = await new Pair(near, far, how, options, counts).run();
+        if (report.ended === 'near-failed' || report.ended === 'far-failed') counts.add('failed');
+        if (report.ended === 'idle') counts.add('idle');
+        return report;
+      } finally {
+        active -= 1;
+      }
+    },
+  };
+}
+
+/** One of the two streams, and what has become of it. */
+interface Side {
+  readonly name: 'near' | 'far';
+  readonly end: RelayEnd;
+  readonly stream: Duplex;
+  /** Bytes read from this side. */
+  bytes: number;
+  /** It sends nothing more. */
+  finished: boolean;
+  /** Nothing more is written to it. */
+  ending: boolean;
+  closed: boolean;
+  lastRead: number;
+}
+
+class Pair {
+  readonly #near: Side;
+  readonly #far: Side;
+  readonly #how: RelayOptions;
+  readonly #clock: Clock;
+  readonly #heldEndMs: number;
+  readonly #counts: Tally<RelayCounter>;
+  readonly #timers = new Set<Timer>();
+  #ended: RelayReport['ended'] = 'both-finished';
+  #resolve: () => void = () => {};
+
+  constructor(
+    near: RelayEnd,
+    far: RelayEnd,
+    how: RelayOptions,
+    options: RelayCoreOptions,
+    counts: Tally<RelayCounter>,
+  ) {
+    this.#how = how;
+    this.#clock = options.clock;
+    this.#heldEndMs = options.heldEndMs;
+    this.#counts = counts;
+    const now = this.#clock.now();
+    const side = (name: 'near' | 'far', end: RelayEnd): Side => ({
+      name,
+      end,
+      stream: end.stream,
+      bytes: 0,
+      finished: false,
+      ending: false,
+      closed: false,
+      lastRead: now,
+    });
+    this.#near = side('near', near);
+    this.#far = side('far', far);
+  }
+
+  async run(): Promise<RelayReport> {
+    const abort = () => this.#fail('cancelled');
+    await new Promise<void>((resolve) => {
+      this.#resolve = resolve;
+      this.#how.signal.addEventListener('abort', abort, { once: true });
+      this.#attach(this.#near, this.#far);
+      this.#attach(this.#far, this.#near);
+      if (this.#how.idleMs > 0) this.#watchIdle(this.#how.idleMs);
+      if (this.#how.signal.aborted) abort();
+    });
+    this.#how.signal.removeEventListener('abort', abort);
+    for (const timer of this.#timers) timer.cancel();
+    return { bytesOut: this.#near.bytes, bytesIn: this.#far.bytes, ended: this.#ended };
+  }
+
+  #attach(from: Side, to: Side): void {
+    const { stream } = from;
+    const counter = from.name === 'near' ? 'bytesOut' : 'bytesIn';
+    stream.on('data', (chunk: Buffer) => {
+      from.lastRead = this.#clock.now();
+      if (to.ending) {
+        // Only after the other side has gone for good: there is nobody left to have these.
+        this.#counts.add('bytesDiscarded', chunk.length);
+        return;
+      }
+      from.bytes += chunk.length;
+      this.#counts.add(counter, chunk.length);
+      if (!to.stream.write(chunk)) stream.pause();
+    });
+    to.stream.on('drain', () => stream.resume());
+    stream.on('end', () => this.#finished(from, to));
+    stream.on('error', () => this.#fail(`${from.name}-failed`));
+    stream.on('close', () => this.#closed(from));
+    if (stream.destroyed) this.#closed(from);
+    else if (stream.readableEnded) this.#finished(from, to);
+    else stream.resume();
+  }
+
+  #finished(side: Side, other: Side): void {
+    if (side.finished) return;
+    side.finished = true;
+    if (other.end.halfClose || other.finished) this.#endTowards(other);
+    else this.#holdEnd(other);
+    if (!side.end.halfClose) {
+      // It hears nothing any more either, so whatever the other side still says is lost, and it may as well stop.
+      this.#endTowards(side);
+      this.#endTowards(other);
+    }
+    if (side.finished && other.finished) this.#endTowards(side);
+  }
+
+  /** Writes out what is buffered, then ends the direction towards `side`. */
+  #endTowards(side: Side): void {
+    if (side.ending) return;
+    side.ending = true;
+    side.stream.end();
+    // A paused source would keep the pair alive: let it run dry.
+    this.#otherOf(side).stream.resume();
+    this.#sayFarewell(side);
+  }
+
+  /** Passes the held end on once `side` has nothing more to say. */
+  #holdEnd(side: Side): void {
+    const check = () => {
+      if (side.ending || side.closed) return;
+      const quiet = this.#clock.now() - side.lastRead;
+      if (quiet >= this.#heldEndMs) this.#endTowards(side);
+      else this.#after(this.#heldEndMs - quiet, check);
+    };
+    side.lastRead = this.#clock.now();
+    this.#after(this.#heldEndMs, check);
+  }
+
+  /** Bounds the time between our end and the close of `side`, without hurrying a reader that still takes bytes. */
+  #sayFarewell(side: Side): void {
+    let left = side.stream.writableLength;
+    let since = this.#clock.now();
+    const check = () => {
+      if (side.closed) return;
+      const now = this.#clock.now();
+      const pending = side.stream.writableLength;
+      if (pending !== left || (!side.finished && !this.#isOver())) {
+        left = pending;
+        since = now;
+      }
+      if (now - since >= (pending > 0 ? STALLED_MS : FAREWELL_MS)) side.stream.destroy();
+      else this.#after(FAREWELL_MS / 2, check);
+    };
+    this.#after(FAREWELL_MS / 2, check);
+  }
+
+  /** Nothing that either side could still say has a hearer. */
+  #isOver(): boolean {
+    return this.#near.ending && this.#far.ending;
+  }
+
+  #closed(side: Side): void {
+    if (side.closed) return;
+    side.closed = true;
+    const other = this.#otherOf(side);
+    if (other.closed) {
+      this.#resolve();
+      return;
+    }
+    if (!side.finished && this.#ended === 'both-finished' && !this.#isOver()) {
+      this.#fail(`${side.name}-failed`);
+      return;
+    }
+    this.#endTowards(side);
+    this.#endTowards(other);
+  }
+
+  #fail(ended: RelayReport['ended']): void {
+    if (this.#ended === 'both-finished') this.#ended = ended;
+    const oneSideDied = ended === 'near-failed' || ended === 'far-failed';
+    for (const side of [this.#near, this.#far]) {
+      side.ending = true;
+      if (side.closed) continue;
+      const { stream } = side;
+      if (oneSideDied && stream.writableLength > 0 && !stream.destroyed) {
+        // What the dead side said before still belongs to this one.
+        stream.write(NO_BYTES, () => abandon(stream));
+        this.#sayFarewell(side);
+      } else abandon(stream);
+    }
+  }
+
+  #watchIdle(idleMs: number): void {
+    const check = () => {
+      const idle = this.#clock.now() - Math.max(this.#near.lastRead, this.#far.lastRead);
+      if (idle >= idleMs) this.#fail('idle');
+      else this.#after(idleMs - idle, check);
+    };
+    this.#after(idleMs, check);
+  }
+
+  #after(ms: number, run: () => void): void {
+    const timer = this.#clock.after(ms, () => {
+      this.#timers.delete(timer);
+      run();
+    });
+    this.#timers.add(timer);
+  }
+
+  #otherOf(side: Side): Side {
+    return side === this.#near ? this.#far : this.#near;
+  }
+}
+
+/** Closes a stream so that its user sees a failure and not a regular end, where the stream can say so. */
+function abandon(stream: Duplex): void {
+  if ('resetAndDestroy' in stream && typeof stream.resetAndDestroy === 'function') stream.resetAndDestroy();
+  else stream.destroy();
+}

@@ -1,0 +1,140 @@
+/**
+ * Keeps STREAM ACCEPTs armed on a session while it is ready, and hands over each stream that arrives on one together
+ * with the destination it comes from: the only authenticated fact about it.
+ */
+import type { Duplex } from 'node:stream';
+import { type BackoffRange, backoffDelay } from '../../kit/backoff.ts';
+import { type Clock, sleep, within } from '../../kit/clock.ts';
+import { asGateError, GateError } from '../../kit/errors.ts';
+import type { Logger } from '../../kit/log.ts';
+import type { Service } from '../../kit/service.ts';
+import type { Destination } from '../../wire/i2p/destination.ts';
+import type { SamCredentials } from '../../wire/sam/command.ts';
+import { acceptedPeer, armAccept, knowsPorts } from '../../wire/sam/conversation.ts';
+import type { BridgePort } from '../ports.ts';
+import { continueConversation, converse } from './bridge.ts';
+import type { ReadySession, Session } from './session.ts';
+
+export interface InboundStream {
+  readonly stream: Duplex;
+  readonly from: Destination;
+}
+
+export interface AcceptorOptions {
+  readonly session: Session;
+  readonly bridge: BridgePort;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly random: () => number;
+  readonly credentials: SamCredentials | undefined;
+  /** STREAM ACCEPTs armed at one time. */
+  readonly slots: number;
+  /** Takes over the stream; must not throw. */
+  readonly take: (inbound: InboundStream) => void;
+}
+
+/**
+ * i2pd from 2.5x on closes ACCEPTs that were armed less than 3 s before another on the same session. It speaks SAM 3.2
+ * or later; Java I2P, which does too, does not mind the pause.
+ */
+const BURST_WINDOW_MS = 3_500;
+const ARM_DEADLINE_MS = 20_000;
+const RETRY: BackoffRange = { firstMs: 500, longestMs: 15_000 };
+
+export function acceptor(options: AcceptorOptions): Service & { readonly armed: number } {
+  const { session, bridge, clock, log } = options;
+  const stopping = new AbortController();
+  let armed = 0;
+  let running: Promise<void> | undefined;
+
+  const run = async () => {
+    const signal = stopping.signal;
+    for (let failures = 0; !signal.aborted; ) {
+      try {
+        const ready = await session.ready(signal);
+        await keepArmed(ready, AbortSignal.any([signal, ready.over]));
+        failures = 0;
+      } catch (error) {
+        if (signal.aborted) return;
+        failures += 1;
+        log.debug(`not accepting streams: ${asGateError(error, 'accepting streams').message}`);
+        await sleep(clock, backoffDelay(RETRY, failures, options.random()), signal).catch(() => {});
+      }
+    }
+  };
+
+  /** Arms until the session is over; throws when arming fails. */
+  const keepArmed = async (ready: ReadySession, signal: AbortSignal) => {
+    const window = knowsPorts(ready.version) ? BURST_WINDOW_MS : 0;
+    const pending = new Map<Duplex, number>();
+    const ended = new AbortController();
+    let change = () => {};
+    try {
+      while (!signal.aborted) {
+        const youngest = Math.max(Number.NEGATIVE_INFINITY, ...pending.values());
+        const pause = pending.size >= options.slots ? Number.POSITIVE_INFINITY : youngest + window - clock.now();
+        if (pause > 0) {
+          const changed = new Promise<void>((resolve) => {
+            change = resolve;
+          });
+          await waitFor(changed, pause, signal);
+          continue;
+        }
+        const late = new GateError('router-protocol', 'sam.accept-late', 'the SAM bridge did not answer STREAM ACCEPT');
+        const { stream } = await within(clock, ARM_DEADLINE_MS, late, signal, (limit) =>
+          converse(bridge, armAccept(ready.id, options.credentials), 'arming an accept', limit),
+        );
+        pending.set(stream, clock.now());
+        armed += 1;
+        void serve(stream, AbortSignal.any([signal, ended.signal])).finally(() => {
+          pending.delete(stream);
+          armed -= 1;
+          change();
+        });
+      }
+    } finally {
+      // An ACCEPT is given up only with its session: closing a spare one can swallow somebody's CONNECT.
+      ended.abort(new GateError('cancelled', 'sam.accept-ended', 'the accept was given up'));
+    }
+  };
+
+  /** Waits for `changed`, for `ms`, or for the end of the session. */
+  const waitFor = (changed: Promise<void>, ms: number, signal: AbortSignal) =>
+    new Promise<void>((resolve) => {
+      const timer = Number.isFinite(ms) ? clock.after(ms, () => finish()) : undefined;
+      const finish = () => {
+        timer?.cancel();
+        signal.removeEventListener('abort', finish);
+        resolve();
+      };
+      if (signal.aborted) return finish();
+      signal.addEventListener('abort', finish, { once: true });
+      void changed.then(finish);
+    });
+
+  const serve = async (stream: Duplex, signal: AbortSignal) => {
+    try {
+      const from = await continueConversation(stream, acceptedPeer(), 'waiting for a peer', signal);
+      options.take({ stream, from });
+    } catch (error) {
+      stream.destroy();
+      log.debug(`an accept ended: ${asGateError(error, 'accepting').message}`);
+      // Without this pause a bridge that closes every ACCEPT would be asked without end.
+      await sleep(clock, RETRY.firstMs, signal).catch(() => {});
+    }
+  };
+
+  return {
+    name: 'acceptor',
+    get armed() {
+      return armed;
+    },
+    start: async () => {
+      running ??= run();
+    },
+    stop: async () => {
+      stopping.abort(new GateError('shutdown', 'shutdown', 'the acceptor was stopped'));
+      await running;
+    },
+  };
+}

@@ -1,0 +1,47 @@
+/**
+ * One conversation with the SAM bridge, on a connection of its own. The only place that opens connections to the bridge;
+ * knows nothing of sessions.
+ */
+import type { Duplex } from 'node:stream';
+import { drive } from '../../kit/drive.ts';
+import { GateError } from '../../kit/errors.ts';
+import { type Conversation, conversationMachine } from '../../wire/sam/conversation.ts';
+import type { BridgePort } from '../ports.ts';
+
+export interface Conversed<Out> {
+  readonly stream: Duplex;
+  readonly out: Out;
+}
+
+/**
+ * Opens a connection, holds the conversation, and hands over the connection with all that came behind it.
+ *
+ * @throws GateError; nothing stays open then
+ */
+export async function converse<Out>(
+  bridge: BridgePort,
+  conversation: Conversation<Out>,
+  doing: string,
+  signal: AbortSignal,
+): Promise<Conversed<Out>> {
+  const stream = await bridge.open(signal);
+  try {
+    return { stream, out: await continueConversation(stream, conversation, doing, signal) };
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  }
+}
+
+export function continueConversation<Out>(
+  stream: Duplex,
+  conversation: Conversation<Out>,
+  doing: string,
+  signal: AbortSignal,
+): Promise<Out> {
+  return drive(conversationMachine(conversation), stream, {
+    doing,
+    signal,
+    onEnd: () => new GateError('router-protocol', 'sam.closed', `the SAM bridge closed the connection while ${doing}`),
+  });
+}

@@ -1,0 +1,62 @@
+/**
+ * The control connection of a living SAM session: the session exists as long as it does. Answers the bridge's PING,
+ * sends our own where the bridge knows it, and resolves with the reason when the session is over.
+ */
+import type { Duplex } from 'node:stream';
+import type { Clock, Timer } from '../../kit/clock.ts';
+import { asGateError, GateError } from '../../kit/errors.ts';
+import { pingCommand, pongCommand } from '../../wire/sam/command.ts';
+import { receiveLine } from '../../wire/sam/conversation.ts';
+import { continueConversation } from './bridge.ts';
+
+/** A bridge that is alive answers a PING at once: it is on this machine. */
+const PING_EVERY_MS = 30_000;
+const PING_TEXT = 'garligate';
+
+/**
+ * @param canPing whether the bridge knows PING (SAM 3.2)
+ * @returns why the session ended; never rejects
+ */
+export async function watchControl(
+  stream: Duplex,
+  clock: Clock,
+  canPing: boolean,
+  signal: AbortSignal,
+): Promise<GateError> {
+  let unanswered = false;
+  let timer: Timer | undefined;
+  const silent = new AbortController();
+  const ping = () => {
+    if (unanswered) {
+      silent.abort(new GateError('session-lost', 'sam.silent', 'the SAM bridge stopped answering'));
+      return;
+    }
+    unanswered = true;
+    stream.write(pingCommand(PING_TEXT));
+    timer = clock.after(PING_EVERY_MS, ping);
+  };
+  if (canPing) timer = clock.after(PING_EVERY_MS, ping);
+  try {
+    for (;;) {
+      const line = await continueConversation(
+        stream,
+        receiveLine(),
+        'watching the session',
+        AbortSignal.any([signal, silent.signal]),
+      );
+      if (line.startsWith('PONG')) unanswered = false;
+      else if (line.startsWith('PING')) stream.write(pongCommand(line.slice('PING '.length)));
+      else return new GateError('session-lost', 'sam.session-ended', 'the router ended the session');
+    }
+  } catch (error) {
+    const known = asGateError(error, 'watching the session');
+    return known.code === 'sam.closed'
+      ? new GateError('session-lost', 'sam.session-closed', 'the router closed the session: it stopped or dropped us', {
+          cause: known,
+        })
+      : known;
+  } finally {
+    timer?.cancel();
+    stream.destroy();
+  }
+}

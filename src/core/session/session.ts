@@ -1,0 +1,240 @@
+/**
+ * One SAM session: an I2P destination with its tunnels, kept alive for as long as somebody wants it. Builds it, watches
+ * it, and builds it again after a pause when it is lost; everybody else only sees its state and asks it for streams.
+ */
+import type { Duplex } from 'node:stream';
+import { type BackoffRange, backoffDelay } from '../../kit/backoff.ts';
+import { type Clock, type Timer, within } from '../../kit/clock.ts';
+import { abortError, asGateError, GateError } from '../../kit/errors.ts';
+import type { Logger } from '../../kit/log.ts';
+import type { Sensitive } from '../../kit/sensitive.ts';
+import type { Destination } from '../../wire/i2p/destination.ts';
+import type { SamCredentials, SessionOptions } from '../../wire/sam/command.ts';
+import { connectStream, createSession, knowsPorts, type SamVersion } from '../../wire/sam/conversation.ts';
+import type { BridgePort } from '../ports.ts';
+import { converse } from './bridge.ts';
+import { watchControl } from './control.ts';
+import type { SessionKey } from './key.ts';
+
+export interface ReadySession {
+  /** SAM's name of the session, new for every build. */
+  readonly id: string;
+  readonly me: Destination;
+  readonly version: SamVersion;
+  /** Aborts when this very build of the session is over. */
+  readonly over: AbortSignal;
+}
+
+export type SessionState =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'building'; readonly since: number; readonly attempt: number }
+  | { readonly kind: 'ready'; readonly since: number; readonly session: ReadySession }
+  | { readonly kind: 'waiting'; readonly since: number; readonly until: number; readonly why: GateError }
+  /** No retry can help; somebody must change something. */
+  | { readonly kind: 'failed'; readonly since: number; readonly why: GateError }
+  | { readonly kind: 'closed' };
+
+export interface SessionSettings {
+  readonly keys: Sensitive<string> | 'transient';
+  readonly options: SessionOptions;
+  readonly credentials: SamCredentials | undefined;
+}
+
+export interface SessionWorld {
+  readonly bridge: BridgePort;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly random: () => number;
+  /** Runs `build` when it is this session's turn: many sessions lost at once must not all be built at once. */
+  readonly takeTurn: <T>(build: () => Promise<T>, signal: AbortSignal) => Promise<T>;
+}
+
+/** i2pd 2.45.1 answers after 20 s or 40 s, a cold router later; beyond this it has forgotten us. */
+const BUILD_DEADLINE_MS = 180_000;
+const REBUILD: BackoffRange = { firstMs: 1_000, longestMs: 60_000 };
+/** While the router still holds our old self, asking again at once only renews the trouble. */
+const REBUILD_DUPLICATED: BackoffRange = { firstMs: 15_000, longestMs: 120_000 };
+/** How often somebody who needs the session now may cut a pause short. */
+const LEAST_PAUSE_MS = 1_000;
+
+export class Session {
+  readonly key: SessionKey;
+  readonly #settings: SessionSettings;
+  readonly #world: SessionWorld;
+  readonly #closing = new AbortController();
+  readonly #watchers = new Set<(state: SessionState) => void>();
+  #state: SessionState = { kind: 'idle' };
+  #running: Promise<void> | undefined;
+  #pause: { readonly timer: Timer; readonly since: number; readonly end: () => void } | undefined;
+
+  constructor(key: SessionKey, settings: SessionSettings, world: SessionWorld) {
+    this.key = key;
+    this.#settings = settings;
+    this.#world = world;
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** Begins to build the session, and keeps it until `close`. */
+  open(): void {
+    this.#running ??= this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new GateError('shutdown', 'shutdown', 'the session was closed'));
+    await this.#running;
+    this.#become({ kind: 'closed' });
+  }
+
+  onState(watch: (state: SessionState) => void): () => void {
+    this.#watchers.add(watch);
+    return () => this.#watchers.delete(watch);
+  }
+
+  /**
+   * Waits while the session is being built. A pause after a failure is cut short for the sake of the caller; when that
+   * attempt fails too, its reason is thrown, so that nobody waits for a router that is not there.
+   */
+  ready(signal: AbortSignal): Promise<ReadySession> {
+    this.open();
+    const state = this.#state;
+    if (state.kind === 'waiting') {
+      const cheapToAskAgain = state.why.kind === 'router-down' || state.why.kind === 'session-lost';
+      if (!cheapToAskAgain || !this.#cutPauseShort()) return Promise.reject(state.why);
+    }
+    return new Promise((resolve, reject) => {
+      const settle = (now: SessionState) => {
+        switch (now.kind) {
+          case 'idle':
+          case 'building':
+            return;
+          case 'ready':
+            return finish(() => resolve(now.session));
+          case 'waiting':
+          case 'failed':
+            return finish(() => reject(now.why));
+          case 'closed':
+            return finish(() => reject(new GateError('shutdown', 'session.closed', 'the session was closed')));
+          default:
+            return now satisfies never;
+        }
+      };
+      const onAbort = () => finish(() => reject(abortError(signal, 'waiting for the session')));
+      const finish = (done: () => void) => {
+        unwatch();
+        signal.removeEventListener('abort', onAbort);
+        done();
+      };
+      const unwatch = this.onState(settle);
+      if (signal.aborted) return onAbort();
+      signal.addEventListener('abort', onAbort, { once: true });
+      if (this.#state.kind !== 'waiting') settle(this.#state);
+    });
+  }
+
+  /**
+   * Opens a stream to a destination. It is open when this resolves, but the peer may still be silent: i2pd says OK
+   * before the peer has accepted.
+   *
+   * @param destination base64 destination or `.b32.i2p` name
+   */
+  async connect(destination: string, port: number, signal: AbortSignal): Promise<Duplex> {
+    const { id } = await this.ready(signal);
+    const request = connectStream({ id, destination, port }, this.#settings.credentials);
+    const { stream } = await converse(this.#world.bridge, request, 'opening a stream', signal);
+    return stream;
+  }
+
+  async #run(): Promise<void> {
+    const signal = this.#closing.signal;
+    for (let attempt = 1; !signal.aborted; attempt += 1) {
+      let why: GateError;
+      try {
+        const live = await this.#world.takeTurn(() => this.#build(attempt, signal), signal);
+        const readyAt = this.#world.clock.now();
+        why = await this.#live(live, signal);
+        // A session that lived for a while has earned a fresh start.
+        if (this.#world.clock.now() - readyAt > REBUILD.longestMs) attempt = 0;
+      } catch (error) {
+        why = asGateError(error, 'creating the session');
+      }
+      if (signal.aborted) return;
+      // Only a wrong key is beyond hope: routers come back, and refuse for reasons that pass.
+      if (why.kind === 'config') {
+        this.#world.log.error(`no session: ${why.message}`, { code: why.code });
+        this.#become({ kind: 'failed', since: this.#world.clock.now(), why });
+        return;
+      }
+      await this.#rest(why, Math.max(attempt, 1));
+    }
+  }
+
+  async #build(
+    attempt: number,
+    signal: AbortSignal,
+  ): Promise<{ control: Duplex; session: ReadySession; end: AbortController }> {
+    const { bridge, clock } = this.#world;
+    this.#become({ kind: 'building', since: clock.now(), attempt });
+    const id = `garligate-${Math.floor(this.#world.random() * 2 ** 48).toString(36)}`;
+    const late = new GateError(
+      'router-refused',
+      'sam.session-late',
+      `the router built no session within ${BUILD_DEADLINE_MS / 1000} s; it may be starting up or have no network`,
+    );
+    const request = createSession(
+      { id, keys: this.#settings.keys, options: this.#settings.options },
+      this.#settings.credentials,
+    );
+    const { stream, out } = await within(clock, BUILD_DEADLINE_MS, late, signal, (limit) =>
+      converse(bridge, request, 'creating the session', limit),
+    );
+    const end = new AbortController();
+    return { control: stream, end, session: { id, me: out.keys.destination, version: out.version, over: end.signal } };
+  }
+
+  async #live(
+    live: { readonly control: Duplex; readonly session: ReadySession; readonly end: AbortController },
+    signal: AbortSignal,
+  ): Promise<GateError> {
+    const { clock, log } = this.#world;
+    this.#become({ kind: 'ready', since: clock.now(), session: live.session });
+    const why = await watchControl(live.control, clock, knowsPorts(live.session.version), signal);
+    live.end.abort(why);
+    if (!signal.aborted) log.warn(`session lost: ${why.message}`, { code: why.code });
+    return why;
+  }
+
+  #rest(why: GateError, attempt: number): Promise<void> {
+    const { clock, log, random } = this.#world;
+    const range = why.code === 'sam.duplicated-destination' ? REBUILD_DUPLICATED : REBUILD;
+    const ms = backoffDelay(range, attempt, random());
+    const since = clock.now();
+    log.debug(`no session: ${why.message}`, { code: why.code, attempt, retryMs: ms });
+    return new Promise((resolve) => {
+      const end = () => {
+        timer.cancel();
+        this.#closing.signal.removeEventListener('abort', end);
+        this.#pause = undefined;
+        resolve();
+      };
+      const timer = clock.after(ms, end);
+      this.#closing.signal.addEventListener('abort', end, { once: true });
+      this.#pause = { timer, since, end };
+      this.#become({ kind: 'waiting', since, until: since + ms, why });
+    });
+  }
+
+  #cutPauseShort(): boolean {
+    const pause = this.#pause;
+    if (pause === undefined || this.#world.clock.now() - pause.since < LEAST_PAUSE_MS) return false;
+    pause.end();
+    return true;
+  }
+
+  #become(state: SessionState): void {
+    this.#state = state;
+    for (const watch of [...this.#watchers]) watch(state);
+  }
+}

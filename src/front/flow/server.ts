@@ -1,0 +1,128 @@
+/**
+ * The flow front: joins a peer's flow to a TCP service on our own VPN address. What a peer may reach by flow is what it
+ * may reach by packet. Knows neither packets nor SOCKS.
+ */
+import type { Duplex } from 'node:stream';
+import { framedStream } from '../../core/flow/framed-stream.ts';
+import type { Peer } from '../../core/peers/table.ts';
+import type { ConnectorPort } from '../../core/ports.ts';
+import type { Relay } from '../../core/relay/report.ts';
+import { type Clock, within } from '../../kit/clock.ts';
+import { drive } from '../../kit/drive.ts';
+import { asGateError, GateError } from '../../kit/errors.ts';
+import type { Logger } from '../../kit/log.ts';
+import type { Service } from '../../kit/service.ts';
+import { type Tally, tally } from '../../kit/tally.ts';
+import { type FlowStatus, flowAcceptMachine, flowAnswer } from '../../wire/flow/preface.ts';
+import type { Address } from '../../wire/i2p/address.ts';
+
+export interface FlowServerOptions {
+  readonly relay: Relay;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Our VPN address, and how to connect to it; undefined where there is no TUN. */
+  readonly local: { readonly address: Address; readonly connector: ConnectorPort } | undefined;
+  readonly maxPerPeer: number;
+}
+
+export type FlowCounter = 'joined' | 'refusedService' | 'refusedLimit' | 'failed';
+
+export interface FlowServer extends Service {
+  take(peer: Peer, stream: Duplex): void;
+  counters(): Readonly<Record<FlowCounter, number>>;
+}
+
+/** The preface comes in one segment with the first byte that brought the stream here. */
+const PREFACE_MS = 20_000;
+const CONNECT_MS = 20_000;
+/** A refused stream is closed by the dialling side when it has read the answer; this is for one that does not. */
+const REFUSED_LINGER_MS = 30_000;
+
+export function flowServer(options: FlowServerOptions): FlowServer {
+  const { relay, clock, log, local } = options;
+  const counts: Tally<FlowCounter> = tally(['joined', 'refusedService', 'refusedLimit', 'failed']);
+  const perPeer = new Map<Peer, number>();
+  const stopping = new AbortController();
+  const running = new Set<Promise<void>>();
+  const refused = new Set<Duplex>();
+
+  const serve = async (stream: Duplex, overLimit: boolean) => {
+    try {
+      const late = new GateError(
+        'peer-timeout',
+        'flow.preface-late',
+        'a peer began a flow and did not finish its preface',
+      );
+      const request = await within(clock, PREFACE_MS, late, stopping.signal, (signal) =>
+        drive(flowAcceptMachine(), stream, {
+          doing: 'reading the preface of a flow',
+          signal,
+          onEnd: () => new GateError('peer-closed', 'flow.preface-closed', 'a peer began a flow and closed it'),
+        }),
+      );
+      if (overLimit) return refuse(stream, 'busy', 'refusedLimit');
+      if (!request.understood) return refuse(stream, 'version', 'refusedService');
+      if (request.port === 0) return refuse(stream, 'forbidden', 'refusedService');
+      if (local === undefined) return refuse(stream, 'unreachable', 'refusedService');
+      const service = await reach(local.connector, local.address, request.port);
+      if (typeof service === 'string') return refuse(stream, service, 'refusedService');
+      stream.write(flowAnswer('joined'));
+      counts.add('joined');
+      await relay.join(
+        { stream: framedStream(stream, clock), halfClose: true },
+        { stream: service, halfClose: true },
+        { signal: stopping.signal, idleMs: 0 },
+      );
+    } catch (error) {
+      counts.add('failed');
+      stream.destroy();
+      log.debug(asGateError(error, 'serving a flow').message);
+    }
+  };
+
+  const reach = async (connector: ConnectorPort, address: Address, port: number): Promise<Duplex | FlowStatus> => {
+    const late = new GateError('peer-timeout', 'flow.service-late', 'a local service did not answer in time');
+    try {
+      return await within(clock, CONNECT_MS, late, stopping.signal, (signal) =>
+        connector.connect(address, port, signal),
+      );
+    } catch (error) {
+      const { kind } = asGateError(error, 'connecting to a local service');
+      return kind === 'peer-refused' ? 'refused' : kind === 'peer-timeout' ? 'timeout' : 'unreachable';
+    }
+  };
+
+  /** The answer must arrive, and on I2P an early close could overtake it: so the other side closes. */
+  const refuse = (stream: Duplex, status: FlowStatus, counter: FlowCounter) => {
+    counts.add(counter);
+    stream.write(flowAnswer(status));
+    const timer = clock.after(REFUSED_LINGER_MS, () => stream.destroy());
+    refused.add(stream);
+    stream.once('close', () => {
+      timer.cancel();
+      refused.delete(stream);
+    });
+    stream.once('end', () => stream.destroy());
+    stream.resume();
+  };
+
+  return {
+    name: 'flows',
+    start: async () => {},
+    stop: async () => {
+      stopping.abort(new GateError('shutdown', 'shutdown', 'the gateway is stopping'));
+      for (const stream of refused) stream.destroy();
+      await Promise.all(running);
+    },
+    take: (peer, stream) => {
+      const count = (perPeer.get(peer) ?? 0) + 1;
+      perPeer.set(peer, count);
+      const serving = serve(stream, count > options.maxPerPeer).finally(() => {
+        running.delete(serving);
+        perPeer.set(peer, (perPeer.get(peer) ?? 1) - 1);
+      });
+      running.add(serving);
+    },
+    counters: () => counts.snapshot(),
+  };
+}

@@ -1,0 +1,146 @@
+/**
+ * The VPN front: packets from the TUN to the link of the peer whose address they carry, streams of peers to their link,
+ * and answers to local senders whose packets can go nowhere. Knows nothing of SOCKS and of flows.
+ */
+import type { Duplex } from 'node:stream';
+import type { RelayEnd } from '../../core/dial/target.ts';
+import type { Peer, PeerTable } from '../../core/peers/table.ts';
+import type { PacketRun, TunPort } from '../../core/ports.ts';
+import type { Relay } from '../../core/relay/report.ts';
+import type { Clock } from '../../kit/clock.ts';
+import type { GateError } from '../../kit/errors.ts';
+import type { Logger } from '../../kit/log.ts';
+import type { QueueLimits } from '../../kit/queue.ts';
+import type { Service } from '../../kit/service.ts';
+import { type Tally, tally } from '../../kit/tally.ts';
+import { TokenBucket } from '../../kit/token-bucket.ts';
+import { type Addresses, addressKey, inPrefix } from '../../wire/i2p/address.ts';
+import type { B32 } from '../../wire/i2p/destination.ts';
+import { mayAnswer, UNREACHABLE, type UnreachableCode, unreachable } from '../../wire/packet/icmpv6.ts';
+import { DESTINATION_OFFSET, packetLength, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
+import { isOneOf } from './admission.ts';
+import { type LinkReport, PeerLink } from './peer-link.ts';
+
+export interface VpnOptions {
+  readonly tun: TunPort;
+  readonly own: { readonly b32: B32; readonly addresses: Addresses };
+  readonly peers: PeerTable;
+  readonly relay: Relay;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly random: () => number;
+  readonly queue: QueueLimits;
+  readonly dial: (peer: Peer, signal: AbortSignal) => Promise<RelayEnd>;
+  /** The interface is gone and will not come back by itself. */
+  readonly onTunLost: (error: GateError) => void;
+}
+
+/** Why a packet from the TUN went nowhere. */
+export type EgressDrop = 'multicastOrLinkLocal' | 'outsidePrefix' | 'foreignSource' | 'unknownPeer';
+
+export interface VpnGateway extends Service {
+  take(peer: Peer, stream: Duplex): void;
+  links(): readonly LinkReport[];
+  drops(): Readonly<Record<EgressDrop, number>>;
+}
+
+/** Linux's own default for ICMPv6 errors is one per second and destination; local senders may have a few more. */
+const ANSWERS_BURST = 50;
+const ANSWERS_PER_SECOND = 100;
+
+export function vpnGateway(options: VpnOptions): VpnGateway {
+  const { tun, own, peers, clock } = options;
+  const drops: Tally<EgressDrop> = tally(['multicastOrLinkLocal', 'outsidePrefix', 'foreignSource', 'unknownPeer']);
+  const answers = new TokenBucket(ANSWERS_BURST, ANSWERS_PER_SECOND, clock.now());
+  const links = new Map<Peer, PeerLink>();
+
+  const answer = (packet: Buffer, code: UnreachableCode) => {
+    if (mayAnswer(packet) && answers.take(clock.now())) tun.write(unreachable(own.addresses.oc, code, packet));
+  };
+
+  for (const peer of peers.list()) {
+    const link = new PeerLink(peer, {
+      own,
+      clock,
+      log: options.log,
+      random: options.random,
+      relay: options.relay,
+      queue: options.queue,
+      dial: options.dial,
+      deliver: (run) => tun.write(run),
+      undeliverable: (packet) => answer(packet, UNREACHABLE.address),
+    });
+    links.set(peer, link);
+  }
+
+  /** Where the packet at `at` goes; undefined after it was dropped, and answered where that is due. */
+  const route = (run: PacketRun, at: number, end: number): PeerLink | undefined => {
+    if (!inPrefix(run, at + DESTINATION_OFFSET)) {
+      if (staysLocal(run, at + DESTINATION_OFFSET)) drops.add('multicastOrLinkLocal');
+      else {
+        drops.add('outsidePrefix');
+        answer(run.subarray(at, end), UNREACHABLE.noRoute);
+      }
+      return undefined;
+    }
+    // A real address of this host as source would tell the peer who we are.
+    if (!isOneOf(own.addresses, run, at + SOURCE_OFFSET)) {
+      drops.add('foreignSource');
+      answer(run.subarray(at, end), UNREACHABLE.sourcePolicy);
+      return undefined;
+    }
+    const peer = peers.byAddress(addressKey(run, at + DESTINATION_OFFSET));
+    const link = peer === undefined ? undefined : links.get(peer);
+    if (link === undefined) {
+      drops.add('unknownPeer');
+      answer(run.subarray(at, end), UNREACHABLE.address);
+    }
+    return link;
+  };
+
+  /** Packets side by side with the same addresses are routed once and sent in one piece. */
+  const onPackets = (run: PacketRun) => {
+    for (let at = 0; at < run.length; ) {
+      let end = at + packetLength(run, at);
+      const link = route(run, at, end);
+      if (link === undefined) {
+        at = end;
+        continue;
+      }
+      const first = at;
+      while (end < run.length && sameAddresses(run, first, end)) end += packetLength(run, end);
+      link.send(run.subarray(first, end));
+      at = end;
+    }
+  };
+
+  return {
+    name: 'vpn',
+    start: async () => {
+      tun.onPackets(onPackets);
+      tun.onLost(options.onTunLost);
+      for (const link of links.values()) link.start();
+    },
+    stop: async () => {
+      await Promise.all([...links.values()].map((link) => link.stop()));
+    },
+    take: (peer, stream) => {
+      const link = links.get(peer);
+      if (link === undefined) stream.destroy();
+      else link.accept(stream);
+    },
+    links: () => [...links.values()].map((link) => link.report()),
+    drops: () => drops.snapshot(),
+  };
+}
+
+/** Multicast (ff00::/8) and link-local (fe80::/10) have no meaning beyond this link. */
+function staysLocal(bytes: Buffer, offset: number): boolean {
+  return bytes[offset] === 0xff || (bytes[offset] === 0xfe && ((bytes[offset + 1] ?? 0) & 0xc0) === 0x80);
+}
+
+/** Do the packets at `one` and `other` carry the same source and destination? */
+function sameAddresses(run: PacketRun, one: number, other: number): boolean {
+  const [from, to] = [SOURCE_OFFSET, DESTINATION_OFFSET + 16];
+  return run.compare(run, other + from, other + to, one + from, one + to) === 0;
+}

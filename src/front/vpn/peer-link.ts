@@ -1,0 +1,413 @@
+/**
+ * The packet link to one peer: a bounded queue, the streams that carry it, and the effort to have one that works. What
+ * to do with which stream is decided in link-policy; here it is done.
+ */
+import type { Duplex } from 'node:stream';
+import type { RelayEnd } from '../../core/dial/target.ts';
+import type { Peer } from '../../core/peers/table.ts';
+import type { PacketRun } from '../../core/ports.ts';
+import type { Relay } from '../../core/relay/report.ts';
+import { type BackoffRange, backoffDelay } from '../../kit/backoff.ts';
+import { type Clock, type Timer, within } from '../../kit/clock.ts';
+import { asGateError, GateError } from '../../kit/errors.ts';
+import type { Logger } from '../../kit/log.ts';
+import { DropOldestQueue, type QueueLimits } from '../../kit/queue.ts';
+import { type Tally, tally } from '../../kit/tally.ts';
+import type { Addresses } from '../../wire/i2p/address.ts';
+import type { B32 } from '../../wire/i2p/destination.ts';
+import { Deframer } from '../../wire/packet/deframer.ts';
+import { packetLength } from '../../wire/packet/ipv6.ts';
+import { encodeKeepalive, isKeepalive, parseKeepalive } from '../../wire/packet/keepalive.ts';
+import { judgeInbound } from './admission.ts';
+import { chooseStream, type Direction, fateOf, preferredDirection, type StreamFacts } from './link-policy.ts';
+import { type PacketDuplex, packetDuplex } from './packet-duplex.ts';
+
+export interface LinkWorld {
+  readonly own: { readonly b32: B32; readonly addresses: Addresses };
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly random: () => number;
+  readonly relay: Relay;
+  readonly queue: QueueLimits;
+  dial(peer: Peer, signal: AbortSignal): Promise<RelayEnd>;
+  /** Packets for the TUN; borrowed until it returns. */
+  deliver(run: PacketRun): void;
+  /** A packet waited for the peer until it was too old. */
+  undeliverable(packet: Buffer): void;
+}
+
+export type LinkState =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'dialing' }
+  | { readonly kind: 'waiting'; readonly untilMs: number }
+  | { readonly kind: 'up'; readonly direction: Direction };
+
+export type LinkDrop = 'queueOverflow' | 'queueAge' | 'foreignSource' | 'foreignDestination';
+
+export interface LinkReport {
+  readonly peer: Peer;
+  readonly state: LinkState;
+  readonly sinceMs: number;
+  readonly traffic: Readonly<Record<LinkCounter, number>>;
+  readonly queued: { readonly packets: number; readonly bytes: number };
+  readonly drops: Readonly<Record<LinkDrop, number>>;
+  readonly lastError: GateError | undefined;
+}
+
+type LinkCounter = 'packetsOut' | 'bytesOut' | 'packetsIn' | 'bytesIn' | 'dials' | 'deadStreams';
+
+const REDIAL: BackoffRange = { firstMs: 1_000, longestMs: 30_000 };
+const DIAL_DEADLINE_MS = 120_000;
+const TICK_MS = 2_000;
+/** OnionCat closes an idle link after this; one that is only kept on demand does the same. */
+const IDLE_MS = 180_000;
+/** Enough packets to make a write worth its system call, few enough to drop late. */
+const BATCH_BYTES = 32 * 1024;
+/** Keepalives that wait on one stream; a peer that asks faster than it reads gets no more. */
+const KEEPALIVES_HELD = 4;
+/** Streams of one link at a time: one each way, and as many that replace them. */
+const LONGEST_STREAM_LIST = 8;
+
+/** One stream of the link. */
+interface LinkStream extends StreamFacts {
+  heard: boolean;
+  lastHeardAt: number;
+  lastSentAt: number;
+  probedAt: number | undefined;
+  answers: boolean;
+  readonly packets: PacketDuplex;
+  readonly keepalives: Buffer[];
+}
+
+export class PeerLink {
+  readonly peer: Peer;
+  readonly #world: LinkWorld;
+  readonly #queue: DropOldestQueue;
+  readonly #drops: Tally<LinkDrop>;
+  readonly #traffic: Tally<LinkCounter>;
+  readonly #preferred: Direction;
+  readonly #flowLabel: number;
+  readonly #streams = new Set<LinkStream>();
+  readonly #stopping = new AbortController();
+  readonly #running = new Set<Promise<void>>();
+  #chosen: LinkStream | undefined;
+  #dialing: AbortController | undefined;
+  #retry: { readonly timer: Timer; readonly at: number } | undefined;
+  #ticking: Timer | undefined;
+  #failures = 0;
+  #lastPacketAt: number;
+  #since: number;
+  #shown: LinkState['kind'] = 'idle';
+  #lastError: GateError | undefined;
+
+  constructor(peer: Peer, world: LinkWorld) {
+    this.peer = peer;
+    this.#world = world;
+    this.#drops = tally(['queueOverflow', 'queueAge', 'foreignSource', 'foreignDestination']);
+    this.#traffic = tally(['packetsOut', 'bytesOut', 'packetsIn', 'bytesIn', 'dials', 'deadStreams']);
+    this.#queue = new DropOldestQueue(world.queue, (packet, cause) => {
+      this.#drops.add(cause === 'overflow' ? 'queueOverflow' : 'queueAge');
+      if (cause === 'age') world.undeliverable(packet);
+    });
+    this.#preferred = preferredDirection(world.own.b32, peer.b32);
+    this.#flowLabel = Math.floor(world.random() * 0x100000);
+    this.#lastPacketAt = world.clock.now();
+    this.#since = world.clock.now();
+  }
+
+  start(): void {
+    this.#tick();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort(new GateError('shutdown', 'shutdown', 'the gateway is stopping'));
+    this.#ticking?.cancel();
+    this.#retry?.timer.cancel();
+    this.#dialing?.abort();
+    this.#queue.clear();
+    for (const stream of this.#streams) stream.packets.stream.destroy();
+    await Promise.all(this.#running);
+  }
+
+  /** @param run packets to this peer, borrowed */
+  send(run: PacketRun): void {
+    const { clock } = this.#world;
+    const now = clock.now();
+    this.#lastPacketAt = now;
+    const kept = Buffer.from(run);
+    for (let at = 0; at < kept.length; ) {
+      const end = at + packetLength(kept, at);
+      this.#queue.push(kept.subarray(at, end), now);
+      at = end;
+    }
+    if (this.#chosen !== undefined) this.#chosen.packets.wake();
+    else this.#dialIfWanted();
+  }
+
+  /** A stream that the peer opened, with all its bytes. */
+  accept(stream: Duplex): void {
+    if (this.#streams.size >= LONGEST_STREAM_LIST || this.#stopping.signal.aborted) {
+      stream.destroy();
+      return;
+    }
+    this.#carry({ stream, halfClose: false }, 'in');
+  }
+
+  report(): LinkReport {
+    return {
+      peer: this.peer,
+      state: this.#state(),
+      sinceMs: this.#since,
+      traffic: this.#traffic.snapshot(),
+      queued: { packets: this.#queue.length, bytes: this.#queue.bytes },
+      drops: this.#drops.snapshot(),
+      lastError: this.#lastError,
+    };
+  }
+
+  #state(): LinkState {
+    if (this.#chosen !== undefined) return { kind: 'up', direction: this.#chosen.direction };
+    if (this.#dialing !== undefined || this.#streams.size > 0) return { kind: 'dialing' };
+    return this.#retry === undefined ? { kind: 'idle' } : { kind: 'waiting', untilMs: this.#retry.at };
+  }
+
+  /** Notes when the state changed, for status. */
+  #stateMayHaveChanged(): void {
+    const { kind } = this.#state();
+    if (kind === this.#shown) return;
+    this.#shown = kind;
+    this.#since = this.#world.clock.now();
+  }
+
+  #dialIfWanted(): void {
+    const wanted = this.peer.connect === 'always' || this.#queue.length > 0;
+    const busy = this.#dialing !== undefined || this.#retry !== undefined || this.#streams.size > 0;
+    if (!wanted || busy || this.#stopping.signal.aborted) return;
+    const dialing = new AbortController();
+    this.#dialing = dialing;
+    this.#stateMayHaveChanged();
+    this.#keep(this.#dial(dialing));
+  }
+
+  async #dial(dialing: AbortController): Promise<void> {
+    const { clock, log } = this.#world;
+    this.#traffic.add('dials');
+    try {
+      const late = new GateError('peer-timeout', 'link.dial-late', 'the router opened no stream to the peer in time');
+      const end = await within(clock, DIAL_DEADLINE_MS, late, dialing.signal, (signal) =>
+        this.#world.dial(this.peer, signal),
+      );
+      this.#dialing = undefined;
+      this.#carry(end, 'out');
+    } catch (error) {
+      this.#dialing = undefined;
+      if (dialing.signal.aborted) {
+        this.#stateMayHaveChanged();
+        return;
+      }
+      this.#lastError = asGateError(error, 'connecting to a peer');
+      log.debug(`a peer cannot be reached: ${this.#lastError.message}`, { code: this.#lastError.code });
+      this.#retryLater();
+    }
+  }
+
+  #retryLater(): void {
+    if (this.#stopping.signal.aborted || this.#retry !== undefined || this.#streams.size > 0) return;
+    const { clock, random } = this.#world;
+    this.#failures += 1;
+    const ms = backoffDelay(REDIAL, this.#failures, random());
+    const timer = clock.after(ms, () => {
+      this.#retry = undefined;
+      this.#stateMayHaveChanged();
+      this.#dialIfWanted();
+    });
+    this.#retry = { timer, at: clock.now() + ms };
+    this.#stateMayHaveChanged();
+  }
+
+  #carry(end: RelayEnd, direction: Direction): void {
+    const { clock, relay } = this.#world;
+    const deframer = new Deframer();
+    const stream: LinkStream = {
+      direction,
+      openedAt: clock.now(),
+      heard: false,
+      lastHeardAt: clock.now(),
+      lastSentAt: clock.now(),
+      probedAt: undefined,
+      answers: false,
+      keepalives: [],
+      packets: packetDuplex({
+        pull: () => this.#pull(stream),
+        deliver: (bytes) => this.#received(stream, deframer, bytes),
+      }),
+    };
+    this.#streams.add(stream);
+    this.#stateMayHaveChanged();
+    // OnionCat's rule: whoever opens a stream speaks first.
+    if (direction === 'out') this.#sendKeepalive(stream, true);
+    const joined = relay.join({ stream: stream.packets.stream, halfClose: true }, end, {
+      signal: this.#stopping.signal,
+      idleMs: 0,
+    });
+    this.#keep(
+      joined.then((report) => {
+        this.#streams.delete(stream);
+        if (report.ended === 'limit')
+          this.#lastError = new GateError('limit', 'link.limit', 'no room for another stream; see limits.streams');
+        if (this.#chosen === stream) this.#choose();
+        if (this.#chosen === undefined) this.#retryLater();
+        this.#stateMayHaveChanged();
+      }),
+    );
+  }
+
+  #pull(stream: LinkStream): Buffer | undefined {
+    const now = this.#world.clock.now();
+    const keepalive = stream.keepalives.shift();
+    if (keepalive !== undefined) {
+      stream.lastSentAt = now;
+      return keepalive;
+    }
+    if (stream !== this.#chosen) return undefined;
+    const batch: Buffer[] = [];
+    let bytes = 0;
+    while (bytes < BATCH_BYTES) {
+      const packet = this.#queue.shift(now);
+      if (packet === undefined) break;
+      batch.push(packet);
+      bytes += packet.length;
+    }
+    if (bytes === 0) return undefined;
+    stream.lastSentAt = now;
+    this.#traffic.add('packetsOut', batch.length);
+    this.#traffic.add('bytesOut', bytes);
+    return Buffer.concat(batch, bytes);
+  }
+
+  /** @throws GateError when the peer has lost the framing */
+  #received(stream: LinkStream, deframer: Deframer, chunk: Buffer): void {
+    const { own } = this.#world;
+    // Packets that stand side by side and may pass are delivered in one piece.
+    let run: { readonly bytes: Buffer; readonly start: number; end: number } | undefined;
+    const flush = () => {
+      if (run !== undefined) this.#world.deliver(run.bytes.subarray(run.start, run.end));
+      run = undefined;
+    };
+    const visit = (bytes: Buffer, start: number, end: number) => {
+      const verdict = judgeInbound(bytes, start, this.peer.addresses, own.addresses);
+      if (verdict !== 'admit') {
+        this.#drops.add(verdict);
+        flush();
+        return;
+      }
+      this.#hear(stream);
+      if (isKeepalive(bytes, start)) {
+        this.#receivedKeepalive(stream, bytes.subarray(start, end));
+        flush();
+        return;
+      }
+      this.#lastPacketAt = stream.lastHeardAt;
+      this.#traffic.add('packetsIn');
+      this.#traffic.add('bytesIn', end - start);
+      if (run !== undefined && run.bytes === bytes && run.end === start) run.end = end;
+      else {
+        flush();
+        run = { bytes, start, end };
+      }
+      // The deframer's own buffer is used again at once.
+      if (bytes !== chunk) flush();
+    };
+    try {
+      deframer.push(chunk, visit);
+      flush();
+    } catch (error) {
+      flush();
+      this.#lastError = asGateError(error, 'reading packets from a peer');
+      throw error;
+    }
+  }
+
+  #receivedKeepalive(stream: LinkStream, packet: Buffer): void {
+    const { announcement } = parseKeepalive(packet);
+    this.peer.knowsFlows = announcement?.knowsFlows ?? false;
+    stream.answers = announcement !== undefined;
+    if (announcement?.wantsAnswer === true) this.#sendKeepalive(stream, false);
+  }
+
+  #sendKeepalive(stream: LinkStream, wantsAnswer: boolean): void {
+    if (stream.keepalives.length >= KEEPALIVES_HELD) return;
+    const { own } = this.#world;
+    stream.keepalives.push(
+      encodeKeepalive({
+        source: own.addresses.oc,
+        destination: this.peer.addresses.oc,
+        flowLabel: this.#flowLabel,
+        name: own.b32,
+        announcement: { wantsAnswer, knowsFlows: true },
+      }),
+    );
+    stream.packets.wake();
+  }
+
+  #hear(stream: LinkStream): void {
+    stream.lastHeardAt = this.#world.clock.now();
+    stream.probedAt = undefined;
+    if (stream.heard) return;
+    stream.heard = true;
+    this.#failures = 0;
+    this.#lastError = undefined;
+    this.#choose();
+    // The peer's own dial has won: ours would only make a second stream.
+    if (stream.direction === 'in' && this.#preferred === 'in') this.#dialing?.abort();
+  }
+
+  #choose(): void {
+    this.#chosen = chooseStream(this.#streams, this.#preferred);
+    this.#stateMayHaveChanged();
+    this.#chosen?.packets.wake();
+  }
+
+  #tick(): void {
+    const { clock } = this.#world;
+    const now = clock.now();
+    this.#queue.expire(now);
+    const idle = this.peer.connect === 'demand' && now - this.#lastPacketAt > IDLE_MS;
+    for (const stream of [...this.#streams]) {
+      if (idle && stream.direction === 'out') stream.packets.finish();
+      else this.#apply(stream, now);
+    }
+    this.#dialIfWanted();
+    this.#ticking = clock.after(TICK_MS, () => this.#tick());
+  }
+
+  #apply(stream: LinkStream, now: number): void {
+    const fate = fateOf(stream, this.#chosen, now);
+    switch (fate) {
+      case 'keep':
+        return;
+      case 'probe':
+        if (stream.answers) stream.probedAt = now;
+        this.#sendKeepalive(stream, stream.answers);
+        return;
+      case 'retire':
+        stream.packets.finish();
+        return;
+      case 'dead':
+        this.#traffic.add('deadStreams');
+        this.#lastError = new GateError('peer-timeout', 'link.silent', 'the peer does not answer');
+        stream.heard = false;
+        if (this.#chosen === stream) this.#choose();
+        stream.packets.stream.destroy();
+        return;
+      default:
+        fate satisfies never;
+    }
+  }
+
+  /** Work that `stop` waits for. */
+  #keep(work: Promise<void>): void {
+    const kept = work.finally(() => this.#running.delete(kept));
+    this.#running.add(kept);
+  }
+}

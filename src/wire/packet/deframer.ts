@@ -1,0 +1,66 @@
+/**
+ * Cuts packets out of a byte stream on which they stand back to back, each as long as its own header says (OnionCat's
+ * framing). Packets that arrive whole are shown in place, without a copy. There is no hunting for the next packet after
+ * a bad byte: whoever sent it has lost the framing, or is lying.
+ */
+import { GateError } from '../../kit/errors.ts';
+import { HEADER_LENGTH, isIpv6, LONGEST_PACKET, packetLength } from './ipv6.ts';
+
+/** Sees one whole packet at `bytes[start, end)`; the memory is borrowed until it returns. */
+export type VisitPacket = (bytes: Buffer, start: number, end: number) => void;
+
+export class Deframer {
+  /** A packet that began in an earlier chunk. */
+  readonly #partial = Buffer.allocUnsafe(LONGEST_PACKET);
+  #held = 0;
+
+  /** Bytes of an unfinished packet. */
+  get pending(): number {
+    return this.#held;
+  }
+
+  /** @throws GateError `peer-protocol` at a byte where no IPv6 packet begins; nothing may be pushed after that */
+  push(chunk: Buffer, visit: VisitPacket): void {
+    let at = 0;
+    if (this.#held > 0) {
+      at = this.#complete(chunk, visit);
+      if (this.#held > 0) return;
+    }
+    while (at < chunk.length) {
+      if (!isIpv6(chunk[at])) throw lost();
+      const end = chunk.length - at >= HEADER_LENGTH ? at + packetLength(chunk, at) : Number.POSITIVE_INFINITY;
+      if (end > chunk.length) {
+        this.#held = chunk.copy(this.#partial, 0, at);
+        return;
+      }
+      visit(chunk, at, end);
+      at = end;
+    }
+  }
+
+  /** @returns how much of the chunk the held packet took */
+  #complete(chunk: Buffer, visit: VisitPacket): number {
+    let at = 0;
+    if (this.#held < HEADER_LENGTH) {
+      at = chunk.copy(this.#partial, this.#held, 0, HEADER_LENGTH - this.#held);
+      this.#held += at;
+      if (this.#held < HEADER_LENGTH) return at;
+    }
+    const length = packetLength(this.#partial, 0);
+    const taken = chunk.copy(this.#partial, this.#held, at, at + length - this.#held);
+    this.#held += taken;
+    at += taken;
+    if (this.#held < length) return at;
+    this.#held = 0;
+    visit(this.#partial, 0, length);
+    return at;
+  }
+}
+
+function lost(): GateError {
+  return new GateError(
+    'peer-protocol',
+    'packet.framing',
+    'a peer sent bytes that are no IPv6 packet; its stream was closed',
+  );
+}

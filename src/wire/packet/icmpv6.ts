@@ -1,0 +1,53 @@
+/** ICMPv6 errors (RFC 4443) that we answer local senders with, and when an error may be answered at all. */
+import type { Address } from '../i2p/address.ts';
+import { DESTINATION_OFFSET, HEADER_LENGTH, NEXT_HEADER_ICMPV6, NEXT_HEADER_OFFSET, SOURCE_OFFSET } from './ipv6.ts';
+
+/** Codes of Destination Unreachable, RFC 4443 section 3.1. */
+export const UNREACHABLE = { noRoute: 0, address: 3, sourcePolicy: 5 } as const;
+export type UnreachableCode = (typeof UNREACHABLE)[keyof typeof UNREACHABLE];
+
+const TYPE_UNREACHABLE = 1;
+/** Types below this are errors, which must not be answered with errors (section 2.4, e.1). */
+const FIRST_INFORMATIONAL_TYPE = 128;
+const ICMP_HEADER_LENGTH = 8;
+/** An error must fit into the least MTU (section 2.4, c). */
+const LONGEST_ERROR = 1280;
+const HOP_LIMIT = 64;
+
+/** May this packet be answered with an error? Not an error itself, and from a single, real host. */
+export function mayAnswer(packet: Buffer): boolean {
+  if (packet.length < HEADER_LENGTH) return false;
+  const firstOfSource = packet[SOURCE_OFFSET];
+  const unspecified = packet.subarray(SOURCE_OFFSET, DESTINATION_OFFSET).every((byte) => byte === 0);
+  if (firstOfSource === 0xff || unspecified || packet[DESTINATION_OFFSET] === 0xff) return false;
+  if (packet[NEXT_HEADER_OFFSET] !== NEXT_HEADER_ICMPV6) return true;
+  return (packet[HEADER_LENGTH] ?? 0) >= FIRST_INFORMATIONAL_TYPE;
+}
+
+/** @param about the packet that cannot be delivered; it is quoted as far as it fits */
+export function unreachable(from: Address, code: UnreachableCode, about: Buffer): Buffer {
+  const quoted = about.subarray(0, LONGEST_ERROR - HEADER_LENGTH - ICMP_HEADER_LENGTH);
+  const packet = Buffer.alloc(HEADER_LENGTH + ICMP_HEADER_LENGTH + quoted.length);
+  packet[0] = 0x60;
+  packet.writeUInt16BE(ICMP_HEADER_LENGTH + quoted.length, 4);
+  packet[NEXT_HEADER_OFFSET] = NEXT_HEADER_ICMPV6;
+  packet[7] = HOP_LIMIT;
+  from.copy(packet, SOURCE_OFFSET);
+  about.copy(packet, DESTINATION_OFFSET, SOURCE_OFFSET, DESTINATION_OFFSET);
+  packet[HEADER_LENGTH] = TYPE_UNREACHABLE;
+  packet[HEADER_LENGTH + 1] = code;
+  quoted.copy(packet, HEADER_LENGTH + ICMP_HEADER_LENGTH);
+  packet.writeUInt16BE(checksum(packet), HEADER_LENGTH + 2);
+  return packet;
+}
+
+/** Checksum over pseudo header and message (RFC 8200, section 8.1), with the checksum field taken as it stands. */
+export function checksum(packet: Buffer): number {
+  const payload = packet.length - HEADER_LENGTH;
+  let sum = payload + (packet[NEXT_HEADER_OFFSET] ?? 0);
+  for (let at = SOURCE_OFFSET; at < packet.length; at += 2) {
+    sum += ((packet[at] ?? 0) << 8) | (packet[at + 1] ?? 0);
+  }
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return ~sum & 0xffff;
+}

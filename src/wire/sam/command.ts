@@ -1,0 +1,113 @@
+/**
+ * SAM commands as bytes, one line each. Values are written bare, because i2pd 2.45.1 refuses quoted ones; only a value
+ * with blanks or quotes is quoted (SAM 3.2 and later), and control characters are refused.
+ */
+import { GateError } from '../../kit/errors.ts';
+import type { Sensitive } from '../../kit/sensitive.ts';
+
+export interface SamCredentials {
+  readonly user: string;
+  readonly password: Sensitive<string>;
+}
+
+/** Options of a session's tunnels and streams as SAM passes them to I2CP, such as `inbound.length`. */
+export type SessionOptions = Readonly<Record<string, string>>;
+
+type Values = ReadonlyArray<readonly [name: string, value: string]>;
+
+/** MIN=3.1: with MIN=3.0 i2pd 2.45.1 settles for 3.0 although it speaks 3.1. */
+export function helloCommand(credentials?: SamCredentials): Uint8Array {
+  return command('HELLO VERSION', [
+    ['MIN', '3.1'],
+    ['MAX', '3.3'],
+    ...(credentials === undefined
+      ? []
+      : ([
+          ['USER', credentials.user],
+          ['PASSWORD', credentials.password.reveal()],
+        ] as const)),
+  ]);
+}
+
+export interface SessionCommand {
+  readonly id: string;
+  /** A private key blob, or a fresh destination that dies with the session. */
+  readonly keys: Sensitive<string> | 'transient';
+  readonly options: SessionOptions;
+}
+
+export function sessionCommand(session: SessionCommand): Uint8Array {
+  return command('SESSION CREATE', [
+    ['STYLE', 'STREAM'],
+    ['ID', session.id],
+    ...(session.keys === 'transient'
+      ? ([
+          ['DESTINATION', 'TRANSIENT'],
+          ['SIGNATURE_TYPE', ED25519],
+        ] as const)
+      : ([['DESTINATION', session.keys.reveal()]] as const)),
+    ...Object.entries(session.options),
+  ]);
+}
+
+export interface ConnectCommand {
+  readonly id: string;
+  /** A base64 destination or a `.b32.i2p` name. */
+  readonly destination: string;
+  /** I2P port of the service, sent only to a bridge that knows it (SAM 3.2); 0 where none is wanted. */
+  readonly toPort: number | undefined;
+}
+
+export function connectCommand(connect: ConnectCommand): Uint8Array {
+  return command('STREAM CONNECT', [
+    ['ID', connect.id],
+    ['DESTINATION', connect.destination],
+    ['SILENT', 'false'],
+    ...(connect.toPort === undefined ? [] : ([['TO_PORT', String(connect.toPort)]] as const)),
+  ]);
+}
+
+export function acceptCommand(id: string): Uint8Array {
+  return command('STREAM ACCEPT', [
+    ['ID', id],
+    ['SILENT', 'false'],
+  ]);
+}
+
+export function lookupCommand(name: string): Uint8Array {
+  return command('NAMING LOOKUP', [['NAME', name]]);
+}
+
+export function generateCommand(): Uint8Array {
+  return command('DEST GENERATE', [['SIGNATURE_TYPE', ED25519]]);
+}
+
+/** A text behind PING is needed: i2pd 2.59 closes the socket on a bare one, 2.45.1 on any (SAM 3.2 and later only). */
+export function pingCommand(text: string): Uint8Array {
+  return Buffer.from(`PING ${text}\n`, 'latin1');
+}
+
+export function pongCommand(text: string): Uint8Array {
+  return Buffer.from(text === '' ? 'PONG\n' : `PONG ${text}\n`, 'latin1');
+}
+
+/** EdDSA_SHA512_Ed25519, by number: routers disagree about the spelling of names. */
+const ED25519 = '7';
+
+function command(verb: string, values: Values): Uint8Array {
+  return Buffer.from(
+    `${[verb, ...values.map(([name, value]) => `${name}=${written(name, value)}`)].join(' ')}\n`,
+    'latin1',
+  );
+}
+
+function written(name: string, value: string): string {
+  if (!/^[A-Za-z0-9_.]+$/.test(name) || !/^[\x20-\x7e]+$/.test(value)) {
+    throw new GateError(
+      'config',
+      'sam.option',
+      `the SAM option ${JSON.stringify(name)} or its value has characters that SAM cannot carry`,
+    );
+  }
+  return /[ "\\]/.test(value) ? `"${value.replaceAll(/["\\]/g, '\\$&')}"` : value;
+}

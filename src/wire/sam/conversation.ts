@@ -1,0 +1,153 @@
+/**
+ * The conversations of SAM v3, each as a generator that yields what it wants to send or asks for a line, and returns the
+ * outcome; `conversationMachine` makes a step machine of one. Knows no socket and no time.
+ */
+import { GateError } from '../../kit/errors.ts';
+import { type Machine, NO_BYTES, RECEIVE, type Step } from '../../kit/step.ts';
+import { type Destination, type PrivateKeys, parseDestination, parsePrivateKeys } from '../i2p/destination.ts';
+import {
+  acceptCommand,
+  connectCommand,
+  generateCommand,
+  helloCommand,
+  lookupCommand,
+  type SamCredentials,
+  type SessionCommand,
+  sessionCommand,
+} from './command.ts';
+import { LineReader } from './line.ts';
+import { expectOk, type SamReply, type SamSubject, unexpected } from './reply.ts';
+
+/** What a conversation wants next: bytes to be sent, or a line. */
+type Wish = { readonly kind: 'send'; readonly bytes: Uint8Array } | { readonly kind: 'line' };
+export type Conversation<Out> = Generator<Wish, Out, string>;
+
+export interface SamVersion {
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** TO_PORT, FROM_PORT and PING came with SAM 3.2. */
+export function knowsPorts(version: SamVersion): boolean {
+  return version.major > 3 || (version.major === 3 && version.minor >= 2);
+}
+
+export function* hello(credentials?: SamCredentials): Conversation<SamVersion> {
+  const reply = yield* ask(helloCommand(credentials), 'HELLO REPLY');
+  const [, major, minor] = /^(\d)\.(\d)$/.exec(valueIn(reply, 'VERSION')) ?? [];
+  if (major === undefined || minor === undefined) throw unexpected('a version');
+  return { major: Number(major), minor: Number(minor) };
+}
+
+export interface CreatedSession {
+  readonly version: SamVersion;
+  readonly keys: PrivateKeys;
+}
+
+/** The answer may take minutes: the router builds tunnels first. */
+export function* createSession(session: SessionCommand, credentials?: SamCredentials): Conversation<CreatedSession> {
+  const version = yield* hello(credentials);
+  const reply = yield* ask(sessionCommand(session), 'SESSION STATUS');
+  return { version, keys: fromRouter(() => parsePrivateKeys(valueIn(reply, 'DESTINATION'))) };
+}
+
+export interface StreamRequest {
+  readonly id: string;
+  readonly destination: string;
+  readonly port: number;
+}
+
+export function* connectStream(request: StreamRequest, credentials?: SamCredentials): Conversation<void> {
+  const version = yield* hello(credentials);
+  const toPort = knowsPorts(version) ? request.port : undefined;
+  yield* ask(connectCommand({ id: request.id, destination: request.destination, toPort }), 'STREAM STATUS');
+}
+
+/** Arms one STREAM ACCEPT. The peer comes later: see `acceptedPeer`. */
+export function* armAccept(id: string, credentials?: SamCredentials): Conversation<void> {
+  yield* hello(credentials);
+  yield* ask(acceptCommand(id), 'STREAM STATUS');
+}
+
+/** The line with which an armed STREAM ACCEPT begins to carry a stream: the peer's destination, then ports since 3.2. */
+export function* acceptedPeer(): Conversation<Destination> {
+  const line = yield* receiveLine();
+  // Java I2P can end an armed accept with a status line instead.
+  if (line.startsWith('STREAM STATUS')) {
+    expectOk(line, 'STREAM STATUS');
+    throw unexpected('a destination');
+  }
+  return fromRouter(() => parseDestination(line.split(' ', 1)[0] ?? ''));
+}
+
+export function* lookupName(name: string, credentials?: SamCredentials): Conversation<Destination> {
+  yield* hello(credentials);
+  const reply = yield* ask(lookupCommand(name), 'NAMING REPLY');
+  return fromRouter(() => parseDestination(valueIn(reply, 'VALUE')));
+}
+
+export function* generateKeys(credentials?: SamCredentials): Conversation<PrivateKeys> {
+  yield* hello(credentials);
+  const reply = yield* ask(generateCommand(), 'DEST REPLY');
+  return fromRouter(() => parsePrivateKeys(valueIn(reply, 'PRIV')));
+}
+
+/** A conversation that only waits for one line, for a connection that has said everything else. */
+export function* receiveLine(): Conversation<string> {
+  return yield { kind: 'line' };
+}
+
+export function conversationMachine<Out>(conversation: Conversation<Out>): Machine<Out> {
+  const lines = new LineReader();
+  let held: Uint8Array = NO_BYTES;
+  let next = conversation.next('');
+  let waiting = false;
+  return {
+    step(input): Step<Out> {
+      if (input.length > 0) held = held.length === 0 ? input : Buffer.concat([held, input]);
+      for (;;) {
+        if (next.done === true) return { kind: 'done', out: next.value, rest: held };
+        if (next.value.kind === 'send') {
+          if (!waiting) {
+            waiting = true;
+            return next.value;
+          }
+          waiting = false;
+          next = conversation.next('');
+          continue;
+        }
+        const taken = lines.push(held);
+        held = taken?.rest ?? NO_BYTES;
+        if (taken === undefined) return RECEIVE;
+        next = conversation.next(taken.line);
+      }
+    },
+  };
+}
+
+function* ask(bytes: Uint8Array, subject: SamSubject): Conversation<SamReply> {
+  yield { kind: 'send', bytes };
+  return expectOk(yield* receiveLine(), subject);
+}
+
+function valueIn(reply: SamReply, name: string): string {
+  const value = reply.values.get(name);
+  if (value === undefined) throw unexpected(name);
+  return value;
+}
+
+/** What the router calls a destination and we cannot read is the router's fault, not that of a name. */
+function fromRouter<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw new GateError(
+      'router-protocol',
+      'sam.destination-unreadable',
+      'the SAM bridge sent a destination that cannot be read',
+      {
+        cause: error,
+      },
+    );
+  }
+}
