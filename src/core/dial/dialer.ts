@@ -21,6 +21,8 @@ export interface DialerParts {
   readonly own: Addresses;
   /** Local TCP into the VPN; undefined where there is no TUN. */
   readonly connector: ConnectorPort | undefined;
+  /** Connections for clients that are being made at one time. */
+  readonly maxDials: number;
 }
 
 export function dialer(parts: DialerParts): Dialer {
@@ -61,36 +63,53 @@ export function dialer(parts: DialerParts): Dialer {
     return { stream: await parts.connector.connect(address, port, signal), halfClose: true };
   };
 
+  const byKind = async (target: DialTarget, options: DialOptions): Promise<RelayEnd> => {
+    switch (target.kind) {
+      case 'address': {
+        const key = addressKey(target.address);
+        const peer = parts.peers.byAddress(key);
+        if (peer !== undefined) return toPeer(peer, options);
+        if (key === addressKey(parts.own.oc) || key === addressKey(parts.own.ocat4)) {
+          return throughTun(target.address, options.port, options.signal);
+        }
+        throw new GateError(
+          'peer-unreachable',
+          'dial.unknown-peer',
+          'no configured peer has this address; add it as a [[peer]]',
+        );
+      }
+      case 'b32':
+      case 'destination': {
+        const b32 = target.kind === 'b32' ? target.b32 : target.destination.b32;
+        const peer = parts.peers.byB32(b32);
+        if (peer !== undefined) return toPeer(peer, options);
+        return toDestination(target.kind === 'b32' ? `${b32}.b32.i2p` : target.destination.base64, options);
+      }
+      case 'host': {
+        const destination = await parts.resolver.resolve(target.host, options.signal);
+        return toDestination(destination.base64, options);
+      }
+      default:
+        return target satisfies never;
+    }
+  };
+
+  let dials = 0;
   return {
     openPacketStream: (peer, signal) => toDestination(destinationOf(peer), { session: GATEWAY, port: 0, signal }),
-    dial: async (target: DialTarget, options: DialOptions) => {
-      switch (target.kind) {
-        case 'address': {
-          const key = addressKey(target.address);
-          const peer = parts.peers.byAddress(key);
-          if (peer !== undefined) return toPeer(peer, options);
-          if (key === addressKey(parts.own.oc) || key === addressKey(parts.own.ocat4)) {
-            return throughTun(target.address, options.port, options.signal);
-          }
-          throw new GateError(
-            'peer-unreachable',
-            'dial.unknown-peer',
-            'no configured peer has this address; add it as a [[peer]]',
-          );
-        }
-        case 'b32':
-        case 'destination': {
-          const b32 = target.kind === 'b32' ? target.b32 : target.destination.b32;
-          const peer = parts.peers.byB32(b32);
-          if (peer !== undefined) return toPeer(peer, options);
-          return toDestination(target.kind === 'b32' ? `${b32}.b32.i2p` : target.destination.base64, options);
-        }
-        case 'host': {
-          const destination = await parts.resolver.resolve(target.host, options.signal);
-          return toDestination(destination.base64, options);
-        }
-        default:
-          return target satisfies never;
+    dial: async (target, options) => {
+      if (dials >= parts.maxDials) {
+        throw new GateError(
+          'limit',
+          'dial.limit',
+          `${parts.maxDials} connections are being made already; see limits.dials`,
+        );
+      }
+      dials += 1;
+      try {
+        return await byKind(target, options);
+      } finally {
+        dials -= 1;
       }
     },
   };
