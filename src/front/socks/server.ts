@@ -1,0 +1,135 @@
+/**
+ * The SOCKS front: takes clients from one listener, as many as the caps allow, and ends all of them when it stops. Knows
+ * nothing of the protocol, which is the business of `client.ts`.
+ */
+import type { Duplex } from 'node:stream';
+import type { Dialer } from '../../core/dial/target.ts';
+import type { ClientOrigin, ListenerPort } from '../../core/ports.ts';
+import type { Relay } from '../../core/relay/report.ts';
+import { GATEWAY } from '../../core/session/key.ts';
+import type { Clock } from '../../kit/clock.ts';
+import { abortError, asGateError, GateError } from '../../kit/errors.ts';
+import type { Logger } from '../../kit/log.ts';
+import type { Service } from '../../kit/service.ts';
+import { type Tally, tally } from '../../kit/tally.ts';
+import { CLIENT_ENDS, type ClientEnd, type ClientSettings, serveClient } from './client.ts';
+
+export interface SocksServerParts {
+  readonly listener: ListenerPort;
+  readonly dialer: Pick<Dialer, 'dial'>;
+  readonly relay: Relay;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface SocksServerOptions extends ClientSettings {
+  readonly maxClients: number;
+  /** From one IP address; clients of a unix socket have none, and count only in total. */
+  readonly maxClientsPerAddress: number;
+}
+
+const DEFAULTS: SocksServerOptions = {
+  maxClients: 256,
+  maxClientsPerAddress: 256,
+  handshakeMs: 20_000,
+  // I2P takes 10 to 60 s to find and reach a destination; Tor's SocksTimeout is the same.
+  connectMs: 120_000,
+  idleMs: 0,
+  session: GATEWAY,
+};
+
+/**
+ * `accepted` is the sum of the ends in `ClientEnd` and of those still on their way. `refusedCap` were closed at accept.
+ */
+export type SocksCounter = 'accepted' | 'refusedCap' | 'dnsLeak' | ClientEnd;
+
+export interface SocksStatus {
+  /** Where it listens. */
+  readonly where: string;
+  /** Clients at this moment, in every phase. */
+  readonly clients: number;
+  readonly counts: Readonly<Record<SocksCounter, number>>;
+}
+
+export interface SocksServer extends Service {
+  snapshot(): SocksStatus;
+}
+
+/** Clients hear of the stop by a reply or a reset; whoever is still there after this long is cut off. */
+const STOP_MS = 3_000;
+
+export function socksServer(parts: SocksServerParts, given: Partial<SocksServerOptions> = {}): SocksServer {
+  const { listener, clock, log } = parts;
+  const options: SocksServerOptions = { ...DEFAULTS, ...given };
+  const counts: Tally<SocksCounter> = tally(['accepted', 'refusedCap', 'dnsLeak', ...CLIENT_ENDS]);
+  const world = { ...parts, counts, settings: options };
+  const running = new Map<Duplex, { readonly served: Promise<void>; readonly cancel: AbortController }>();
+  const perAddress = new Map<string, number>();
+  let stopped: Promise<void> | undefined;
+
+  const take = (client: Duplex, { address }: ClientOrigin) => {
+    if (stopped !== undefined) {
+      client.destroy();
+      return;
+    }
+    const fromAddress = address === undefined ? 0 : (perAddress.get(address) ?? 0);
+    if (running.size >= options.maxClients || fromAddress >= options.maxClientsPerAddress) {
+      counts.add('refusedCap');
+      client.destroy();
+      return;
+    }
+    counts.add('accepted');
+    if (address !== undefined) perAddress.set(address, fromAddress + 1);
+    // One for each client: listeners of a signal are kept in a list, which thousands of clients would make long.
+    const cancel = new AbortController();
+    const served = serve(client, cancel.signal).finally(() => {
+      running.delete(client);
+      if (address !== undefined) leave(address);
+    });
+    running.set(client, { served, cancel });
+  };
+
+  const serve = async (client: Duplex, signal: AbortSignal) => {
+    try {
+      await serveClient(client, world, signal);
+    } catch (error) {
+      client.destroy();
+      log.error('a defect: serving a SOCKS client failed', { code: asGateError(error, 'serving a SOCKS client').code });
+    }
+  };
+
+  const leave = (address: string) => {
+    const left = (perAddress.get(address) ?? 1) - 1;
+    if (left > 0) perAddress.set(address, left);
+    else perAddress.delete(address);
+  };
+
+  const stop = async () => {
+    const reason = new GateError('shutdown', 'shutdown', 'the gateway is stopping');
+    for (const { cancel } of running.values()) cancel.abort(reason);
+    const closed = listener.close().catch((error: unknown) => {
+      log.warn('the SOCKS listener did not close', { code: asGateError(error, 'closing the SOCKS listener').code });
+    });
+    await new Promise<void>((resolve) => {
+      const timer = clock.after(STOP_MS, resolve);
+      void Promise.all([closed, ...[...running.values()].map(({ served }) => served)]).then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
+    for (const client of running.keys()) client.destroy();
+  };
+
+  return {
+    name: 'socks',
+    start: async (signal) => {
+      if (signal.aborted) throw abortError(signal, 'starting the SOCKS front');
+      listener.accept(take);
+    },
+    stop: () => {
+      stopped ??= stop();
+      return stopped;
+    },
+    snapshot: () => ({ where: listener.where, clients: running.size, counts: counts.snapshot() }),
+  };
+}

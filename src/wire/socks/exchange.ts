@@ -1,0 +1,69 @@
+/**
+ * Lets a binary protocol be written down in the order in which it is spoken, as a generator that asks for fields and
+ * sends answers, and runs it as a machine that does not care how the bytes were split. Every field is bounded by the
+ * one who asks for it, so no more than one field and one chunk of input is ever held.
+ */
+import { type Machine, NO_BYTES, RECEIVE, type Step } from '../../kit/step.ts';
+
+type Wish =
+  | { readonly kind: 'send'; readonly bytes: Uint8Array }
+  | { readonly kind: 'exactly'; readonly length: number }
+  | { readonly kind: 'up-to-zero'; readonly longest: number };
+
+/** Ends with what was understood; never throws, since every input has a meaning to it. */
+export type Exchange<Out> = Generator<Wish, Out, Buffer>;
+
+export function* send(bytes: Uint8Array): Exchange<void> {
+  yield { kind: 'send', bytes };
+}
+
+export function* exactly(length: number): Exchange<Buffer> {
+  return yield { kind: 'exactly', length };
+}
+
+/**
+ * A field that ends with a zero byte, without that byte.
+ *
+ * @param longest bytes before the zero
+ * @returns `undefined` when there is no zero where the last one may stand
+ */
+export function* upToZero(longest: number): Exchange<Buffer | undefined> {
+  const field = yield { kind: 'up-to-zero', longest };
+  return field.at(-1) === 0 ? field.subarray(0, -1) : undefined;
+}
+
+export function exchangeMachine<Out>(exchange: Exchange<Out>): Machine<Out> {
+  let held: Buffer = Buffer.alloc(0);
+  let next = exchange.next(Buffer.alloc(0));
+  return {
+    step(input): Step<Out> {
+      if (input.length > 0) held = held.length === 0 ? asBuffer(input) : Buffer.concat([held, input]);
+      while (next.done !== true) {
+        const wish = next.value;
+        if (wish.kind === 'send') {
+          next = exchange.next(Buffer.alloc(0));
+          return wish;
+        }
+        const length = wish.kind === 'exactly' ? wish.length : lengthUpToZero(held, wish.longest);
+        if (length === undefined || held.length < length) return RECEIVE;
+        // Copied, so that a field that is kept does not keep the whole chunk that it came in.
+        const field = Buffer.from(held.subarray(0, length));
+        held = held.subarray(length);
+        next = exchange.next(field);
+      }
+      const rest = held.length === 0 ? NO_BYTES : held;
+      held = Buffer.alloc(0);
+      return { kind: 'done', out: next.value, rest };
+    },
+  };
+}
+
+function lengthUpToZero(bytes: Buffer, longest: number): number | undefined {
+  const zero = bytes.subarray(0, longest + 1).indexOf(0);
+  if (zero !== -1) return zero + 1;
+  return bytes.length > longest ? longest + 1 : undefined;
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}

@@ -1,0 +1,200 @@
+/**
+ * The server's side of a SOCKS handshake, from the first byte to the request: SOCKS4, SOCKS4a and SOCKS5 (RFC 1928) with
+ * no authentication or user and password (RFC 1929). GSSAPI is left out on purpose, as everywhere else. Whether the
+ * request is granted, and what credentials mean, is not known here.
+ *
+ * It never throws: whatever a client sends has one of four meanings, three of which say how to part with it.
+ */
+import { GateError } from '../../kit/errors.ts';
+import { Sensitive } from '../../kit/sensitive.ts';
+import type { Machine } from '../../kit/step.ts';
+import { type Exchange, exactly, exchangeMachine, send, upToZero } from './exchange.ts';
+import { encodeReply, type ReplyForm, type SocksOutcome } from './reply.ts';
+import type { Ipv4Host, Ipv6Host, NamedHost, SocksCredentials, SocksRequest } from './request.ts';
+
+export type SocksHandshake =
+  | { readonly kind: 'request'; readonly request: SocksRequest }
+  /** The client speaks SOCKS, and the protocol has an answer for what it did: send `reply`, then close. */
+  | { readonly kind: 'refused'; readonly reply: Uint8Array; readonly error: GateError }
+  /** A browser or a program with the wrong proxy setting: a person may be reading. */
+  | { readonly kind: 'http' }
+  /** There is no answer that the other side would understand. */
+  | { readonly kind: 'unintelligible'; readonly error: GateError };
+
+const CONNECT = 0x01;
+
+const NO_AUTHENTICATION = 0x00;
+const USER_AND_PASSWORD = 0x02;
+const NO_ACCEPTABLE_METHOD = 0xff;
+
+const IPV4 = 0x01;
+const DOMAIN = 0x03;
+const IPV6 = 0x04;
+
+const TLS_HANDSHAKE_RECORD = 0x16;
+/** Of GET, POST, PUT, PATCH, HEAD, DELETE, OPTIONS, TRACE and CONNECT. */
+const HTTP_INITIALS = Buffer.from('GPHDOTC');
+
+/** Ours, for the fields of SOCKS4, whose length the protocol leaves open: as long as those of SOCKS5. */
+const LONGEST_FIELD = 255;
+
+export function socksMachine(): Machine<SocksHandshake> {
+  return exchangeMachine(handshake());
+}
+
+function* handshake(): Exchange<SocksHandshake> {
+  const version = (yield* exactly(1)).readUInt8();
+  if (version === 5) return yield* socks5();
+  if (version === 4) return yield* socks4();
+  if (HTTP_INITIALS.includes(version)) return { kind: 'http' };
+  return version === TLS_HANDSHAKE_RECORD
+    ? unintelligible('socks.tls', 'a client speaks TLS to the SOCKS port; set it to plain SOCKS5')
+    : unintelligible('socks.version', 'a client speaks neither SOCKS4 nor SOCKS5');
+}
+
+function* socks4(): Exchange<SocksHandshake> {
+  const fixed = yield* exactly(7);
+  if (fixed.readUInt8(0) !== CONNECT) return unsupportedCommand('socks4');
+  const port = fixed.readUInt16BE(1);
+  const address = fixed.subarray(3);
+
+  const user = yield* upToZero(LONGEST_FIELD);
+  if (user === undefined) return tooLong('user id');
+  let host: Ipv4Host | NamedHost = { kind: 'ipv4', bytes: address };
+  if (announcesName(address)) {
+    const name = yield* upToZero(LONGEST_FIELD);
+    if (name === undefined) return tooLong('host name');
+    if (name.length === 0) return emptyName('socks4');
+    host = named(name);
+  }
+  if (port === 0) return portZero('socks4');
+  return { kind: 'request', request: { kind: 'socks4', host, port } };
+}
+
+/** SOCKS4a: 0.0.0.x with x not zero, an address that nobody can want. */
+function announcesName(address: Buffer): boolean {
+  const number = address.readUInt32BE();
+  return number > 0 && number < 256;
+}
+
+function* socks5(): Exchange<SocksHandshake> {
+  const methods = yield* exactly((yield* exactly(1)).readUInt8());
+  let credentials: Sensitive<SocksCredentials> | undefined;
+  // A client that offers credentials wants them to count, even where it would do without: they select its identity.
+  if (methods.includes(USER_AND_PASSWORD)) {
+    yield* send(Buffer.from([5, USER_AND_PASSWORD]));
+    const subversion = (yield* exactly(1)).readUInt8();
+    if (subversion !== 1) {
+      return {
+        kind: 'refused',
+        reply: Buffer.from([1, 1]),
+        error: protocolError('socks.auth-version', 'a SOCKS client sent its password in an unknown version'),
+      };
+    }
+    credentials = yield* userAndPassword();
+    yield* send(Buffer.from([1, 0]));
+  } else if (methods.includes(NO_AUTHENTICATION)) {
+    yield* send(Buffer.from([5, NO_AUTHENTICATION]));
+  } else {
+    return {
+      kind: 'refused',
+      reply: Buffer.from([5, NO_ACCEPTABLE_METHOD]),
+      error: protocolError('socks.method', 'a SOCKS client offers neither "no authentication" nor user and password'),
+    };
+  }
+  return yield* socks5Request(credentials);
+}
+
+function* userAndPassword(): Exchange<Sensitive<SocksCredentials>> {
+  const user = yield* exactly((yield* exactly(1)).readUInt8());
+  const password = yield* exactly((yield* exactly(1)).readUInt8());
+  return new Sensitive({ user, password });
+}
+
+function* socks5Request(credentials: Sensitive<SocksCredentials> | undefined): Exchange<SocksHandshake> {
+  const header = yield* exactly(4);
+  const addressType = header.readUInt8(3);
+  const form: ReplyForm = addressType === IPV6 ? 'socks5-ipv6' : 'socks5-ipv4';
+  if (header.readUInt8(0) !== 5) {
+    return unintelligible('socks.version', 'a client changed the SOCKS version in the middle');
+  }
+  if (header.readUInt8(1) !== CONNECT) return unsupportedCommand(form);
+
+  let host: Ipv4Host | Ipv6Host | NamedHost;
+  switch (addressType) {
+    case IPV4:
+      host = { kind: 'ipv4', bytes: yield* exactly(4) };
+      break;
+    case IPV6:
+      host = { kind: 'ipv6', bytes: yield* exactly(16) };
+      break;
+    case DOMAIN: {
+      const length = (yield* exactly(1)).readUInt8();
+      if (length === 0) return emptyName(form);
+      host = named(yield* exactly(length));
+      break;
+    }
+    default:
+      return refused(form, 'address-type-unsupported', {
+        kind: 'unsupported',
+        code: 'socks.address-type',
+        message: 'a SOCKS client sent an address of an unknown type',
+      });
+  }
+  const port = (yield* exactly(2)).readUInt16BE();
+  if (port === 0) return portZero(form);
+  return { kind: 'request', request: { kind: 'socks5', host, port, credentials } };
+}
+
+function named(bytes: Buffer): NamedHost {
+  return { kind: 'name', name: bytes.toString('latin1') };
+}
+
+function unsupportedCommand(form: ReplyForm): SocksHandshake {
+  return refused(form, 'command-unsupported', {
+    kind: 'unsupported',
+    code: 'socks.command',
+    message: 'a SOCKS client asked for another command than CONNECT',
+  });
+}
+
+/** A name that cannot be is answered like a name that does not exist. */
+function emptyName(form: ReplyForm): SocksHandshake {
+  return refused(form, 'host-unreachable', {
+    kind: 'name-invalid',
+    code: 'socks.name-empty',
+    message: 'a SOCKS client asked for a host without a name',
+  });
+}
+
+function portZero(form: ReplyForm): SocksHandshake {
+  return refused(form, 'general-failure', {
+    kind: 'client-protocol',
+    code: 'socks.port-zero',
+    message: 'a SOCKS client asked for port 0; nothing can listen there',
+  });
+}
+
+function tooLong(field: string): SocksHandshake {
+  return refused('socks4', 'general-failure', {
+    kind: 'client-protocol',
+    code: 'socks.too-long',
+    message: `a SOCKS4 client sent a ${field} of more than ${LONGEST_FIELD} bytes`,
+  });
+}
+
+function refused(
+  form: ReplyForm,
+  outcome: Exclude<SocksOutcome, 'succeeded'>,
+  { kind, code, message }: Pick<GateError, 'kind' | 'code' | 'message'>,
+): SocksHandshake {
+  return { kind: 'refused', reply: encodeReply(form, outcome), error: new GateError(kind, code, message) };
+}
+
+function unintelligible(code: string, message: string): SocksHandshake {
+  return { kind: 'unintelligible', error: protocolError(code, message) };
+}
+
+function protocolError(code: string, message: string): GateError {
+  return new GateError('client-protocol', code, message);
+}

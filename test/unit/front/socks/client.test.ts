@@ -1,0 +1,384 @@
+/** One SOCKS client, from its first byte to its end, against a dialer and a relay that do as they are told. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type ErrorKind, GateError } from '../../../../src/kit/errors.ts';
+import { hex, spaced } from '../../wire/socks/feed.ts';
+import { DIALECTS, fakeDialer, settle, world } from './fakes.ts';
+
+const PEER = 'fd 60 db 4d dd b5 54 d8 72 66 8a 0b fc 9c 51 63';
+const CONNECT_MS = 120_000;
+const FAREWELL_MS = 10_000;
+
+for (const [dialect, { ask, greeting, reply }] of Object.entries(DIALECTS)) {
+  test(`D18 ${dialect}: success is told after the dial succeeded, and then bytes flow both ways`, async () => {
+    const { listener, dialer, relay, counts } = await world();
+    const app = listener.connect();
+    app.stream.write(ask('a.i2p'));
+    await settle();
+    assert.equal(spaced(app.received()), greeting.trim());
+
+    const dial = dialer.only();
+    assert.deepEqual(dial.target, { kind: 'host', host: 'a.i2p' });
+    assert.equal(dial.options.port, 80);
+    const service = dial.succeed();
+    await settle();
+    assert.equal(spaced(app.received()), greeting + reply('00'));
+    assert.equal(relay.joins.length, 1);
+    assert.equal(relay.joins[0]?.near.halfClose, true);
+
+    const before = app.received().length;
+    service.stream.write('hello');
+    app.stream.write('good day');
+    await settle();
+    assert.equal(app.received().subarray(before).toString(), 'hello');
+    assert.equal(service.received().toString(), 'good day');
+    assert.deepEqual(counts(), { accepted: 1, connected: 1 });
+  });
+
+  test(`D20 ${dialect}: early data is sent first and in order, whether it came with the request or while dialling`, async () => {
+    const { listener, dialer } = await world();
+    const app = listener.connect();
+    app.stream.write(Buffer.concat([ask('a.i2p'), Buffer.from('one ')]));
+    await settle();
+    app.stream.write('two ');
+    await settle();
+    const service = dialer.only().succeed();
+    app.stream.write('three');
+    await settle();
+    assert.equal(service.received().toString(), 'one two three');
+  });
+
+  test(`D20 ${dialect}: one byte at a time gives the same`, async () => {
+    const { listener, dialer } = await world();
+    const app = listener.connect();
+    for (const byte of ask('a.i2p')) {
+      app.stream.write(Buffer.of(byte));
+      await settle();
+    }
+    app.stream.write('early');
+    const service = dialer.only().succeed();
+    await settle();
+    assert.equal(spaced(app.received()), greeting + reply('00'));
+    assert.equal(service.received().toString(), 'early');
+  });
+}
+
+/** RFC 1928's code for each kind of error, or what comes closest. */
+const CODES: Readonly<Record<ErrorKind, string>> = {
+  config: '01',
+  permission: '01',
+  'local-io': '01',
+  'router-down': '03',
+  'router-refused': '01',
+  'router-protocol': '01',
+  'session-lost': '03',
+  'name-invalid': '04',
+  'name-unknown': '04',
+  'peer-unreachable': '04',
+  'peer-timeout': '06',
+  'peer-refused': '05',
+  'peer-closed': '05',
+  'peer-protocol': '01',
+  'client-protocol': '01',
+  policy: '02',
+  unsupported: '07',
+  limit: '01',
+  cancelled: '01',
+  shutdown: '01',
+  bug: '01',
+};
+
+function isErrorKind(text: string): text is ErrorKind {
+  return text in CODES;
+}
+
+for (const kind of Object.keys(CODES).filter(isErrorKind)) {
+  for (const [dialect, { ask, greeting, reply }] of Object.entries(DIALECTS)) {
+    test(`D19 ${dialect}: ${kind} while dialling is answered ${CODES[kind]}, and early data is dropped`, async () => {
+      const { listener, dialer, relay, counts, clock } = await world();
+      const app = listener.connect();
+      app.stream.write(Buffer.concat([ask('a.i2p'), Buffer.from('early data')]));
+      await settle();
+      dialer.only().fail(new GateError(kind, 'test', 'of the test'));
+      await settle();
+      assert.equal(spaced(app.received()), greeting + reply(CODES[kind]));
+      assert.equal(app.ended, true);
+      assert.equal(relay.joins.length, 0);
+      assert.deepEqual(counts(), { accepted: 1, [kind === 'cancelled' ? 'cancelled' : 'dialFailed']: 1 });
+
+      app.stream.end();
+      await settle();
+      assert.equal(app.served.destroyed, true);
+      assert.equal(clock.pending, 0);
+    });
+  }
+
+  test(`D16 ${kind} after a request for an IPv6 address is answered ${CODES[kind]} in 22 bytes`, async () => {
+    const { listener, dialer } = await world();
+    const app = listener.connect();
+    app.stream.write(hex(`05 01 00 05 01 00 04 ${PEER} 00 50`));
+    await settle();
+    dialer.only().fail(new GateError(kind, 'test', 'of the test'));
+    await settle();
+    assert.equal(spaced(app.received()), `05 00 05 ${CODES[kind]} 00 04${' 00'.repeat(18)}`);
+  });
+}
+
+test('something else than a GateError from the dialer is answered 01 and does no harm', async () => {
+  const { listener, dialer, server } = await world();
+  const app = listener.connect();
+  app.stream.write(DIALECTS.SOCKS5.ask('a.i2p'));
+  await settle();
+  dialer.only().fail(new TypeError('of the test'));
+  await settle();
+  assert.equal(spaced(app.received()), `05 00 ${DIALECTS.SOCKS5.reply('01')}`);
+  app.stream.end();
+  await settle();
+  assert.equal(server.snapshot().clients, 0);
+});
+
+const REFUSED_NAMES = [
+  'example.com',
+  'example.i2p.com',
+  'x.onion',
+  '127.0.0.1',
+  '[::1]',
+  '0177.0.0.1',
+  '2130706433',
+  '10.0.0.1',
+  'fd00::1',
+  'fe80::1%eth0',
+  'localhost.',
+  '192.0.2.1',
+  'a b.i2p',
+];
+
+for (const name of REFUSED_NAMES) {
+  for (const [dialect, { ask, greeting, reply }] of Object.entries(DIALECTS)) {
+    test(`${dialect}: ${name} is refused with a reply and nothing is dialled`, async () => {
+      const { listener, dialer, counts } = await world();
+      const app = listener.connect();
+      app.stream.write(ask(name));
+      await settle();
+      assert.equal(dialer.dials.length, 0);
+      assert.equal(spaced(app.received()), greeting + reply(/[ %]/.test(name) ? '04' : '02'));
+      assert.equal(app.ended, true);
+      assert.equal(counts()['policyRefused'], 1);
+    });
+  }
+}
+
+const LEAKS: ReadonlyArray<readonly [what: string, request: string, reply: string]> = [
+  ['SOCKS4 with an IPv4 address', '04 01 00 50 c0 00 02 01 00', '00 5b 00 00 00 00 00 00'],
+  ['SOCKS5 with an IPv4 address', '05 01 00 05 01 00 01 c0 00 02 01 00 50', '05 00 05 02 00 01 00 00 00 00 00 00'],
+  [
+    'SOCKS5 with a foreign IPv6 address',
+    `05 01 00 05 01 00 04 20 01 0d b8 ${'00 '.repeat(12)} 00 50`,
+    `05 00 05 02 00 04${' 00'.repeat(18)}`,
+  ],
+];
+
+for (const [what, request, reply] of LEAKS) {
+  test(`D11 ${what} is refused and counted as a probable DNS leak`, async () => {
+    const { listener, dialer, counts } = await world();
+    const app = listener.connect();
+    app.stream.write(hex(request));
+    await settle();
+    assert.equal(spaced(app.received()), reply);
+    assert.equal(dialer.dials.length, 0);
+    assert.deepEqual(counts(), { accepted: 1, policyRefused: 1, dnsLeak: 1 });
+  });
+}
+
+test('x.I2P. is the name x.i2p and goes nowhere but to the dialer', async () => {
+  const { listener, dialer } = await world();
+  listener.connect().stream.write(DIALECTS.SOCKS5.ask('x.I2P.'));
+  await settle();
+  assert.deepEqual(dialer.only().target, { kind: 'host', host: 'x.i2p' });
+});
+
+test('credentials select a session of their own, the same ones the same', async () => {
+  const { listener, dialer } = await world();
+  for (const { ask } of [DIALECTS.SOCKS5, DIALECTS['SOCKS5 with credentials'], DIALECTS['SOCKS5 with credentials']]) {
+    listener.connect().stream.write(ask('a.i2p'));
+    await settle();
+  }
+  const [without, one, same] = dialer.dials.map(({ options }) => options.session);
+  assert.deepEqual(without, { kind: 'gateway' });
+  assert.equal(one?.kind, 'isolated');
+  assert.deepEqual(same, one);
+});
+
+test('a client that leaves while dialling cancels the dial', async () => {
+  const { listener, dialer, server, counts, clock } = await world();
+  const app = listener.connect();
+  app.stream.write(DIALECTS.SOCKS5.ask('a.i2p'));
+  await settle();
+  const { signal } = dialer.only().options;
+  assert.equal(signal.aborted, false);
+  app.stream.destroy(new Error('as a reset'));
+  await settle();
+  assert.equal(signal.aborted, true);
+  assert.deepEqual(counts(), { accepted: 1, cancelled: 1 });
+  assert.equal(server.snapshot().clients, 0);
+  assert.equal(clock.pending, 0);
+});
+
+test('a client that resets the connection while its early data waits cancels the dial too', async () => {
+  const { listener, dialer, counts } = await world();
+  const app = listener.connect();
+  app.stream.write(Buffer.concat([DIALECTS.SOCKS5.ask('a.i2p'), Buffer.from('early')]));
+  await settle();
+  app.stream.destroy(new Error('as a reset'));
+  await settle();
+  assert.equal(dialer.only().options.signal.aborted, true);
+  assert.deepEqual(counts(), { accepted: 1, cancelled: 1 });
+});
+
+test('a client that ends its side with nothing said behind the request is gone, and is told so all the same', async () => {
+  const { listener, dialer, counts } = await world();
+  const app = listener.connect();
+  app.stream.write(DIALECTS.SOCKS5.ask('a.i2p'));
+  await settle();
+  app.stream.end();
+  await settle();
+  assert.equal(dialer.only().options.signal.aborted, true);
+  assert.equal(spaced(app.received()), `05 00 ${DIALECTS.SOCKS5.reply('01')}`);
+  assert.deepEqual(counts(), { accepted: 1, cancelled: 1 });
+});
+
+test('a client that ends its side behind early data waits for its answer and gets it', async () => {
+  const { listener, dialer } = await world();
+  const app = listener.connect();
+  app.stream.write(Buffer.concat([DIALECTS.SOCKS5.ask('a.i2p'), Buffer.from('question')]));
+  await settle();
+  app.stream.end();
+  await settle();
+  assert.equal(dialer.only().options.signal.aborted, false);
+  const service = dialer.only().succeed();
+  await settle();
+  assert.equal(service.received().toString(), 'question');
+  assert.equal(service.ended, true);
+  service.stream.end('answer');
+  await settle();
+  assert.match(app.received().toString('latin1'), /answer$/);
+});
+
+test('a dialer that succeeds after the client left has its stream closed', async () => {
+  const { listener, dialer, relay } = await world({}, fakeDialer(false));
+  const app = listener.connect();
+  app.stream.write(DIALECTS.SOCKS5.ask('a.i2p'));
+  await settle();
+  app.stream.destroy();
+  await settle();
+  const service = dialer.only().succeed();
+  await settle();
+  assert.equal(service.served.destroyed, true);
+  assert.equal(relay.joins.length, 0);
+});
+
+test('D22 a dial that takes longer than the deadline is cancelled and answered 06', async () => {
+  const { listener, dialer, clock, counts } = await world();
+  const app = listener.connect();
+  app.stream.write(DIALECTS.SOCKS5.ask('a.i2p'));
+  await settle();
+  await clock.advance(CONNECT_MS - 1);
+  assert.equal(dialer.only().options.signal.aborted, false);
+  await clock.advance(1);
+  await settle();
+  assert.equal(dialer.only().options.signal.aborted, true);
+  assert.equal(spaced(app.received()), `05 00 ${DIALECTS.SOCKS5.reply('06')}`);
+  assert.deepEqual(counts(), { accepted: 1, dialFailed: 1 });
+});
+
+test('D22 the deadline is answered 06 also when the dialer only says that it was cancelled', async () => {
+  const { listener, dialer, clock, counts } = await world({}, fakeDialer(false));
+  const app = listener.connect();
+  app.stream.write(DIALECTS.SOCKS5.ask('a.i2p'));
+  await clock.advance(CONNECT_MS);
+  dialer.only().fail(new GateError('cancelled', 'cancelled', 'of the test'));
+  await settle();
+  assert.equal(spaced(app.received()), `05 00 ${DIALECTS.SOCKS5.reply('06')}`);
+  assert.deepEqual(counts(), { accepted: 1, dialFailed: 1 });
+});
+
+test('D17 after a failure reply the client may go on sending; it is closed after 10 s', async () => {
+  const { listener, clock } = await world();
+  const app = listener.connect();
+  app.stream.write(DIALECTS.SOCKS5.ask('example.com'));
+  await settle();
+  assert.equal(app.ended, true);
+  for (let count = 0; count < 50; count += 1) app.stream.write(Buffer.alloc(64 * 1024));
+  await settle();
+  assert.equal(app.served.readableLength, 0);
+  await clock.advance(FAREWELL_MS - 1);
+  assert.equal(app.served.destroyed, false);
+  await clock.advance(1);
+  await settle();
+  assert.equal(app.served.destroyed, true);
+  assert.equal(clock.pending, 0);
+});
+
+test('D20 early data is held in bounded memory while dialling', async () => {
+  const { listener, dialer } = await world();
+  const app = listener.connect();
+  app.stream.write(DIALECTS.SOCKS5.ask('a.i2p'));
+  await settle();
+  const chunk = Buffer.alloc(8 * 1024, 'x');
+  for (let count = 0; count < 1000; count += 1) app.stream.write(chunk);
+  await settle();
+  assert.ok(app.served.readableLength <= 64 * 1024, `${app.served.readableLength} bytes held`);
+  const service = dialer.only().succeed();
+  while (service.received().length < 1000 * chunk.length) await settle();
+  assert.equal(service.received().length, 1000 * chunk.length);
+});
+
+test('D23 HTTP gets a page that explains, and its body is not taken for SOCKS', async () => {
+  const { listener, dialer, counts } = await world();
+  const app = listener.connect();
+  app.stream.write('POST / HTTP/1.1\r\nHost: evil\r\nContent-Length: 19\r\n\r\n');
+  app.stream.write(DIALECTS.SOCKS5.ask('a.i2p'));
+  await settle();
+  const page = app.received().toString();
+  assert.match(page, /^HTTP\/1\.1 501 Not Implemented\r\n/);
+  assert.match(page, /socks5h:\/\//);
+  const [head = '', body = ''] = page.split('\r\n\r\n');
+  assert.equal(Number(/Content-Length: (\d+)/.exec(head)?.[1]), Buffer.byteLength(body));
+  assert.equal(app.ended, true);
+  assert.equal(dialer.dials.length, 0);
+  assert.deepEqual(counts(), { accepted: 1, httpClient: 1 });
+});
+
+for (const [what, bytes] of [
+  ['TLS', '16 03 01 02 00'],
+  ['SOCKS6', '06'],
+  ['SOCKS4 behind a SOCKS5 greeting', '05 01 00 04 01 00 50'],
+] as const) {
+  test(`D23 ${what} is closed`, async () => {
+    const { listener, dialer, counts } = await world();
+    const app = listener.connect();
+    app.stream.write(hex(bytes));
+    await settle();
+    assert.equal(app.served.destroyed, true);
+    assert.equal(dialer.dials.length, 0);
+    assert.deepEqual(counts(), { accepted: 1, protocolError: 1 });
+  });
+}
+
+for (const [what, bytes, answer] of [
+  ['D1 no acceptable method', '05 01 01', '05 ff'],
+  ['D4 a wrong sub-version', '05 01 02 05', '05 02 01 01'],
+  ['D7 UDP ASSOCIATE', '05 01 00 05 03 00 01 00 00 00 00 00 00', '05 00 05 07 00 01 00 00 00 00 00 00'],
+  ['D13 port 0', '04 01 00 00 00 00 00 01 00 61 2e 69 32 70 00', '00 5b 00 00 00 00 00 00'],
+] as const) {
+  test(`${what} is answered, then closed`, async () => {
+    const { listener, dialer, counts } = await world();
+    const app = listener.connect();
+    app.stream.write(hex(bytes));
+    await settle();
+    assert.equal(spaced(app.received()), answer);
+    assert.equal(app.ended, true);
+    assert.equal(dialer.dials.length, 0);
+    assert.deepEqual(counts(), { accepted: 1, protocolError: 1 });
+  });
+}

@@ -1,0 +1,193 @@
+/** The world of a SOCKS client in memory: a pair of streams, a clock, and a dialer and a relay that do as they are told. */
+import assert from 'node:assert/strict';
+import type { Duplex } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Dialer, DialOptions, DialTarget, RelayEnd } from '../../../../src/core/dial/target.ts';
+import type { ClientOrigin, ListenerPort } from '../../../../src/core/ports.ts';
+import type { Relay, RelayOptions, RelayReport } from '../../../../src/core/relay/report.ts';
+import { type SocksServer, type SocksServerOptions, socksServer } from '../../../../src/front/socks/server.ts';
+import { silentLogger } from '../../../../src/kit/log.ts';
+import { duplexPair } from '../../../helpers/duplex.ts';
+import { FakeClock } from '../../../helpers/fake-clock.ts';
+import { hex } from '../../wire/socks/feed.ts';
+
+/** Lets everything happen that needs no time to pass: each hop between two streams takes a few turns of the event loop. */
+export async function settle(): Promise<void> {
+  for (let count = 0; count < 20; count += 1) await turn();
+}
+
+/** The client program's end of a connection. */
+export interface App {
+  readonly stream: Duplex;
+  /** The other end, as the server has it. */
+  readonly served: Duplex;
+  /** Everything received so far. */
+  received(): Buffer;
+  readonly ended: boolean;
+}
+
+function connection(): App {
+  const { left: stream, right: served } = duplexPair();
+  const chunks: Buffer[] = [];
+  let ended = false;
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  stream.on('end', () => {
+    ended = true;
+  });
+  return {
+    stream,
+    served,
+    received: () => Buffer.concat(chunks),
+    get ended() {
+      return ended;
+    },
+  };
+}
+
+export interface Dial {
+  readonly target: DialTarget;
+  readonly options: DialOptions;
+  /** Succeeds; gives the service's end of the stream. */
+  succeed(): App;
+  fail(error: unknown): void;
+}
+
+export interface FakeDialer extends Pick<Dialer, 'dial'> {
+  readonly dials: readonly Dial[];
+  /** The only dial there was. */
+  only(): Dial;
+}
+
+/** @param heedsSignal false for a dialer that does not notice that nobody waits any more */
+export function fakeDialer(heedsSignal = true): FakeDialer {
+  const dials: Dial[] = [];
+  return {
+    dials,
+    only: () => {
+      assert.equal(dials.length, 1);
+      const [dial] = dials;
+      assert.ok(dial);
+      return dial;
+    },
+    dial: (target, options) =>
+      new Promise<RelayEnd>((resolve, reject) => {
+        if (heedsSignal) options.signal.addEventListener('abort', () => reject(options.signal.reason));
+        dials.push({
+          target,
+          options,
+          succeed: () => {
+            const service = connection();
+            resolve({ stream: service.served, halfClose: false });
+            return service;
+          },
+          fail: reject,
+        });
+      }),
+  };
+}
+
+export interface FakeRelay extends Relay {
+  readonly joins: ReadonlyArray<{ readonly near: RelayEnd; readonly far: RelayEnd; readonly options: RelayOptions }>;
+}
+
+/** Moves bytes both ways; over when either side closes or it is cancelled. */
+export function fakeRelay(): FakeRelay {
+  const joins: Array<{ near: RelayEnd; far: RelayEnd; options: RelayOptions }> = [];
+  return {
+    joins,
+    join: (near, far, options) =>
+      new Promise<RelayReport>((resolve) => {
+        joins.push({ near, far, options });
+        near.stream.pipe(far.stream);
+        far.stream.pipe(near.stream);
+        const over = (ended: RelayReport['ended']) => {
+          near.stream.destroy();
+          far.stream.destroy();
+          resolve({ bytesOut: 0, bytesIn: 0, ended });
+        };
+        near.stream.once('close', () => over('both-finished'));
+        far.stream.once('close', () => over('both-finished'));
+        options.signal.addEventListener('abort', () => over('cancelled'));
+      }),
+  };
+}
+
+export interface FakeListener extends ListenerPort {
+  connect(origin?: ClientOrigin): App;
+  readonly closed: boolean;
+}
+
+export function fakeListener(): FakeListener {
+  let take: ((client: Duplex, origin: ClientOrigin) => void) | undefined;
+  let closed = false;
+  return {
+    where: '127.0.0.1:9160',
+    accept: (taker) => {
+      take = taker;
+    },
+    close: async () => {
+      closed = true;
+    },
+    get closed() {
+      return closed;
+    },
+    connect: (origin = { address: '127.0.0.1' }) => {
+      const app = connection();
+      assert.ok(take, 'the server does not accept yet');
+      take(app.served, origin);
+      return app;
+    },
+  };
+}
+
+export interface World {
+  readonly server: SocksServer;
+  readonly listener: FakeListener;
+  readonly dialer: FakeDialer;
+  readonly relay: FakeRelay;
+  readonly clock: FakeClock;
+  /** The counters that are not zero. */
+  counts(): Readonly<Record<string, number>>;
+}
+
+export async function world(options: Partial<SocksServerOptions> = {}, dialer = fakeDialer()): Promise<World> {
+  const listener = fakeListener();
+  const relay = fakeRelay();
+  const clock = new FakeClock();
+  const server = socksServer({ listener, dialer, relay, clock, log: silentLogger }, options);
+  await server.start(new AbortController().signal);
+  return {
+    server,
+    listener,
+    dialer,
+    relay,
+    clock,
+    counts: () => Object.fromEntries(Object.entries(server.snapshot().counts).filter(([, count]) => count > 0)),
+  };
+}
+
+/** What clients send to ask for a name or an address, and how the replies to it begin and how long they are. */
+export const DIALECTS = {
+  SOCKS4a: {
+    ask: (name: string) => Buffer.concat([hex('04 01 00 50 00 00 00 01 00'), Buffer.from(`${name}\0`, 'latin1')]),
+    greeting: '',
+    reply: (code: string) => `00 ${code === '00' ? '5a' : '5b'} 00 00 00 00 00 00`,
+  },
+  SOCKS5: {
+    ask: (name: string) =>
+      Buffer.concat([hex('05 01 00 05 01 00 03'), Buffer.of(name.length), Buffer.from(name, 'latin1'), hex('00 50')]),
+    greeting: '05 00 ',
+    reply: (code: string) => `05 ${code} 00 01 00 00 00 00 00 00`,
+  },
+  'SOCKS5 with credentials': {
+    ask: (name: string) =>
+      Buffer.concat([
+        hex('05 02 00 02 01 01 75 01 70 05 01 00 03'),
+        Buffer.of(name.length),
+        Buffer.from(name, 'latin1'),
+        hex('00 50'),
+      ]),
+    greeting: '05 02 01 00 ',
+    reply: (code: string) => `05 ${code} 00 01 00 00 00 00 00 00`,
+  },
+} as const;
