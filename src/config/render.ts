@@ -1,0 +1,133 @@
+/**
+ * The schema as text for people: the commented example file, which `garligate init` also writes, and docs/config.md.
+ * In the example every key stands with its default behind a `#`, so that the file changes nothing until it is edited.
+ */
+import { z } from 'zod';
+import { configSchema, type DefaultPaths } from './schema.ts';
+
+/** A section or key of the schema, ready to be printed. */
+interface Described {
+  readonly name: string;
+  readonly description: string;
+  readonly body:
+    | { readonly kind: 'table' | 'tables'; readonly entries: readonly Described[] }
+    | { readonly kind: 'key'; readonly wanted: string; readonly value: string; readonly isDefault: boolean };
+}
+
+const COMMENT_WIDTH = 100;
+
+export function renderExample(paths: DefaultPaths): string {
+  const header = [
+    '# Configuration of garligate. Every key is optional; behind each # stands its default. All keys are explained in',
+    '# docs/config.md. `garligate check` says whether the file is right.',
+  ];
+  const sections = describeAll(paths).map((section) => {
+    // Without a default there is nothing that could stand there uncommented.
+    const isCommentedOut = section.name === 'peer';
+    const heading = section.body.kind === 'tables' ? `[[${section.name}]]` : `[${section.name}]`;
+    const lines = [...comment(section.description), isCommentedOut ? `#${heading}` : heading];
+    if (section.body.kind !== 'key') {
+      for (const entry of section.body.entries) lines.push(...exampleKey(entry));
+    }
+    return lines.join('\n');
+  });
+  return `${[header.join('\n'), ...sections].join('\n\n')}\n`;
+}
+
+function exampleKey(entry: Described): readonly string[] {
+  return [...comment(entry.description), `#${entry.name} = ${tomlOf(entry)}`];
+}
+
+function tomlOf({ body }: Described): string {
+  if (body.kind === 'key') return body.value;
+  return `{ ${body.entries.map((entry) => `${entry.name} = ${tomlOf(entry)}`).join(', ')} }`;
+}
+
+function comment(text: string): readonly string[] {
+  const lines: string[] = [];
+  let line = '#';
+  for (const word of text.split(' ')) {
+    if (line.length + 1 + word.length > COMMENT_WIDTH) {
+      lines.push(line);
+      line = '#';
+    }
+    line += ` ${word}`;
+  }
+  return [...lines, line];
+}
+
+export function renderReference(paths: DefaultPaths): string {
+  const parts = [
+    '# Configuration',
+    '<!-- Made by `npm run generate` from src/config/schema.ts: change it there. -->',
+    [
+      'One TOML file, by default `/etc/garligate/garligate.toml` for root and `~/.config/garligate/garligate.toml` for',
+      'everybody else; `--config FILE` or the environment variable `GARLIGATE_CONFIG` name another. Every key is optional,',
+      'and without a file all defaults hold. For other users than root the default paths lie under `~/.local/state/garligate`',
+      'and `$XDG_RUNTIME_DIR/garligate`.',
+    ].join('\n'),
+    [
+      'An unknown key is an error. The file must not be writable by everybody. `garligate check` tells all mistakes with',
+      'their lines. The file is read once, at the start. [The example](examples/garligate.toml) has all keys with their',
+      'defaults.',
+    ].join('\n'),
+    ...describeAll(paths).map(referenceSection),
+  ];
+  return `${parts.join('\n\n')}\n`;
+}
+
+function referenceSection(section: Described): string {
+  const heading = section.body.kind === 'tables' ? `[[${section.name}]]` : `[${section.name}]`;
+  const rows = section.body.kind === 'key' ? [] : section.body.entries.flatMap((entry) => referenceRows(entry, ''));
+  return [
+    `## ${heading}`,
+    '',
+    section.description,
+    '',
+    '| key | default | a correct value is | meaning |',
+    '|---|---|---|---|',
+    ...rows,
+  ].join('\n');
+}
+
+function referenceRows(entry: Described, prefix: string): readonly string[] {
+  const name = `${prefix}${entry.name}`;
+  if (entry.body.kind !== 'key') {
+    const table = `| \`${name}\` | | a table of the keys below | ${cell(entry.description)} |`;
+    return [table, ...entry.body.entries.flatMap((inner) => referenceRows(inner, `${name}.`))];
+  }
+  const fallback = entry.body.isDefault ? `\`${entry.body.value}\`` : 'none: required';
+  return [`| \`${name}\` | ${cell(fallback)} | ${cell(entry.body.wanted)} | ${cell(entry.description)} |`];
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|');
+}
+
+function describeAll(paths: DefaultPaths): readonly Described[] {
+  return describeEntries(configSchema(paths));
+}
+
+function describeEntries(table: z.ZodObject): readonly Described[] {
+  return Object.entries(table.shape).map(([name, schema]) => describe(name, schema));
+}
+
+function describe(name: string, schema: z.core.$ZodType): Described {
+  const { description = '', example } = z.globalRegistry.get(schema) ?? {};
+  const fallback = schema instanceof z.ZodPrefault ? schema.def.defaultValue : undefined;
+  const inner = schema instanceof z.ZodPrefault ? schema.unwrap() : schema;
+  const about = { name, description };
+  if (inner instanceof z.ZodObject) return { ...about, body: { kind: 'table', entries: describeEntries(inner) } };
+  if (inner instanceof z.ZodArray && inner.element instanceof z.ZodObject) {
+    return { ...about, body: { kind: 'tables', entries: describeEntries(inner.element) } };
+  }
+  const wanted = z.globalRegistry.get(inner)?.wanted ?? '';
+  const value = fallback === undefined ? (example ?? '""') : tomlValue(fallback);
+  return { ...about, body: { kind: 'key', wanted, value, isDefault: fallback !== undefined } };
+}
+
+function tomlValue(value: unknown): string {
+  if (typeof value === 'object' && value !== null && Object.keys(value).length === 0) return '{}';
+  // Texts, numbers and booleans are written alike in JSON and TOML.
+  return JSON.stringify(value);
+}

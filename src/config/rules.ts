@@ -1,0 +1,112 @@
+/** Rules between settings, which no single value can break alone. Looked at only when every value is right by itself. */
+import { addressesOf, addressKey } from '../wire/i2p/address.ts';
+import type { B32 } from '../wire/i2p/destination.ts';
+import { formatEndpoint, isLocal } from './endpoint.ts';
+import type { KeyPath } from './locate.ts';
+import { foundText } from './problem.ts';
+import type { Config, PeerConfig } from './schema.ts';
+import type { PeerDestination } from './values.ts';
+
+export interface BrokenRule {
+  readonly path: KeyPath;
+  readonly found: string;
+  readonly wanted: string;
+}
+
+export function brokenRules(config: Config): readonly BrokenRule[] {
+  return [...routerRules(config), ...tunnelRules(config), ...peerRules(config.peer), ...socksRules(config)];
+}
+
+export function b32Of(destination: PeerDestination): B32 {
+  return destination.kind === 'b32' ? destination.b32 : destination.destination.b32;
+}
+
+function* routerRules({ router }: Config): Generator<BrokenRule> {
+  const { sam, allow_remote, user, password_file } = router;
+  if (sam.kind === 'tcp' && !isLocal(sam) && !allow_remote) {
+    yield {
+      path: ['router', 'sam'],
+      found: `"${formatEndpoint(sam)}" on another machine`,
+      wanted: 'a loopback address: SAM is not encrypted; set router.allow_remote = true if the way to it is safe',
+    };
+  }
+  if (user !== '' && password_file === '') {
+    yield { path: ['router', 'user'], found: 'a user without password', wanted: 'router.password_file as well' };
+  }
+  if (user === '' && password_file !== '') {
+    yield { path: ['router', 'password_file'], found: 'a password without user', wanted: 'router.user as well' };
+  }
+}
+
+function* tunnelRules({ tunnels }: Config): Generator<BrokenRule> {
+  for (const name of Object.keys(tunnels.options)) {
+    if (/^(inbound|outbound)\.(length|quantity)$/.test(name)) {
+      yield {
+        path: ['tunnels', 'options', name],
+        found: 'an option that has a key of its own',
+        wanted: `tunnels.${name} instead`,
+      };
+    }
+  }
+}
+
+function* peerRules(peers: readonly PeerConfig[]): Generator<BrokenRule> {
+  const names = new Map<string, number>();
+  const destinations = new Map<B32, number>();
+  const addresses = new Map<string, number>();
+  for (const [index, peer] of peers.entries()) {
+    const sameName = names.get(peer.name.toLowerCase());
+    if (sameName !== undefined) {
+      yield {
+        path: ['peer', index, 'name'],
+        found: `${foundText(peer.name)} again, the name of peer[${sameName + 1}]`,
+        wanted: 'another name',
+      };
+    }
+    names.set(peer.name.toLowerCase(), index);
+
+    const b32 = b32Of(peer.destination);
+    const sameDestination = destinations.get(b32);
+    destinations.set(b32, index);
+    const { oc, ocat4 } = addressesOf(b32);
+    const keys = [addressKey(oc), addressKey(ocat4)];
+    const sameAddress = keys.map((key) => addresses.get(key)).find((other) => other !== undefined);
+    for (const key of keys) addresses.set(key, index);
+    if (sameDestination !== undefined) {
+      yield {
+        path: ['peer', index, 'destination'],
+        found: `the destination of peer[${sameDestination + 1}] again`,
+        wanted: 'each peer once',
+      };
+    } else if (sameAddress !== undefined) {
+      yield {
+        path: ['peer', index, 'destination'],
+        found: `a destination with an address that peer[${sameAddress + 1}] has as well`,
+        wanted: 'peers with different addresses: one of the two imitates the other',
+      };
+    }
+  }
+}
+
+function* socksRules({ socks }: Config): Generator<BrokenRule> {
+  const places = new Map<string, number>();
+  for (const [index, { listen, open }] of socks.entries()) {
+    const where = formatEndpoint(listen);
+    if (!isLocal(listen) && !open) {
+      yield {
+        path: ['socks', index, 'listen'],
+        found: `"${where}", which other machines can reach`,
+        wanted: 'a loopback address, or open = true if all of them may use I2P in your name',
+      };
+    }
+    const same = places.get(where);
+    if (same !== undefined && !(listen.kind === 'tcp' && listen.port === 0)) {
+      yield {
+        path: ['socks', index, 'listen'],
+        found: `"${where}" again`,
+        wanted: `another place than socks[${same + 1}]`,
+      };
+    }
+    places.set(where, index);
+  }
+}

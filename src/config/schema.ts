@@ -1,0 +1,197 @@
+/**
+ * The config file: every section and key with its type, limits, default and documentation. The single source of the
+ * checks (decode.ts), the commented example file and docs/config.md (render.ts). Keys are spelled in the program as in
+ * the file; times are milliseconds and sizes are bytes.
+ *
+ * Every default stands in the file's own spelling and passes through the same checks as a user's value.
+ */
+import { z } from 'zod';
+import * as value from './values.ts';
+
+/** Defaults that depend on who runs the program. */
+export interface DefaultPaths {
+  readonly keyFile: string;
+  readonly routerDirectory: string;
+  readonly controlSocket: string;
+}
+
+export type Config = z.output<ReturnType<typeof configSchema>>;
+export type PeerConfig = Config['peer'][number];
+export type SocksConfig = Config['socks'][number];
+export type RouterConfig = Config['router'];
+export type TunnelsConfig = Config['tunnels'];
+
+export function configSchema(paths: DefaultPaths) {
+  return z.strictObject({
+    router: routerSchema(paths).prefault({}).meta({ description: 'The I2P router and its SAM bridge.' }),
+    identity: z
+      .strictObject({
+        key_file: value.absolutePath.prefault(paths.keyFile).meta({
+          description:
+            "The private key of this gateway, which decides its address: one line, SAM's private key blob in I2P base64. Made at the first start, readable by its owner only.",
+        }),
+      })
+      .prefault({})
+      .meta({ description: 'Who this gateway is.' }),
+    tunnels: tunnelsSchema()
+      .prefault({})
+      .meta({ description: "The tunnels of this gateway's destination inside I2P." }),
+    vpn: vpnSchema().prefault({}).meta({ description: 'The VPN: a TUN interface with packets to and from peers.' }),
+    peer: z
+      .array(peerSchema(), 'a list of [[peer]] tables')
+      .prefault([])
+      .meta({ description: 'A gateway to exchange packets with. One [[peer]] for each; none by default.' }),
+    socks: z.array(socksSchema(), 'a list of [[socks]] tables, or []').prefault([{}]).meta({
+      description:
+        'A SOCKS listener (4, 4a and 5). One [[socks]] for each; without any there is one with the defaults below. `socks = []` at the top of the file means none.',
+    }),
+    control: z
+      .strictObject({
+        socket: value.unixSocketPath.prefault(paths.controlSocket).meta({
+          description: 'The unix socket over which `garligate status` and its like talk to the running gateway.',
+        }),
+        mode: value.socketMode.prefault('0660').meta({
+          description: 'Permissions of the control socket. Who may open it may see peers and addresses.',
+        }),
+      })
+      .prefault({})
+      .meta({ description: 'Control of the running gateway.' }),
+    log: z
+      .strictObject({
+        level: value.logLevel.prefault('info').meta({
+          description:
+            'How much is logged, to standard error. No level shows names, destinations, keys or addresses of the VPN.',
+          live: true,
+        }),
+      })
+      .prefault({})
+      .meta({ description: 'The log.' }),
+    limits: limitsSchema().prefault({}).meta({ description: 'Bounds on what the gateway takes upon itself.' }),
+  });
+}
+
+function routerSchema(paths: DefaultPaths) {
+  return z.strictObject({
+    sam: value.routerChoice.prefault('auto').meta({
+      description:
+        '"auto": the SAM bridge on 127.0.0.1:7656 if one answers, else an own i2pd. "managed": always an own i2pd. Or the address of a SAM bridge.',
+    }),
+    allow_remote: value.flag.prefault(false).meta({
+      description:
+        'Allow a SAM bridge on another machine. SAM is neither encrypted nor authenticated: whoever is on the way can read everything, the private key included.',
+    }),
+    user: value.samUser.prefault('').meta({ description: 'User name for a SAM bridge that asks for one.' }),
+    password_file: value.optionalPath.prefault('').meta({
+      description: 'A file whose first line is the password for that user.',
+    }),
+    directory: value.absolutePath.prefault(paths.routerDirectory).meta({
+      description: 'Where an own i2pd keeps its data.',
+    }),
+  });
+}
+
+function tunnelsSchema() {
+  const direction = () =>
+    z.strictObject({
+      length: value.wholeNumber(0, 7).prefault(3).meta({
+        description: 'Routers in each tunnel. Fewer than 3 are faster and give up anonymity.',
+      }),
+      quantity: value.wholeNumber(1, 16).prefault(3).meta({
+        description: 'Tunnels at the same time. With 1 or 2 an old i2pd may stay unreachable for minutes.',
+      }),
+    });
+  return z.strictObject({
+    inbound: direction().prefault({}).meta({ description: 'Tunnels towards this gateway.' }),
+    outbound: direction().prefault({}).meta({ description: 'Tunnels from this gateway.' }),
+    options: value.samOptions.prefault({}).meta({
+      description: 'Further I2CP and streaming options, passed to the router as they are.',
+      example: '{ "i2cp.fastReceive" = "true" }',
+    }),
+  });
+}
+
+function vpnSchema() {
+  return z.strictObject({
+    enabled: value.flag.prefault(true).meta({
+      description: 'Bring up the interface. Needs root or CAP_NET_ADMIN; SOCKS works without.',
+    }),
+    interface: value.interfaceName.prefault('garli0').meta({ description: 'Name of the TUN interface.' }),
+    mtu: value.wholeNumber(1280, 65_535).prefault(1500).meta({
+      description: 'Largest packet on the interface, in bytes.',
+    }),
+    keep_unreachable: value.flag.prefault(true).meta({
+      description:
+        'Leave an unreachable route for fd60:db4d:ddb5::/48 behind at the end, so that no packet meant for a peer ever takes another way.',
+    }),
+    queue: z
+      .strictObject({
+        packets: value.wholeNumber(1, 65_536).prefault(256).meta({ description: 'Packets held for a peer.' }),
+        bytes: value.byteSize('2KiB', '64MiB').prefault('256KiB').meta({ description: 'Bytes held for a peer.' }),
+        age: value.duration('100ms', '5m').prefault('30s').meta({ description: 'How long a packet is worth keeping.' }),
+      })
+      .prefault({})
+      .meta({ description: 'What is held for each peer while it cannot be reached; beyond it the oldest is dropped.' }),
+  });
+}
+
+function peerSchema() {
+  return z.strictObject({
+    name: value.peerName.meta({
+      description: 'What you call this peer: in status and nowhere else.',
+      live: true,
+      example: '"alice"',
+    }),
+    destination: value.peerDestination.meta({
+      description: "The peer's b32 name, as its `garligate address` prints it, or its whole destination in base64.",
+      live: true,
+      example: '"ktmhezukbp6jyuldedcjmso6p4e6aegeikqli2mne67hnttgmvfa.b32.i2p"',
+    }),
+    connect: value.oneOf(['always', 'demand']).prefault('always').meta({
+      description: '"always" keeps a stream to the peer open, "demand" opens one when there is a packet for it.',
+      live: true,
+    }),
+  });
+}
+
+function socksSchema() {
+  return z.strictObject({
+    listen: value.listenEndpoint.prefault('127.0.0.1:9160').meta({
+      description: 'Where to listen: an address with a port, or "unix:/absolute/path". Port 0 takes any free one.',
+    }),
+    open: value.flag.prefault(false).meta({
+      description:
+        'Must be true for an address that is not loopback: everybody who can reach it then uses I2P in your name.',
+    }),
+    mode: value.socketMode.prefault('0660').meta({ description: 'Permissions, where `listen` is a unix socket.' }),
+    max_clients: value.wholeNumber(1, 65_536).prefault(256).meta({ description: 'Clients at the same time.' }),
+    max_clients_per_address: value.wholeNumber(1, 65_536).prefault(256).meta({
+      description: 'Clients at the same time from one IP address. Programs of this machine all share one.',
+    }),
+    handshake_timeout: value.duration('1s', '10m').prefault('20s').meta({
+      description: 'How long a client may take to say what it wants.',
+    }),
+    connect_timeout: value.duration('1s', '10m').prefault('2m').meta({
+      description: 'How long a connection into I2P may take.',
+    }),
+    idle_timeout: value.duration('0s', '24h').prefault('30m').meta({
+      description: 'A connection on which nothing moves for this long is closed; "0s" means never.',
+    }),
+  });
+}
+
+function limitsSchema() {
+  return z.strictObject({
+    accepts: value.wholeNumber(1, 32).prefault(4).meta({
+      description: 'STREAM ACCEPTs that wait at the router at the same time.',
+    }),
+    streams: value.wholeNumber(1, 65_536).prefault(1024).meta({
+      description: 'Streams at the same time, of peers and SOCKS clients together.',
+    }),
+    dials: value.wholeNumber(1, 4096).prefault(64).meta({
+      description: 'Connections into I2P that are being made at the same time.',
+    }),
+    isolated_sessions: value.wholeNumber(0, 256).prefault(8).meta({
+      description: 'Separate identities at the same time, for SOCKS clients that show credentials.',
+    }),
+  });
+}

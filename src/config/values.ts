@@ -1,0 +1,171 @@
+/**
+ * The kinds of values that settings have. Every one answers a wrong value with the same text, which says what is wanted;
+ * the text of each is also what docs/config.md prints.
+ */
+import { z } from 'zod';
+import { LOG_LEVELS } from '../kit/log.ts';
+import type { B32, Destination } from '../wire/i2p/destination.ts';
+import { classifyHost } from '../wire/i2p/hostname.ts';
+import { isUnixPath, parseEndpoint, parseTcpEndpoint, type TcpEndpoint } from './endpoint.ts';
+
+declare module 'zod' {
+  /** What docs/config.md and the example file say about a setting, next to its `description`. */
+  interface GlobalMeta {
+    /** What a correct value is, as it follows the word "wanted". */
+    wanted?: string;
+    /** Could a running gateway take over a change? For a reload; until there is one, every change needs a restart. */
+    live?: boolean;
+    /** A value for the example file where there is no default, as TOML. */
+    example?: string;
+  }
+}
+
+/** How a peer is named in the file: its hash, or its whole destination. The shapes are those of `HostName`. */
+export type PeerDestination =
+  | { readonly kind: 'b32'; readonly b32: B32 }
+  | { readonly kind: 'destination'; readonly destination: Destination };
+
+export type RouterChoice = { readonly kind: 'auto' } | { readonly kind: 'managed' } | TcpEndpoint;
+
+export const flag = z.boolean('true or false').meta({ wanted: 'true or false' });
+
+export const logLevel = oneOf(LOG_LEVELS);
+
+export function oneOf<const Word extends string>(words: readonly Word[]) {
+  const wanted = `one of ${words.map((word) => JSON.stringify(word)).join(', ')}`;
+  return z.enum(words, wanted).meta({ wanted });
+}
+
+export function wholeNumber(least: number, most: number) {
+  const wanted = `a whole number from ${least} to ${most}`;
+  return z
+    .number(wanted)
+    .refine((value) => Number.isInteger(value) && value >= least && value <= most, wanted)
+    .meta({ wanted });
+}
+
+/** Text in the file, milliseconds in the program. */
+export function duration(least: string, most: string) {
+  const wanted = `a time with its unit (ms, s, m, h) from "${least}" to "${most}"`;
+  return parsed(wanted, (text) => inRange(text, parseDuration, least, most));
+}
+
+/** Text in the file, bytes in the program. */
+export function byteSize(least: string, most: string) {
+  const wanted = `a size with its unit (B, KiB, MiB) from "${least}" to "${most}"`;
+  return parsed(wanted, (text) => inRange(text, parseByteSize, least, most));
+}
+
+export const absolutePath = parsed('an absolute path', (text) =>
+  text.startsWith('/') && !text.includes('\0') ? text : undefined,
+);
+
+export const optionalPath = parsed('an absolute path, or "" for none', (text) =>
+  text === '' || (text.startsWith('/') && !text.includes('\0')) ? text : undefined,
+);
+
+export const unixSocketPath = parsed('an absolute path of at most 107 bytes', (text) =>
+  isUnixPath(text) ? text : undefined,
+);
+
+/** Text in the file, a number in the program. */
+export const socketMode = parsed('permissions in octal without any for others, such as "0600" or "0660"', (text) =>
+  /^0?[0-7][0-7]0$/.test(text) ? Number.parseInt(text, 8) : undefined,
+);
+
+export const listenEndpoint = parsed(
+  'an IP address with a port, such as "127.0.0.1:9160" or "[::1]:9160", or "unix:/absolute/path"',
+  parseEndpoint,
+);
+
+export const routerChoice = parsed(
+  '"auto", "managed", or an IP address with a port, such as "127.0.0.1:7656"',
+  (text): RouterChoice | undefined => {
+    if (text === 'auto' || text === 'managed') return { kind: text };
+    const endpoint = parseTcpEndpoint(text);
+    return endpoint === undefined || endpoint.port === 0 ? undefined : endpoint;
+  },
+);
+
+/** The kernel's IFNAMSIZ is 16 with the closing zero; `/`, `:` and blanks are not allowed in a name. */
+export const interfaceName = parsed('1 to 15 letters, digits, dots, hyphens or underscores', (text) =>
+  /^[A-Za-z0-9._-]{1,15}$/.test(text) && text !== '.' && text !== '..' ? text : undefined,
+);
+
+export const peerName = parsed('1 to 32 letters, digits, dots, hyphens or underscores', (text) =>
+  /^[A-Za-z0-9._-]{1,32}$/.test(text) ? text : undefined,
+);
+
+/** Goes into a SAM command, bare: old routers refuse quotes. */
+const samWord = parsed('a text without blanks, quotes and control characters', (text) =>
+  /^[\x21\x23-\x7e]{1,512}$/.test(text) ? text : undefined,
+);
+
+export const samUser = parsed('a text without blanks, quotes and control characters, or "" for none', (text) =>
+  /^[\x21\x23-\x7e]{0,512}$/.test(text) ? text : undefined,
+);
+
+export const samOptions = z
+  .record(
+    z.string().regex(/^[A-Za-z0-9_.]{1,64}$/, 'an option name of letters, digits, dots and underscores'),
+    samWord,
+    'a table of texts, such as { "i2cp.leaseSetEncType" = "4" }',
+  )
+  .meta({ wanted: 'a table of texts' });
+
+export const peerDestination = parsed(
+  'a name of 52 characters before ".b32.i2p", or a whole destination in base64',
+  (text): PeerDestination | undefined => {
+    const host = attempt(() => classifyHost(text));
+    return host?.kind === 'b32' || host?.kind === 'destination' ? host : undefined;
+  },
+);
+
+const MILLISECONDS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const BYTES = { B: 1, KiB: 1024, MiB: 1024 * 1024 };
+
+export function parseDuration(text: string): number | undefined {
+  return parseQuantity(text, MILLISECONDS);
+}
+
+export function parseByteSize(text: string): number | undefined {
+  return parseQuantity(text, BYTES);
+}
+
+function parseQuantity(text: string, units: Readonly<Record<string, number>>): number | undefined {
+  const [, digits, unit = ''] = /^(\d{1,9})([A-Za-z]+)$/.exec(text) ?? [];
+  const factor = Object.hasOwn(units, unit) ? units[unit] : undefined;
+  return digits === undefined || factor === undefined ? undefined : Number(digits) * factor;
+}
+
+function inRange(
+  text: string,
+  parse: (text: string) => number | undefined,
+  least: string,
+  most: string,
+): number | undefined {
+  const value = parse(text);
+  return value !== undefined && value >= (parse(least) ?? 0) && value <= (parse(most) ?? 0) ? value : undefined;
+}
+
+/** A text that `parse` turns into what the program wants, or into undefined when it is wrong. */
+function parsed<Out>(wanted: string, parse: (text: string) => Out | undefined) {
+  return z
+    .string(wanted)
+    .transform((text, context) => {
+      const value = parse(text);
+      if (value !== undefined) return value;
+      context.issues.push({ code: 'custom', input: text, message: wanted });
+      return z.NEVER;
+    })
+    .meta({ wanted });
+}
+
+function attempt<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch {
+    // The reason is not lost: the caller says what is wanted instead.
+    return undefined;
+  }
+}

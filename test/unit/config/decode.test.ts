@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { decodeConfig, defaultConfig } from '../../../src/config/decode.ts';
+import { describeProblem } from '../../../src/config/problem.ts';
+import type { Config } from '../../../src/config/schema.ts';
+
+const PATHS = { keyFile: '/k', routerDirectory: '/r', controlSocket: '/c' };
+const ALICE = 'ktmhezukbp6jyuldedcjmso6p4e6aegeikqli2mne67hnttgmvfa.b32.i2p';
+/** Shares the first 16 characters with ALICE, hence the oc address. */
+const ALIAS = `${ALICE.slice(0, 16)}${'a'.repeat(36)}.b32.i2p`;
+/** Its first 16 characters are ALICE's last 16: the oc address of the one is the ocat4 address of the other. */
+const CROSSED = `${ALICE.slice(36, 52)}${'a'.repeat(36)}.b32.i2p`;
+
+function problemsOf(toml: string): readonly string[] {
+  const decoded = decodeConfig(toml, PATHS);
+  assert.equal(decoded.kind, 'problems');
+  return decoded.kind === 'problems' ? decoded.problems.map((problem) => describeProblem('f', problem)) : [];
+}
+
+function configOf(toml: string): Config {
+  const decoded = decodeConfig(toml, PATHS);
+  assert.equal(decoded.kind, 'config', JSON.stringify(decoded));
+  return decoded.kind === 'config' ? decoded.config : defaultConfig(PATHS);
+}
+
+function peer(name: string, destination: string): string {
+  return `[[peer]]\nname = "${name}"\ndestination = "${destination}"\n`;
+}
+
+test('an empty file means the defaults', () => {
+  assert.deepEqual(configOf(''), defaultConfig(PATHS));
+  const { identity, control, router, socks } = defaultConfig(PATHS);
+  assert.deepEqual([identity.key_file, control.socket, router.directory], ['/k', '/c', '/r']);
+  assert.deepEqual(socks[0]?.listen, { kind: 'tcp', host: '127.0.0.1', port: 9160 });
+  assert.equal(socks.length, 1);
+});
+
+test('values arrive in the units of the program', () => {
+  const config = configOf(`
+    socks = [{ listen = "unix:/s", mode = "0600", idle_timeout = "0s", handshake_timeout = "90s" }]
+    [router]
+    sam = "[::1]:7656"
+    [vpn]
+    queue = { bytes = "1MiB", age = "250ms" }
+    [tunnels]
+    inbound.length = 2
+    options = { "i2cp.leaseSetEncType" = "4,0" }
+    ${peer('alice', ALICE.toUpperCase())}`);
+  assert.deepEqual(config.router.sam, { kind: 'tcp', host: '::1', port: 7656 });
+  assert.deepEqual(config.vpn.queue, { packets: 256, bytes: 1_048_576, age: 250 });
+  assert.deepEqual(config.tunnels.inbound, { length: 2, quantity: 3 });
+  assert.deepEqual(config.tunnels.options, { 'i2cp.leaseSetEncType': '4,0' });
+  assert.deepEqual(config.peer[0]?.destination, { kind: 'b32', b32: ALICE.slice(0, 52) });
+  const [socks] = config.socks;
+  assert.deepEqual([socks?.listen, socks?.mode], [{ kind: 'unix', path: '/s' }, 0o600]);
+  assert.deepEqual([socks?.idle_timeout, socks?.handshake_timeout], [0, 90_000]);
+  assert.deepEqual(configOf('socks = []').socks, []);
+});
+
+for (const [what, toml, expected] of [
+  ['a syntax error', '[vpn]\nmtu = \n', [/^f:2: found .* in column 7, wanted TOML/]],
+  ['a key twice', '[vpn]\nmtu = 1500\nmtu = 1500', [/^f:3: found /]],
+  ['a prototype', '[vpn]\n__proto__ = {}', [/^f:2: found .*unsafe/]],
+  [
+    'an unknown key near a known one',
+    '[router]\nsma = "auto"',
+    [/^f:2: router\.sma: .*unknown key, .*did you mean sam\?/],
+  ],
+  ['an unknown key of another section', '[vpn]\n\nlevel = "info"', [/^f:3: vpn\.level: .*did you mean log\.level\?/]],
+  ['a key like no other', '[log]\nwombat = 1', [/^f:2: log\.wombat: found an unknown key, wanted one of level$/]],
+  ['an unknown section', '[soks]\n', [/^f:1: soks: found an unknown key.*did you mean socks\?/]],
+  [
+    'a text for a number',
+    '[vpn]\nmtu = "big"',
+    [/^f:2: vpn\.mtu: found "big", wanted a whole number from 1280 to 65535$/],
+  ],
+  ['a fraction', '[vpn]\nmtu = 1400.5', [/^f:2: vpn\.mtu: found 1400\.5, wanted a whole number/]],
+  ['nan', '[vpn]\nmtu = nan', [/^f:2: vpn\.mtu: found null, wanted a whole number/]],
+  ['a number too small', '[vpn]\nmtu = 1279', [/^f:2: vpn\.mtu: found 1279/]],
+  ['a number for a flag', '[vpn]\nenabled = 1', [/^f:2: vpn\.enabled: found 1, wanted true or false$/]],
+  ['a wrong word', '[log]\nlevel = "loud"', [/^f:2: log\.level: found "loud", wanted one of "trace"/]],
+  [
+    'a time without unit',
+    '[[socks]]\nidle_timeout = "30"',
+    [/^f:2: socks\[1\]\.idle_timeout: found "30", wanted a time/],
+  ],
+  [
+    'a size with a wrong unit',
+    '[vpn]\nqueue = { bytes = "5KB" }',
+    [/^f:2: vpn\.queue\.bytes: found "5KB", wanted a size/],
+  ],
+  [
+    'a relative path',
+    '[identity]\nkey_file = "key"',
+    [/^f:2: identity\.key_file: found "key", wanted an absolute path$/],
+  ],
+  [
+    'a table for a list',
+    '[socks]\nlisten = "127.0.0.1:1"',
+    [/^f:1: socks: found a table, wanted a list of \[\[socks\]\]/],
+  ],
+  ['a value for a table', 'vpn = 1', [/^f:1: vpn: found 1, wanted a table$/]],
+  [
+    'a peer without destination',
+    '\n[[peer]]\nname = "a"',
+    [/^f:2: peer\[1\]\.destination: found nothing, wanted a name/],
+  ],
+  ['a peer by address book name', peer('a', 'stats.i2p'), [/^f:3: peer\[1\]\.destination: found "stats\.i2p"/]],
+  ['a b32 name of wrong length', peer('a', 'abc.b32.i2p'), [/^f:3: peer\[1\]\.destination: found "abc/]],
+  [
+    'a host name for the bridge',
+    '[router]\nsam = "sam.example:7656"',
+    [/^f:2: router\.sam: found "sam\.example:7656"/],
+  ],
+  ['a bridge elsewhere', '[router]\nsam = "10.0.0.1:7656"', [/^f:2: router\.sam: .*loopback.*allow_remote/]],
+  ['a user without password', '[router]\nuser = "u"', [/^f:2: router\.user: .*password_file/]],
+  ['a password without user', '[router]\npassword_file = "/p"', [/^f:2: router\.password_file: .*router\.user/]],
+  ['an open listener', '[[socks]]\nlisten = "0.0.0.0:9160"', [/^f:2: socks\[1\]\.listen: .*open = true/]],
+  ['an open listener on IPv6', '[[socks]]\nlisten = "[::]:9160"', [/^f:2: socks\[1\]\.listen: .*open = true/]],
+  ['a listener twice', '[[socks]]\n[[socks]]\nlisten = "localhost:9160"', [/^f:3: socks\[2\]\.listen: .*socks\[1\]/]],
+  [
+    'an option with its own key',
+    '[tunnels.options]\n"inbound.length" = "1"',
+    [/^f:2: tunnels\.options\.".*tunnels\.inbound/],
+  ],
+  ['an option with a blank', '[tunnels]\noptions = { a = "b c" }', [/^f:2: tunnels\.options\.a: found "b c"/]],
+  [
+    'an option name with a blank',
+    '[tunnels]\noptions = { "a b" = "c" }',
+    [/^f:2: tunnels\.options\."a b": .*option name/],
+  ],
+  [
+    'a peer name twice',
+    `${peer('a', ALICE)}${peer('A', `${'b'.repeat(51)}a.b32.i2p`)}`,
+    [/^f:5: peer\[2\]\.name: .*peer\[1\]/],
+  ],
+  [
+    'a destination twice',
+    `${peer('a', ALICE)}${peer('b', ALICE)}`,
+    [/^f:6: peer\[2\]\.destination: .*peer\[1\] again/],
+  ],
+  [
+    'an address twice',
+    `${peer('a', ALICE)}${peer('b', ALIAS)}`,
+    [/^f:6: peer\[2\]\.destination: .*address that peer\[1\]/],
+  ],
+  [
+    'an address in its other form',
+    `${peer('a', ALICE)}${peer('b', CROSSED)}`,
+    [/^f:6: peer\[2\]\.destination: .*address/],
+  ],
+  [
+    'several mistakes, in the order of the lines',
+    '[vpn]\nmtu = 1\nenabled = 2\n[log]\nlevel = 3',
+    [/^f:2: vpn\.mtu/, /^f:3: vpn\.enabled/, /^f:5: log\.level/],
+  ],
+] as const) {
+  test(`says where and what is wrong with ${what}`, () => {
+    const found = problemsOf(toml);
+    assert.equal(found.length, expected.length, found.join('\n'));
+    for (const [index, pattern] of expected.entries()) assert.match(found[index] ?? '', pattern);
+  });
+}
+
+test('what must be said in so many words is then allowed', () => {
+  configOf('[[socks]]\nlisten = "0.0.0.0:9160"\nopen = true');
+  configOf('[router]\nsam = "10.0.0.1:7656"\nallow_remote = true');
+  configOf('[[socks]]\nlisten = "127.0.0.1:0"\n[[socks]]\nlisten = "127.0.0.1:0"');
+});
+
+test('a secret in the wrong place is not quoted', () => {
+  const secret = 'Ab3~'.repeat(200);
+  for (const line of problemsOf(peer('a', secret))) assert.ok(!line.includes('Ab3~'), line);
+});
+
+test('a file that is wrong all over is told in a bearable number of lines', () => {
+  assert.equal(problemsOf(Array.from({ length: 500 }, (_, index) => `zz${index} = 1`).join('\n')).length, 20);
+});
+
+test('any text is either a config or a list of problems', () => {
+  const word = fc.constantFrom(
+    '[',
+    ']',
+    '[[',
+    ']]',
+    '{',
+    '}',
+    '=',
+    ',',
+    '.',
+    '\n',
+    '#',
+    '"',
+    "'",
+    '"""',
+    'vpn',
+    'peer',
+    'mtu',
+    '1',
+    ' ',
+    '\\',
+  );
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.array(word, { maxLength: 40 }).map((words) => words.join('')),
+        fc.string(),
+      ),
+      (text) => {
+        const decoded = decodeConfig(text, PATHS);
+        assert.ok(decoded.kind === 'config' || decoded.problems.length > 0);
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { formatEndpoint, isLocal, parseEndpoint } from '../../../src/config/endpoint.ts';
+
+for (const [text, canonical, local] of [
+  ['127.0.0.1:9160', '127.0.0.1:9160', true],
+  ['localhost:1', '127.0.0.1:1', true],
+  ['127.9.9.9:0', '127.9.9.9:0', true],
+  ['[::1]:65535', '[::1]:65535', true],
+  ['[0:0::1]:1', '[::1]:1', true],
+  ['unix:/run/x', 'unix:/run/x', true],
+  ['0.0.0.0:1', '0.0.0.0:1', false],
+  ['[::]:1', '[::]:1', false],
+  ['192.168.1.1:1', '192.168.1.1:1', false],
+  ['[::ffff:127.0.0.1]:1', '[::ffff:7f00:1]:1', false],
+  ['[FE80::1]:1', '[fe80::1]:1', false],
+] as const) {
+  test(`reads ${text}`, () => {
+    const endpoint = parseEndpoint(text);
+    assert.ok(endpoint !== undefined);
+    assert.equal(formatEndpoint(endpoint), canonical);
+    assert.equal(isLocal(endpoint), local);
+    assert.deepEqual(parseEndpoint(canonical), endpoint);
+  });
+}
+
+for (const text of [
+  '',
+  ':1',
+  '127.0.0.1',
+  '127.0.0.1:',
+  '127.0.0.1:65536',
+  '127.0.0.1:-1',
+  '127.1:1',
+  '2130706433:1',
+  '0x7f.0.0.1:1',
+  '010.0.0.1:1',
+  '::1:1',
+  '[::1]',
+  '[fe80::1%eth0]:1',
+  '[127.0.0.1]:1',
+  'example.com:1',
+  'LOCALHOST:1',
+  'unix:',
+  'unix:relative',
+  `unix:/${'x'.repeat(107)}`,
+  'unix:/a\0b',
+]) {
+  test(`refuses ${JSON.stringify(text.slice(0, 30))}`, () => assert.equal(parseEndpoint(text), undefined));
+}
+
+test('reads or refuses any text', () => {
+  fc.assert(
+    fc.property(fc.string(), (text) => {
+      const endpoint = parseEndpoint(text);
+      if (endpoint !== undefined) assert.deepEqual(parseEndpoint(formatEndpoint(endpoint)), endpoint);
+    }),
+  );
+});
