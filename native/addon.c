@@ -1,0 +1,14 @@
+/*
+ * The addon as a whole: its version and the parts it is made of. Context-aware and free of global state, so that it can
+ * be loaded in any number of workers.
+ */
+#include "binding.h"
+
+/* The same number stands in src/io/native.ts: a build that does not fit its sources is recognised when it is loaded. */
+enum { ADDON_VERSION = 1 };
+
+NAPI_MODULE_INIT()
+{
+    set_number(env, exports, "version", ADDON_VERSION);
+    return export_tun(env, exports) && export_network(env, exports) ? exports : NULL;
+}

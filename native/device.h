@@ -1,0 +1,25 @@
+/*
+ * A TUN device: opened, or taken over when it was made beforehand. Knows nothing of packets, addresses or JavaScript.
+ */
+#ifndef GARLIGATE_DEVICE_H
+#define GARLIGATE_DEVICE_H
+
+#include <net/if.h>
+#include <stdbool.h>
+
+#include "failure.h"
+
+struct device {
+    int fd; /* non-blocking, closed on exec */
+    unsigned index;
+    bool existed;    /* the interface stood before we came */
+    bool persistent; /* the interface stays when the descriptor is closed */
+    char name[IF_NAMESIZE];
+};
+
+bool device_open(struct device *device, const char *name, struct failure *failure);
+
+/* Closing the descriptor is what removes an interface that is not persistent. Idempotent. */
+void device_close(struct device *device);
+
+#endif

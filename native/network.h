@@ -1,0 +1,62 @@
+/*
+ * What the kernel knows about an interface, its IPv6 addresses and the routes of one prefix, and how to change it. Each
+ * function is one question: what to ask for and what to make of the answer is decided by the caller.
+ */
+#ifndef GARLIGATE_NETWORK_H
+#define GARLIGATE_NETWORK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "failure.h"
+
+#define IPV6_ADDRESS 16
+
+struct link {
+    uint32_t mtu; /* bytes */
+    uint32_t queue; /* packets that wait in the kernel at most */
+    uint8_t address_generation; /* IN6_ADDR_GEN_MODE_* */
+    bool up;
+};
+
+bool link_read(unsigned index, struct link *link, struct failure *failure);
+bool link_set_mtu(unsigned index, uint32_t mtu, struct failure *failure);
+bool link_set_queue(unsigned index, uint32_t packets, struct failure *failure);
+bool link_set_address_generation(unsigned index, uint8_t mode, struct failure *failure);
+bool link_set_up(unsigned index, bool up, struct failure *failure);
+
+bool address_stands(unsigned index, const uint8_t *address, bool *stands, struct failure *failure);
+/* As /128, without duplicate address detection and without a route of its own. */
+bool address_add(unsigned index, const uint8_t *address, struct failure *failure);
+bool address_remove(unsigned index, const uint8_t *address, struct failure *failure);
+
+enum route_kind { ROUTE_INTERFACE, ROUTE_UNREACHABLE, ROUTE_OTHER };
+
+struct route {
+    enum route_kind kind;
+    unsigned index; /* of the interface; of lo for an unreachable route */
+    uint32_t metric;
+    bool has_source;
+    uint8_t source[IPV6_ADDRESS]; /* preferred source address */
+};
+
+struct prefix {
+    uint8_t bytes[IPV6_ADDRESS];
+    uint8_t bits;
+};
+
+#define ROUTES_AT_MOST 32
+
+struct routes {
+    struct prefix prefix;
+    size_t count;
+    struct route routes[ROUTES_AT_MOST];
+};
+
+/* Finds the routes of the main table whose destination is exactly `found->prefix`. */
+bool routes_find(struct routes *found, struct failure *failure);
+bool route_add(const struct prefix *prefix, const struct route *route, struct failure *failure);
+bool route_remove(const struct prefix *prefix, const struct route *route, struct failure *failure);
+
+#endif

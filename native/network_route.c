@@ -1,0 +1,109 @@
+/*
+ * Routes of one IPv6 prefix over rtnetlink. See network.h.
+ */
+#include "netlink.h"
+#include "network.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+static enum route_kind kind_of(const struct rtmsg *body)
+{
+    switch (body->rtm_type) {
+    case RTN_UNICAST:
+        return ROUTE_INTERFACE;
+    case RTN_UNREACHABLE:
+        return ROUTE_UNREACHABLE;
+    default:
+        return ROUTE_OTHER;
+    }
+}
+
+static void look_for_routes(void *context, const struct nlmsghdr *message)
+{
+    struct routes *found = context;
+    if (message == NULL) {
+        found->count = 0;
+        return;
+    }
+    const struct rtmsg *body = NLMSG_DATA(message);
+    if (message->nlmsg_type != RTM_NEWROUTE || body->rtm_family != AF_INET6) return;
+    if ((body->rtm_flags & RTM_F_CLONED) != 0 || body->rtm_dst_len != found->prefix.bits) return;
+
+    struct route route = {.kind = kind_of(body)};
+    uint32_t table = body->rtm_table;
+    bool matches = found->prefix.bits == 0; /* the default route has no destination attribute */
+    unsigned left;
+    const struct rtattr *attribute = answer_attributes(message, sizeof *body, &left);
+    for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+        size_t size = RTA_PAYLOAD(attribute);
+        switch (attribute->rta_type & NLA_TYPE_MASK) {
+        case RTA_TABLE:
+            table = attribute_uint32(attribute);
+            break;
+        case RTA_DST:
+            matches = size == IPV6_ADDRESS && memcmp(RTA_DATA(attribute), found->prefix.bytes, size) == 0;
+            break;
+        case RTA_OIF:
+            route.index = attribute_uint32(attribute);
+            break;
+        case RTA_PRIORITY:
+            route.metric = attribute_uint32(attribute);
+            break;
+        case RTA_PREFSRC:
+            route.has_source = size == IPV6_ADDRESS;
+            if (route.has_source) memcpy(route.source, RTA_DATA(attribute), size);
+            break;
+        case RTA_GATEWAY:
+        case RTA_MULTIPATH:
+        case RTA_NH_ID:
+            route.kind = ROUTE_OTHER;
+            break;
+        default:
+            break;
+        }
+    }
+    if (matches && table == RT_TABLE_MAIN && found->count < ROUTES_AT_MOST) found->routes[found->count++] = route;
+}
+
+bool routes_find(struct routes *found, struct failure *failure)
+{
+    struct question question;
+    struct rtmsg *body = question_begin(&question, RTM_GETROUTE, NLM_F_DUMP, sizeof *body);
+    body->rtm_family = AF_INET6;
+    /* A filter where the kernel checks strictly; otherwise ignored, and done by us. */
+    body->rtm_table = RT_TABLE_MAIN;
+    return netlink_ask(&question, look_for_routes, found, failure, "route");
+}
+
+static void about_route(struct question *question, uint16_t type, uint16_t flags, const struct prefix *prefix,
+                        const struct route *route)
+{
+    bool unreachable = route->kind == ROUTE_UNREACHABLE;
+    struct rtmsg *body = question_begin(question, type, flags, sizeof *body);
+    body->rtm_family = AF_INET6;
+    body->rtm_dst_len = prefix->bits;
+    body->rtm_table = RT_TABLE_MAIN;
+    body->rtm_type = unreachable ? RTN_UNREACHABLE : RTN_UNICAST;
+    body->rtm_scope = RT_SCOPE_UNIVERSE;
+    question_add(question, RTA_DST, prefix->bytes, IPV6_ADDRESS);
+    question_add(question, RTA_PRIORITY, &route->metric, sizeof route->metric);
+    if (!unreachable) question_add(question, RTA_OIF, &route->index, sizeof route->index);
+    if (!unreachable && route->has_source) question_add(question, RTA_PREFSRC, route->source, IPV6_ADDRESS);
+    /* A deletion without a protocol matches routes of any. */
+    if (type == RTM_NEWROUTE) body->rtm_protocol = RTPROT_STATIC;
+}
+
+bool route_add(const struct prefix *prefix, const struct route *route, struct failure *failure)
+{
+    struct question question;
+    about_route(&question, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, prefix, route);
+    return netlink_ask(&question, NULL, NULL, failure, "route");
+}
+
+bool route_remove(const struct prefix *prefix, const struct route *route, struct failure *failure)
+{
+    struct question question;
+    about_route(&question, RTM_DELROUTE, 0, prefix, route);
+    return netlink_ask(&question, NULL, NULL, failure, "route");
+}

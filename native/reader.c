@@ -1,0 +1,261 @@
+/*
+ * The waiting thread, the slabs, and the change of who reads. See reader.h.
+ *
+ * Packets stay in order because only one side reads at a time, and because a claim takes the older slab first. A slab
+ * goes around: free -> filling (whoever reads into it) -> ready -> lent -> free.
+ */
+#define _GNU_SOURCE
+#include "reader.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+    /* How long the borrower may be busy before the thread reads in its place: a queue of 2000 packets lasts longer. */
+    PATIENCE_MS = 2,
+    /* A deleted device wakes those who wait for packets only, so the others look from time to time. */
+    LOOK_MS = 1000
+};
+
+enum state { FREE, FILLING, READY, LENT };
+
+struct slab {
+    uint8_t *bytes;
+    size_t used;
+    enum state state;
+};
+
+struct reader {
+    int fd;
+    int wake; /* eventfd: something below has changed */
+    size_t size;
+    struct counters *counters;
+    struct reader_notify notify;
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards all below */
+    struct slab slabs[READER_SLABS];
+    unsigned current;     /* the slab that was filled last; the other one, when ready, is older */
+    bool claiming;        /* the borrower has been notified, and reads until it finds nothing */
+    bool reading;         /* the borrower reads at this moment */
+    unsigned long claims; /* how often it asked */
+    bool starved;         /* the thread waits for a slab */
+    bool stopping;
+};
+
+static void wake_thread(struct reader *reader)
+{
+    uint64_t one = 1;
+    ssize_t put;
+    /* Cannot fail otherwise: the counter would have to reach 2^64. */
+    do put = write(reader->wake, &one, sizeof one);
+    while (put < 0 && errno == EINTR);
+}
+
+/* Takes a slab to read into, under the lock: the current one as long as it has room. */
+static struct slab *take_slab(struct reader *reader)
+{
+    struct slab *slab = &reader->slabs[reader->current];
+    bool has_room = slab->state == FREE || (slab->state == READY && reader->size - slab->used >= PACKETS_ROOM);
+    if (!has_room) {
+        unsigned other = 1 - reader->current;
+        slab = &reader->slabs[other];
+        if (slab->state != FREE) return NULL;
+        reader->current = other;
+    }
+    slab->state = FILLING;
+    return slab;
+}
+
+/* Reads into a taken slab, without the lock, and puts it back under it. Returns what ended the burst, errno as well. */
+static enum burst fill(struct reader *reader, struct slab *slab, bool *found)
+{
+    size_t used = slab->used;
+    enum burst end = packets_read(reader->fd, slab->bytes, reader->size, &used, reader->counters);
+    int error = errno;
+    pthread_mutex_lock(&reader->lock);
+    *found = used > slab->used;
+    slab->used = used;
+    slab->state = used > 0 ? READY : FREE;
+    errno = error;
+    return end;
+}
+
+/* What the thread waits for. */
+enum wait { FOR_PACKETS, FOR_CLAIMS, FOR_A_SLAB };
+
+/* Returns false when the device is gone. */
+static bool wait_for_events(struct reader *reader, enum wait wait)
+{
+    static const int timeouts[] = {[FOR_PACKETS] = -1, [FOR_CLAIMS] = PATIENCE_MS, [FOR_A_SLAB] = LOOK_MS};
+    struct pollfd on[2] = {{.fd = reader->wake, .events = POLLIN},
+                           {.fd = reader->fd, .events = wait == FOR_PACKETS ? POLLIN : 0}};
+    if (poll(on, 2, timeouts[wait]) <= 0) return true;
+    if (on[0].revents != 0) {
+        uint64_t count;
+        ssize_t got = read(reader->wake, &count, sizeof count);
+        (void)got; /* non-blocking; an empty counter is as good as a read one */
+    }
+    /* With packets there as well, reading them comes first and finds out about the error. */
+    return (on[1].revents & (POLLERR | POLLHUP | POLLNVAL)) == 0 || (on[1].revents & POLLIN) != 0;
+}
+
+/* One turn of the thread: reads, if that is up to it, and says what to wait for next. */
+static enum burst take_turn(struct reader *reader, unsigned long *claims, enum wait *wait, bool *tell)
+{
+    enum burst end = BURST_EMPTIED;
+    bool borrower_busy = reader->claims == *claims && !reader->reading;
+    *claims = reader->claims;
+    *wait = FOR_CLAIMS;
+    *tell = false;
+    if (reader->claiming && !borrower_busy) return end;
+
+    struct slab *slab = take_slab(reader);
+    reader->starved = slab == NULL;
+    if (slab == NULL) {
+        *wait = FOR_A_SLAB;
+        return end;
+    }
+    bool found;
+    pthread_mutex_unlock(&reader->lock);
+    end = fill(reader, slab, &found);
+    if (!found) *wait = FOR_PACKETS;
+    *tell = found && !reader->claiming;
+    if (found) reader->claiming = true;
+    return end;
+}
+
+static void *run(void *argument)
+{
+    struct reader *reader = argument;
+    unsigned long claims = 0;
+    int error = EBADFD;
+
+    for (;;) {
+        enum wait wait;
+        bool tell;
+        pthread_mutex_lock(&reader->lock);
+        if (reader->stopping) {
+            pthread_mutex_unlock(&reader->lock);
+            return NULL;
+        }
+        enum burst end = take_turn(reader, &claims, &wait, &tell);
+        if (end == BURST_FAILED) error = errno;
+        pthread_mutex_unlock(&reader->lock);
+        if (tell) reader->notify.ready(reader->notify.context);
+        if (end == BURST_FAILED || !wait_for_events(reader, wait)) break;
+    }
+    reader->notify.lost(reader->notify.context, error);
+    return NULL;
+}
+
+static bool start_thread(struct reader *reader)
+{
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    /* Signals belong to the threads of Node: the new thread inherits this mask. */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&reader->thread, NULL, run, reader);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error == 0) pthread_setname_np(reader->thread, "tun-reader");
+    errno = error;
+    return error == 0;
+}
+
+struct reader *reader_start(int fd, uint8_t *const slabs[READER_SLABS], size_t size, struct counters *counters,
+                            const struct reader_notify *notify, struct failure *failure)
+{
+    struct reader *reader = calloc(1, sizeof *reader);
+    if (reader == NULL) {
+        fail(failure, ENOMEM, "reader");
+        return NULL;
+    }
+    reader->fd = fd;
+    reader->size = size;
+    reader->counters = counters;
+    reader->notify = *notify;
+    for (unsigned index = 0; index < READER_SLABS; index++) reader->slabs[index].bytes = slabs[index];
+
+    reader->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (reader->wake < 0) {
+        fail(failure, errno, "reader");
+        free(reader);
+        return NULL;
+    }
+    pthread_mutex_init(&reader->lock, NULL);
+    if (start_thread(reader)) return reader;
+
+    fail(failure, errno, "reader");
+    pthread_mutex_destroy(&reader->lock);
+    close(reader->wake);
+    free(reader);
+    return NULL;
+}
+
+/* The slab that comes next for the borrower, under the lock. */
+static struct slab *oldest_ready(struct reader *reader)
+{
+    struct slab *older = &reader->slabs[1 - reader->current];
+    struct slab *newer = &reader->slabs[reader->current];
+    if (older->state == READY) return older;
+    return newer->state == READY ? newer : NULL;
+}
+
+size_t reader_claim(struct reader *reader, unsigned *slab)
+{
+    pthread_mutex_lock(&reader->lock);
+    struct slab *current = &reader->slabs[reader->current];
+    bool thread_reads = current->state == FILLING;
+    struct slab *oldest = oldest_ready(reader);
+    /* Packets of the kernel's queue come behind those that are ready, so they may only follow the last of them. */
+    struct slab *more = thread_reads || (oldest != NULL && oldest != current) ? NULL : take_slab(reader);
+    if (more != NULL) {
+        bool found;
+        reader->claiming = true;
+        reader->reading = true;
+        pthread_mutex_unlock(&reader->lock);
+        fill(reader, more, &found);
+        reader->reading = false;
+        oldest = oldest_ready(reader);
+    }
+    reader->claims++;
+
+    size_t used = 0;
+    if (oldest != NULL) {
+        oldest->state = LENT;
+        used = oldest->used;
+        *slab = (unsigned)(oldest - reader->slabs);
+    }
+    reader->claiming = oldest != NULL;
+    pthread_mutex_unlock(&reader->lock);
+    if (oldest == NULL) wake_thread(reader);
+    return used;
+}
+
+void reader_release(struct reader *reader, unsigned slab)
+{
+    pthread_mutex_lock(&reader->lock);
+    reader->slabs[slab].state = FREE;
+    reader->slabs[slab].used = 0;
+    bool starved = reader->starved;
+    reader->starved = false;
+    pthread_mutex_unlock(&reader->lock);
+    if (starved) wake_thread(reader);
+}
+
+void reader_stop(struct reader *reader)
+{
+    pthread_mutex_lock(&reader->lock);
+    reader->stopping = true;
+    pthread_mutex_unlock(&reader->lock);
+    wake_thread(reader);
+    pthread_join(reader->thread, NULL);
+    pthread_mutex_destroy(&reader->lock);
+    close(reader->wake);
+    free(reader);
+}

@@ -1,0 +1,194 @@
+/**
+ * Finds and loads the native addon (native/, docs/adr/0008) and says in types what it offers. The only place where
+ * something from outside TypeScript becomes typed; knows nothing of how the parts are used.
+ */
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { GateError } from '../kit/errors.ts';
+
+/** An open TUN device. Owned by the addon: only to be handed back to it. */
+export type TunHandle = object & { readonly brand: 'TunHandle' };
+
+export type OpenedTun = {
+  readonly handle: TunHandle;
+  readonly name: string;
+  /** The kernel's number of the interface; never reused while the interface stands. */
+  readonly index: number;
+  /** The interface stood before it was opened. */
+  readonly existed: boolean;
+  /** The interface stays when the handle is closed. */
+  readonly persistent: boolean;
+};
+
+export type LinkState = {
+  /** Bytes. */
+  readonly mtu: number;
+  /** Packets that wait in the kernel at most (txqueuelen). */
+  readonly queue: number;
+  /** How the kernel makes link-local addresses: IN6_ADDR_GEN_MODE_*, 1 is none. */
+  readonly addressGeneration: number;
+  readonly up: boolean;
+};
+
+export type RouteState = {
+  /** `interface`: straight out of one interface, no gateway. */
+  readonly kind: 'interface' | 'unreachable' | 'other';
+  readonly index: number;
+  readonly metric: number;
+  /** Preferred source address. */
+  readonly source: Buffer | undefined;
+};
+
+/** Since the device was opened. */
+export type TunCounters = {
+  readonly readPackets: number;
+  readonly readBytes: number;
+  readonly readNotIpv6: number;
+  readonly readBadLength: number;
+  readonly writtenPackets: number;
+  readonly writtenBytes: number;
+  readonly writeInterfaceDown: number;
+  readonly writeInterfaceGone: number;
+  readonly writeNoMemory: number;
+  readonly writeQueueFull: number;
+  readonly writeTooBig: number;
+  readonly writeRefused: number;
+};
+
+/**
+ * The addon. Every function is synchronous and throws a NativeError. Addresses and prefixes are 16 bytes, interfaces are
+ * named by their number.
+ */
+export interface NativeAddon {
+  open(name: string): OpenedTun;
+  /**
+   * Starts the reading thread. `onReady`: packets can be drained, not told again until `drain` answers false. `onLost`:
+   * the device is gone and the thread has ended; told once, with the errno's name. Keeps the process alive until `close`.
+   */
+  start(handle: TunHandle, onReady: () => void, onLost: (errno: string) => void): void;
+  /**
+   * Lends one batch to `take`, for the time of the call: `bytes` of well-formed IPv6 packets, back to back from the start
+   * of `slab`. Does not call it when there is none.
+   *
+   * @returns whether there was one, and so may be another; after `false`, `onReady` will be called
+   */
+  drain(handle: TunHandle, take: (slab: Buffer, bytes: number) => void): boolean;
+  /**
+   * Writes the packets that stand back to back in `run`; one that the kernel does not take is counted.
+   *
+   * @returns bytes consumed: all of them
+   * @throws NativeError EBADMSG at a packet that is cut or not IPv6; those before it have been written
+   */
+  writePackets(handle: TunHandle, run: Buffer, start: number, end: number): number;
+  counters(handle: TunHandle): TunCounters;
+  /** Idempotent, and allowed inside every callback. An interface that is not persistent goes with it. */
+  close(handle: TunHandle): void;
+
+  readLink(index: number): LinkState;
+  setLinkMtu(index: number, bytes: number): void;
+  setLinkQueue(index: number, packets: number): void;
+  setLinkAddressGeneration(index: number, mode: number): void;
+  setLinkUp(index: number, up: 0 | 1): void;
+
+  hasAddress(index: number, address: Buffer): boolean;
+  /** As /128, without duplicate address detection. */
+  addAddress(index: number, address: Buffer): void;
+  removeAddress(index: number, address: Buffer): void;
+
+  /** Routes of the main table to exactly this prefix. */
+  routes(prefix: Buffer, bits: number): readonly RouteState[];
+  /** @param index 0 for an unreachable route, which belongs to no interface of ours */
+  addRoute(prefix: Buffer, bits: number, index: number, metric: number, source: Buffer | undefined): void;
+  removeRoute(prefix: Buffer, bits: number, index: number, metric: number, source: Buffer | undefined): void;
+}
+
+/** What the addon throws. */
+export type NativeError = Error & {
+  /** The errno's name. */
+  readonly code: string;
+  /** At which step: a stable word of native/. */
+  readonly stage: string;
+  /** The kernel's own words, often empty. */
+  readonly detail: string;
+};
+
+export function isNativeError(thrown: unknown): thrown is NativeError {
+  return (
+    thrown instanceof Error &&
+    'code' in thrown &&
+    typeof thrown.code === 'string' &&
+    'stage' in thrown &&
+    typeof thrown.stage === 'string' &&
+    'detail' in thrown &&
+    typeof thrown.detail === 'string'
+  );
+}
+
+/** The same number stands in native/addon.c. */
+const ADDON_VERSION = 1;
+
+const FUNCTIONS = {
+  open: true,
+  start: true,
+  drain: true,
+  writePackets: true,
+  counters: true,
+  close: true,
+  readLink: true,
+  setLinkMtu: true,
+  setLinkQueue: true,
+  setLinkAddressGeneration: true,
+  setLinkUp: true,
+  hasAddress: true,
+  addAddress: true,
+  removeAddress: true,
+  routes: true,
+  addRoute: true,
+  removeRoute: true,
+} as const satisfies Record<keyof NativeAddon, true>;
+
+/** Two levels up is the package, from src/io/ as from dist/io/. */
+const ADDON_PATH = fileURLToPath(new URL('../../build/native/garligate.node', import.meta.url));
+
+/**
+ * @throws GateError `local-io` when it is not built, was built from other sources, or does not fit this machine;
+ *   `permission` when it may not be read
+ */
+export function loadNative(path: string = ADDON_PATH): NativeAddon {
+  let loaded: unknown;
+  try {
+    loaded = createRequire(import.meta.url)(path);
+  } catch (error) {
+    throw loadError(path, error);
+  }
+  if (isNativeAddon(loaded)) return loaded;
+  throw new GateError(
+    'local-io',
+    'native.outdated',
+    `The native part at ${path} was built from other sources than this program. Run: npm run build`,
+  );
+}
+
+function isNativeAddon(loaded: unknown): loaded is NativeAddon {
+  if (typeof loaded !== 'object' || loaded === null) return false;
+  const members = new Map<string, unknown>(Object.entries(loaded));
+  return (
+    members.get('version') === ADDON_VERSION &&
+    Object.keys(FUNCTIONS).every((name) => typeof members.get(name) === 'function')
+  );
+}
+
+function loadError(path: string, error: unknown): GateError {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  const text = error instanceof Error ? error.message : String(error);
+  if (code === 'MODULE_NOT_FOUND') {
+    const message = `The native part is not built: there is no ${path}. Run: npm run build`;
+    return new GateError('local-io', 'native.not-built', message, { cause: error });
+  }
+  if (code === 'EACCES' || /permission denied/i.test(text)) {
+    const message = `The native part at ${path} may not be read by this user. Give it read permission (chmod a+r).`;
+    return new GateError('permission', 'native.permission', message, { cause: error });
+  }
+  const message = `The native part does not load here (${text}). Build it on this machine: npm run build`;
+  return new GateError('local-io', 'native.unloadable', message, { cause: error });
+}

@@ -1,0 +1,203 @@
+/**
+ * The TUN interface of this machine as the core wants it (TunPort): opens it, has it configured, and carries packets in
+ * batches between the kernel and whoever takes them. Looks at no packet.
+ */
+import type { PacketRun, TunPort } from '../core/ports.ts';
+import { asGateError, GateError } from '../kit/errors.ts';
+import type { Address } from '../wire/i2p/address.ts';
+import { isNativeError, loadNative, type NativeAddon, type OpenedTun } from './native.ts';
+import { checkWanted, tunError } from './tun-errors.ts';
+import {
+  addUnreachableRoute,
+  Changes,
+  checkPrefixFree,
+  configureInterface,
+  removeUnreachableRoute as removeRoute,
+} from './tun-network.ts';
+
+export interface TunOptions {
+  /** Of the interface, 1 to 15 characters. One that root made beforehand is taken over. */
+  readonly name: string;
+  /** Bytes, 1280 to 65535. */
+  readonly mtu: number;
+  /** Our own, at least one; the first is the preferred source of packets into the /48. */
+  readonly addresses: readonly Address[];
+  /** Leave the unreachable route of the /48 behind when the interface closes, so that nothing ever goes elsewhere. */
+  readonly keepUnreachable: boolean;
+}
+
+/**
+ * Packets that the kernel keeps while this process is busy. A TUN does not push back on the senders of this host, so a
+ * short queue loses bursts of TCP; the queue is always emptied at once, so a long one adds no delay.
+ */
+const KERNEL_QUEUE = 2000;
+
+/**
+ * Makes the interface, or takes it over, and returns it up and reading. When this throws, everything is as it was before.
+ *
+ * @throws GateError `config`, `permission`, `local-io` or `unsupported`
+ */
+export function openTun(options: TunOptions): TunPort {
+  checkWanted(options);
+  const [source, ...others] = options.addresses;
+  if (source === undefined) throw new GateError('bug', 'bug', 'openTun needs at least one address');
+  const network = { mtu: options.mtu, addresses: [source, ...others], queue: KERNEL_QUEUE } as const;
+
+  const native = loadNative();
+  const onRoutes = new Changes();
+  const onInterface = new Changes();
+  let opened: OpenedTun | undefined;
+  try {
+    opened = native.open(options.name);
+    checkPrefixFree(native, opened.index);
+    addUnreachableRoute(native, onRoutes);
+    configureInterface(native, opened, network, onInterface);
+    return new LinuxTun(native, opened, onInterface, options);
+  } catch (error) {
+    if (opened !== undefined) closeInterface(native, opened, onInterface);
+    onRoutes.revert();
+    throw tunError(error, options);
+  }
+}
+
+/**
+ * For cleaning up: removes the unreachable route that a closed or killed gateway left behind.
+ *
+ * @returns whether it stood
+ * @throws GateError
+ */
+export function removeUnreachableRoute(): boolean {
+  try {
+    return removeRoute();
+  } catch (error) {
+    throw removalError(error);
+  }
+}
+
+function removalError(error: unknown): GateError {
+  if (!isNativeError(error)) return asGateError(error, 'removing the unreachable route');
+  const kind = error.code === 'EPERM' || error.code === 'EACCES' ? 'permission' : 'local-io';
+  const advice = kind === 'permission' ? ' Run as root or give the process CAP_NET_ADMIN.' : '';
+  const message = `Removing the unreachable route failed: ${error.message} (${error.code}).${advice}`;
+  return new GateError(kind, 'tun.unreachable-route', message, { facts: { errno: error.code }, cause: error });
+}
+
+/** @returns what was thrown while undoing the changes of an interface that stays */
+function closeInterface(native: NativeAddon, tun: OpenedTun, changes: Changes): readonly unknown[] {
+  // Otherwise the kernel takes them back itself, whole, by removing the interface.
+  const thrown = tun.persistent ? changes.revert() : [];
+  native.close(tun.handle);
+  return thrown;
+}
+
+class LinuxTun implements TunPort {
+  readonly name: string;
+  readonly mtu: number;
+  readonly #native: NativeAddon;
+  readonly #tun: OpenedTun;
+  readonly #changes: Changes;
+  readonly #keepUnreachable: boolean;
+  #take: ((run: PacketRun) => void) | undefined;
+  #onLost: ((error: GateError) => void) | undefined;
+  #lost: GateError | undefined;
+  #turn: NodeJS.Immediate | undefined;
+  #closed: Promise<void> | undefined;
+  #runsAfterClose = 0;
+
+  constructor(native: NativeAddon, tun: OpenedTun, changes: Changes, options: TunOptions) {
+    this.name = tun.name;
+    this.mtu = options.mtu;
+    this.#native = native;
+    this.#tun = tun;
+    this.#changes = changes;
+    this.#keepUnreachable = options.keepUnreachable;
+    native.start(
+      tun.handle,
+      () => this.#schedule(),
+      (errno) => this.#lose(errno),
+    );
+  }
+
+  onPackets(take: (run: PacketRun) => void): void {
+    this.#take = take;
+    this.#schedule();
+  }
+
+  onLost(lost: (error: GateError) => void): void {
+    this.#onLost = lost;
+    if (this.#lost !== undefined) queueMicrotask(() => this.#tellLost());
+  }
+
+  write(run: PacketRun): void {
+    if (this.#closed !== undefined) {
+      this.#runsAfterClose += 1;
+      return;
+    }
+    try {
+      this.#native.writePackets(this.#tun.handle, run, 0, run.length);
+    } catch (error) {
+      throw new GateError('bug', 'tun.malformed-run', 'a run to be written holds something that is no IPv6 packet', {
+        cause: error,
+      });
+    }
+  }
+
+  drops(): Readonly<Record<string, number>> {
+    const { readPackets, readBytes, writtenPackets, writtenBytes, ...drops } = this.#native.counters(this.#tun.handle);
+    return { ...drops, runsAfterClose: this.#runsAfterClose };
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    if (this.#turn !== undefined) clearImmediate(this.#turn);
+    const thrown = [...closeInterface(this.#native, this.#tun, this.#changes)];
+    if (!this.#keepUnreachable) {
+      try {
+        removeRoute(this.#native);
+      } catch (error) {
+        thrown.push(error);
+      }
+    }
+    if (thrown.length > 0) throw tunError(thrown[0], this);
+  }
+
+  /** One batch per turn of the event loop: a busy interface must not keep the sockets from their share. */
+  #schedule(): void {
+    const take = this.#take;
+    if (take === undefined || this.#closed !== undefined) return;
+    this.#turn ??= setImmediate(() => this.#drain(take));
+  }
+
+  #drain(take: (run: PacketRun) => void): void {
+    this.#turn = undefined;
+    // What `take` throws is the caller's own; the packets after it are still wanted.
+    let more = true;
+    try {
+      more = this.#native.drain(this.#tun.handle, (slab, bytes) => take(slab.subarray(0, bytes)));
+    } finally {
+      if (more) this.#schedule();
+    }
+  }
+
+  #lose(errno: string): void {
+    this.#lost = new GateError(
+      'local-io',
+      'tun.lost',
+      `The interface ${this.name} is gone (${errno}); somebody may have deleted it. Restart garligate to make it again.`,
+      { facts: { errno } },
+    );
+    this.#tellLost();
+  }
+
+  /** Once: whichever comes last, the loss or the listener, finds the other one there. */
+  #tellLost(): void {
+    const onLost = this.#onLost;
+    if (onLost === undefined || this.#lost === undefined) return;
+    this.#onLost = undefined;
+    onLost(this.#lost);
+  }
+}

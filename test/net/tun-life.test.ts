@@ -1,0 +1,186 @@
+/** How an interface ends: closed at any moment, deleted by somebody, or together with its worker or its process. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { GateError } from '../../src/kit/errors.ts';
+import { ADDRESS_LENGTH, PREFIX } from '../../src/wire/i2p/address.ts';
+import { declareScenarios } from './namespace.ts';
+import {
+  describeRoutes,
+  interfaceExists,
+  ip,
+  NAME,
+  OURS,
+  OURS_TEXT,
+  open,
+  PEER,
+  PEER_TEXT,
+  UNREACHABLE,
+  udpPacket,
+  udpPacketsOf,
+  udpSocket,
+  until,
+} from './tun-kit.ts';
+
+/** Holds an interface, and a route into it, until it is terminated. Plain, since tsx does not reach into workers. */
+const WORKER = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const addon = require(workerData.addon);
+  const { handle, index } = addon.open(workerData.name);
+  addon.setLinkAddressGeneration(index, 1);
+  addon.setLinkUp(index, 1);
+  addon.addRoute(Buffer.from(workerData.prefix), 48, index, 1024, undefined);
+  const drain = () => addon.drain(handle, () => {}) && setImmediate(drain);
+  addon.start(handle, drain, () => {});
+  parentPort.postMessage('open');
+`;
+const ADDON = fileURLToPath(new URL('../../build/native/garligate.node', import.meta.url));
+
+async function startWorker(): Promise<Worker> {
+  const prefix = Buffer.concat([PREFIX], ADDRESS_LENGTH);
+  const worker = new Worker(WORKER, { eval: true, execArgv: [], workerData: { addon: ADDON, name: NAME, prefix } });
+  await once(worker, 'message');
+  return worker;
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+await declareScenarios(import.meta.filename, {
+  'closing twice is closing once': {
+    run: async () => {
+      const tun = open();
+      tun.onPackets(() => {});
+      const first = tun.close();
+      assert.equal(tun.close(), first);
+      await first;
+      assert.equal(interfaceExists(), false);
+      await tun.close();
+    },
+  },
+  'closing inside a callback is the last callback': {
+    run: async () => {
+      const [tun, socket] = [open(), await udpSocket(OURS_TEXT)];
+      let calls = 0;
+      let kept: Buffer | undefined;
+      const closed = new Promise<void>((resolve, reject) => {
+        tun.onPackets((run) => {
+          if (udpPacketsOf(run).length === 0) return;
+          calls += 1;
+          tun.close().then(resolve, reject);
+          assert.equal(interfaceExists(), false);
+          // The memory of the batch outlives the device.
+          kept = run;
+          assert.equal(udpPacketsOf(kept)[0]?.toString('latin1', 48), 'packet 0');
+        });
+      });
+      for (let count = 0; count < 100; count += 1) socket.send(`packet ${count}`, 9, PEER_TEXT);
+      await closed;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      assert.equal(calls, 1);
+      assert.equal(udpPacketsOf(kept ?? assert.fail())[0]?.toString('latin1', 48), 'packet 0');
+      socket.close();
+    },
+  },
+  'opening and closing many times leaves nothing open': {
+    run: async () => {
+      const { readdirSync } = await import('node:fs');
+      const count = (what: string) => readdirSync(`/proc/self/${what}`).length;
+      await open().close();
+      const before = [count('fd'), count('task')];
+      for (let turn = 0; turn < 100; turn += 1) {
+        const tun = open();
+        tun.onPackets(() => {});
+        tun.write(udpPacket(PEER, OURS, [1, 2], Buffer.from('x')));
+        await tun.close();
+      }
+      assert.deepEqual([count('fd'), count('task')], before);
+    },
+  },
+  'a deleted interface is reported once and nothing spins': {
+    run: async () => {
+      const tun = open();
+      const losses: GateError[] = [];
+      tun.onPackets(() => {});
+      tun.onLost((error) => losses.push(error));
+      ip('link', 'del', NAME);
+      await until(() => losses.length > 0, 'the loss');
+      const before = cpuMs();
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      assert.ok(cpuMs() - before < 100, 'idle after the loss');
+      assert.equal(losses.length, 1);
+      assert.ok(losses[0] instanceof GateError);
+      assert.deepEqual([losses[0].kind, losses[0].code], ['local-io', 'tun.lost']);
+      assert.match(losses[0].message, new RegExp(`interface ${NAME} is gone .*Restart garligate`));
+      await tun.close();
+      assert.deepEqual(describeRoutes(), [UNREACHABLE]);
+    },
+  },
+  'a loss is reported to one who listens later': {
+    run: async () => {
+      const tun = open();
+      ip('link', 'del', NAME);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const lost = await new Promise<GateError>((resolve) => tun.onLost(resolve));
+      assert.equal(lost.code, 'tun.lost');
+      await tun.close();
+    },
+  },
+  'a loss is noticed while nobody takes the packets': {
+    run: async () => {
+      const [tun, socket] = [open(), await udpSocket(OURS_TEXT)];
+      socket.connect(9, PEER_TEXT);
+      await once(socket, 'connect');
+      // More than both slabs hold, so that the reader waits for one of them.
+      for (let count = 0; count < 1500; count += 1) socket.send(Buffer.alloc(1400));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      ip('link', 'del', NAME);
+      const lost = await new Promise<GateError>((resolve) => tun.onLost(resolve));
+      assert.equal(lost.code, 'tun.lost');
+      socket.close();
+      await tun.close();
+    },
+  },
+  'a worker that is terminated takes its interface along': {
+    run: async () => {
+      const worker = await startWorker();
+      assert.equal(interfaceExists(), true);
+      await worker.terminate();
+      assert.equal(interfaceExists(), false);
+      await open().close();
+    },
+  },
+  'a worker can be terminated while packets pour in': {
+    run: async () => {
+      const socket = await udpSocket('::');
+      for (let turn = 0; turn < 5; turn += 1) {
+        const worker = await startWorker();
+        for (let count = 0; count < 2000; count += 1) socket.send(Buffer.alloc(500), 9, PEER_TEXT);
+        await new Promise((resolve) => setTimeout(resolve, turn));
+        await worker.terminate();
+        assert.equal(interfaceExists(), false);
+      }
+      socket.close();
+    },
+  },
+  'process.exit while reading is an end like any other': {
+    run: () => {
+      open().onPackets(() => {});
+      setTimeout(() => process.exit(7), 20);
+    },
+    afterwards: (namespace, status) => {
+      assert.equal(status, 7);
+      assert.equal(namespace.run('ip', '-o', 'link', 'show', 'type', 'tun'), '');
+    },
+  },
+  'a process that is not told to close stays alive': {
+    run: () => {
+      open();
+      setTimeout(() => process.kill(process.pid, 'SIGTERM'), 300).unref();
+    },
+    afterwards: (_namespace, status) => assert.equal(status, 'SIGTERM'),
+  },
+});
