@@ -1,0 +1,75 @@
+/**
+ * What can be asked of a running gateway. Each method says what it does and which parameters it takes, and `help` prints
+ * that, so that the list can never be incomplete.
+ */
+import { z } from 'zod';
+import { GateError } from '../kit/errors.ts';
+import type { ControlRequest } from './protocol.ts';
+import { type StatusReport, shortened } from './status.ts';
+
+export interface ControlMethod {
+  readonly name: string;
+  readonly doc: string;
+  /** Names of the parameters, each with what it is. */
+  readonly params: Readonly<Record<string, string>>;
+  /** @throws GateError */
+  call(params: unknown): unknown;
+}
+
+/** What the methods need to know of the gateway. */
+export interface ControlSubject {
+  status(): StatusReport;
+}
+
+export interface MethodRegistry {
+  readonly methods: readonly ControlMethod[];
+  /** @throws GateError */
+  call(request: ControlRequest): Promise<unknown>;
+}
+
+export function controlMethods(subject: ControlSubject): MethodRegistry {
+  const reveal = z.strictObject({ reveal: z.boolean().default(false).describe('show b32 names in full') });
+  const report = (full: boolean) => (full ? subject.status() : shortened(subject.status()));
+  const methods: readonly ControlMethod[] = [
+    method('help', 'Lists the methods.', z.strictObject({}), () =>
+      methods.map(({ name, doc, params }) => ({ name, doc, params })),
+    ),
+    method('status', 'The state of the gateway.', reveal, (params) => report(params.reveal)),
+    method('peers', 'The peers and their links.', reveal, (params) => report(params.reveal).peers),
+  ];
+  return {
+    methods,
+    call: async (request) => {
+      const found = methods.find(({ name }) => name === request.method);
+      if (found === undefined) {
+        const known = methods.map(({ name }) => name).join(', ');
+        throw new GateError('unsupported', 'control.method', `there is no such method; there are ${known}`);
+      }
+      return found.call(request.params);
+    },
+  };
+}
+
+function method<Params extends z.ZodObject>(
+  name: string,
+  doc: string,
+  params: Params,
+  run: (params: z.output<Params>) => unknown,
+): ControlMethod {
+  const described = Object.entries(params.shape).map(([key, shape]) => [key, describe(shape)] as const);
+  return {
+    name,
+    doc,
+    params: Object.fromEntries(described),
+    call: (given) => {
+      const parsed = params.safeParse(given);
+      if (parsed.success) return run(parsed.data);
+      const wrong = parsed.error.issues.map((issue) => [...issue.path, issue.message].join(': ')).join('; ');
+      throw new GateError('client-protocol', 'control.params', `wrong parameters for ${name}: ${wrong}`);
+    },
+  };
+}
+
+function describe(schema: z.core.$ZodType): string {
+  return z.globalRegistry.get(schema)?.description ?? '';
+}

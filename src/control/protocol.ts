@@ -1,0 +1,73 @@
+/**
+ * The control protocol: one JSON object per line in both directions, over a unix socket. A request is
+ * `{"v":1,"id":7,"method":"status","params":{}}`; its answer has the same id and either `ok` or `error`. Knows no socket.
+ */
+import { z } from 'zod';
+import { asGateError, GateError } from '../kit/errors.ts';
+
+export const PROTOCOL_VERSION = 1;
+/** Bytes in a request, the newline not counted. */
+export const LONGEST_REQUEST = 64 * 1024;
+/** A status of thousands of peers stays below it. Bytes. */
+export const LONGEST_ANSWER = 16 * 1024 * 1024;
+
+const requestShape = z.strictObject({
+  v: z.literal(PROTOCOL_VERSION),
+  id: z.int().nonnegative(),
+  method: z.string().max(64),
+  params: z.record(z.string(), z.unknown()).default({}),
+});
+
+const answerShape = z.union([
+  z.strictObject({ id: z.int().nonnegative(), ok: z.unknown() }),
+  z.strictObject({
+    id: z.int().nonnegative().nullable(),
+    error: z.strictObject({ code: z.string(), message: z.string() }),
+  }),
+]);
+
+export type ControlRequest = z.output<typeof requestShape>;
+export type ControlAnswer = z.output<typeof answerShape>;
+
+/** @throws GateError `client-protocol` */
+export function parseRequest(line: string): ControlRequest {
+  const parsed = requestShape.safeParse(parseJson(line));
+  if (parsed.success) return parsed.data;
+  throw new GateError(
+    'client-protocol',
+    'control.request',
+    `not a request: {"v":${PROTOCOL_VERSION},"id":number,"method":text,"params":{}} is wanted; try the method "help"`,
+  );
+}
+
+/** @throws GateError `client-protocol` */
+export function parseAnswer(line: string): ControlAnswer {
+  const parsed = answerShape.safeParse(parseJson(line));
+  if (parsed.success) return parsed.data;
+  throw new GateError('client-protocol', 'control.answer', 'the gateway gave an answer that this version cannot read');
+}
+
+export function encodeRequest(id: number, method: string, params: Readonly<Record<string, unknown>>): string {
+  return `${JSON.stringify({ v: PROTOCOL_VERSION, id, method, params })}\n`;
+}
+
+export function encodeResult(id: number, result: unknown): string {
+  return `${JSON.stringify({ id, ok: result ?? null })}\n`;
+}
+
+/** @param id of the request; null when it could not even be read */
+export function encodeFailure(id: number | null, thrown: unknown, doing: string): string {
+  const { kind, code, message } = asGateError(thrown, doing);
+  // The text of a bug may hold anything, and the log has it.
+  const text = kind === 'bug' ? 'an internal error; see the log' : message;
+  return `${JSON.stringify({ id, error: { code, message: text } })}\n`;
+}
+
+function parseJson(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    // `undefined` fits no shape, and the shape's own error says what is wanted.
+    return undefined;
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * The state of a running gateway as `status --json` prints it: a stable form with a version of its own. Shown only to
+ * whoever may open the control socket; the full names in it only on request.
+ */
+import { z } from 'zod';
+
+const count = z.number().int().nonnegative();
+const counters = z.record(z.string(), count);
+/** Seconds since that came about. */
+const age = z.number().nonnegative();
+
+const router = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('external'), where: z.string() }),
+  z.object({ kind: z.literal('managed'), pid: count, age, restarts: count }),
+  z.object({ kind: z.literal('none'), why: z.string(), advice: z.string() }),
+]);
+
+const session = z.object({
+  key: z.enum(['gateway', 'isolated']),
+  state: z.string(),
+  age,
+  reason: z.string().optional(),
+});
+
+export const peerStatus = z.object({
+  name: z.string(),
+  /** The oc address. */
+  address: z.string(),
+  /** 52 characters, or the shortened form. */
+  b32: z.string(),
+  state: z.string(),
+  age,
+  direction: z.enum(['in', 'out']).optional(),
+  bytesIn: count,
+  bytesOut: count,
+  packetsIn: count,
+  packetsOut: count,
+  queue: z.object({ packets: count, bytes: count, limitPackets: count, limitBytes: count }),
+  drops: counters,
+  lastError: z.object({ text: z.string(), age }).optional(),
+});
+
+const healthItem = z.object({
+  /** Dotted and stable, such as `router.down`. */
+  code: z.string(),
+  severity: z.enum(['low', 'medium', 'high']),
+  text: z.string(),
+  advice: z.string(),
+});
+
+export const statusReport = z.object({
+  schema: z.literal(1),
+  version: z.string(),
+  uptimeSeconds: z.number().nonnegative(),
+  router,
+  identity: z.object({
+    b32: z.string(),
+    address: z.string(),
+    ocat4Address: z.string(),
+  }),
+  sessions: z.array(session),
+  /** Absent when vpn.enabled is false. */
+  vpn: z.object({ interface: z.string(), state: z.string(), mtu: count, drops: counters }).optional(),
+  peers: z.array(peerStatus),
+  socks: z.array(
+    z.object({
+      listen: z.string(),
+      clients: count,
+      counters,
+      /** What the sites see: `gateway` for our own destination. */
+      identity: z.string(),
+    }),
+  ),
+  /** Streams that others opened to us. */
+  inbound: z.object({ armed: count, counters }),
+  /** TCP connections of peers to services on our VPN address. */
+  flows: z.object({ counters }),
+  relay: z.object({ active: count, counters }),
+  health: z.array(healthItem),
+});
+
+export type StatusReport = z.output<typeof statusReport>;
+export type RouterState = z.output<typeof router>;
+export type PeerStatus = z.output<typeof peerStatus>;
+export type HealthItem = z.output<typeof healthItem>;
+
+/** The report without full b32 names, fit for a screenshot. */
+export function shortened(report: StatusReport): StatusReport {
+  return {
+    ...report,
+    identity: { ...report.identity, b32: shortB32(report.identity.b32) },
+    peers: report.peers.map((one) => ({ ...one, b32: shortB32(one.b32) })),
+  };
+}
+
+/** Enough to tell a handful of peers apart, too little to dial one. */
+function shortB32(b32: string): string {
+  return b32.length <= 12 ? b32 : `${b32.slice(0, 4)}…${b32.slice(-4)}`;
+}

@@ -1,0 +1,267 @@
+/**
+ * Both ends of the control socket. The server bounds everything that a client can make it hold: connections, the length
+ * of a line, and how long a connection may stay without a question.
+ */
+import { mkdir, stat } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { LineBuffer } from '../control/line-buffer.ts';
+import type { MethodRegistry } from '../control/methods.ts';
+import {
+  encodeFailure,
+  encodeRequest,
+  encodeResult,
+  LONGEST_ANSWER,
+  LONGEST_REQUEST,
+  parseAnswer,
+  parseRequest,
+} from '../control/protocol.ts';
+import type { ListenerPort } from '../core/ports.ts';
+import { type Clock, type Timer, within } from '../kit/clock.ts';
+import { asGateError, GateError } from '../kit/errors.ts';
+import type { Logger } from '../kit/log.ts';
+import type { Service } from '../kit/service.ts';
+import { connected } from './connected.ts';
+import { listen } from './listener.ts';
+
+export interface ControlServerParts {
+  readonly path: string;
+  /** Permissions of the socket, such as 0o660. */
+  readonly mode: number;
+  readonly methods: MethodRegistry;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+const MOST_CONNECTIONS = 32;
+/** Longer than the pause of `status --watch`. */
+const IDLE_TIMEOUT_MS = 15_000;
+
+export class ControlServer implements Service {
+  readonly name = 'control socket';
+  readonly #parts: ControlServerParts;
+  /** Oldest first. */
+  readonly #open = new Set<Duplex>();
+  #listener: ListenerPort | undefined;
+
+  constructor(parts: ControlServerParts) {
+    this.#parts = parts;
+  }
+
+  async start(): Promise<void> {
+    const { path, mode, log } = this.#parts;
+    await makeDirectory(dirname(path));
+    this.#listener = await listen({ endpoint: { kind: 'unix', path }, mode }, log);
+    this.#listener.accept((client) => this.#admit(client));
+  }
+
+  async stop(): Promise<void> {
+    await this.#listener?.close();
+    this.#listener = undefined;
+    for (const client of this.#open) client.destroy();
+  }
+
+  #admit(client: Duplex): void {
+    // The oldest makes room, so that nobody can lock the operator out by holding connections.
+    const [oldest] = this.#open;
+    if (this.#open.size >= MOST_CONNECTIONS) oldest?.destroy();
+    this.#open.add(client);
+    const idle = new IdleTimer(this.#parts.clock, () => client.destroy());
+    client.once('close', () => {
+      idle.stop();
+      this.#open.delete(client);
+    });
+    this.#serve(client, idle).then(
+      () => client.end(),
+      (error) => {
+        // A client that went away is no news; everything else is told to it and ends it.
+        if (client.destroyed) return;
+        client.end(encodeFailure(null, error, 'reading the request'), () => client.destroy());
+      },
+    );
+  }
+
+  async #serve(client: Duplex, idle: IdleTimer): Promise<void> {
+    const lines = new LineBuffer(LONGEST_REQUEST);
+    for await (const chunk of chunks(client)) {
+      for (const line of lines.push(chunk)) {
+        if (client.destroyed) return;
+        idle.restart();
+        const taken = client.write(await this.#answer(line));
+        // One that asks and never reads is not asked to wait: it is waited for, until the idle timer ends it.
+        if (!taken) await drained(client);
+      }
+    }
+  }
+
+  async #answer(line: string): Promise<string> {
+    let id: number | null = null;
+    try {
+      const request = parseRequest(line);
+      id = request.id;
+      return encodeResult(id, await this.#parts.methods.call(request));
+    } catch (thrown) {
+      const error = asGateError(thrown, 'answering a control request');
+      if (error.kind === 'bug') this.#parts.log.error('a control request failed', { stack: error.stack });
+      return encodeFailure(id, error, 'answering');
+    }
+  }
+}
+
+class IdleTimer {
+  readonly #clock: Clock;
+  readonly #expired: () => void;
+  #timer: Timer;
+
+  constructor(clock: Clock, expired: () => void) {
+    this.#clock = clock;
+    this.#expired = expired;
+    this.#timer = clock.after(IDLE_TIMEOUT_MS, expired);
+  }
+
+  restart(): void {
+    this.#timer.cancel();
+    this.#timer = this.#clock.after(IDLE_TIMEOUT_MS, this.#expired);
+  }
+
+  stop(): void {
+    this.#timer.cancel();
+  }
+}
+
+export interface ControlClient {
+  /** @throws GateError as the gateway answered, or `local-io` when it went away */
+  request(method: string, params?: Readonly<Record<string, unknown>>): Promise<unknown>;
+  close(): void;
+}
+
+const ANSWER_TIMEOUT_MS = 10_000;
+
+/** @throws GateError `local-io` with code `control.not-running`, or `permission` */
+export async function connectControl(path: string, clock: Clock, signal: AbortSignal): Promise<ControlClient> {
+  const socket = await connected(connect({ path }), signal, 'connecting to the gateway', (error) =>
+    explain(path, error),
+  );
+  return new SocketClient(socket, path, clock, signal);
+}
+
+class SocketClient implements ControlClient {
+  readonly #socket: Socket;
+  readonly #path: string;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  readonly #chunks: AsyncIterator<Uint8Array>;
+  readonly #buffer = new LineBuffer(LONGEST_ANSWER);
+  #lines: string[] = [];
+  #lastId = 0;
+
+  constructor(socket: Socket, path: string, clock: Clock, signal: AbortSignal) {
+    this.#socket = socket;
+    this.#path = path;
+    this.#clock = clock;
+    this.#signal = signal;
+    this.#chunks = chunks(socket)[Symbol.asyncIterator]();
+  }
+
+  request(method: string, params: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
+    const late = new GateError('local-io', 'control.timeout', 'the gateway did not answer in time; see its log');
+    return within(this.#clock, ANSWER_TIMEOUT_MS, late, this.#signal, async (signal) => {
+      const onAbort = () => this.#socket.destroy();
+      signal.addEventListener('abort', onAbort, { once: true });
+      try {
+        return await this.#exchange(method, params);
+      } catch (error) {
+        throw signal.aborted ? signal.reason : error;
+      } finally {
+        signal.removeEventListener('abort', onAbort);
+      }
+    });
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  async #exchange(method: string, params: Readonly<Record<string, unknown>>): Promise<unknown> {
+    this.#lastId += 1;
+    this.#socket.write(encodeRequest(this.#lastId, method, params));
+    const answer = parseAnswer(await this.#nextLine());
+    if ('error' in answer) throw new GateError('local-io', answer.error.code, answer.error.message);
+    if (answer.id !== this.#lastId) throw gone(this.#path);
+    return answer.ok;
+  }
+
+  async #nextLine(): Promise<string> {
+    for (;;) {
+      const line = this.#lines.shift();
+      if (line !== undefined) return line;
+      const next = await this.#chunks.next();
+      if (next.done === true) throw gone(this.#path);
+      this.#lines = [...this.#buffer.push(next.value)];
+    }
+  }
+}
+
+/** Ends quietly when the other side resets: what was read until then is all there is. */
+async function* chunks(stream: Duplex): AsyncGenerator<Uint8Array> {
+  try {
+    // The end of the questions must not cut off an answer that is still on its way.
+    const all: AsyncIterable<unknown> = stream.iterator({ destroyOnReturn: false });
+    for await (const chunk of all) if (chunk instanceof Uint8Array) yield chunk;
+  } catch (error) {
+    const { kind } = asGateError(error, 'reading the control socket');
+    if (kind === 'bug' && !stream.destroyed) throw error;
+  }
+}
+
+function drained(stream: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    stream.once('drain', resolve);
+    stream.once('close', resolve);
+  });
+}
+
+/** The directory keeps others out even where the socket's own mode is not looked at. */
+async function makeDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o750 });
+    const found = await stat(directory);
+    if ((found.mode & 0o002) !== 0 && (found.mode & 0o1000) === 0) {
+      throw new GateError(
+        'config',
+        'control.directory',
+        `${directory} can be written to by everybody; chmod o-w ${directory}, or set control.socket`,
+      );
+    }
+  } catch (error) {
+    throw asGateError(error, `making the directory ${directory} of control.socket`);
+  }
+}
+
+function explain(path: string, error: NodeJS.ErrnoException): GateError {
+  switch (error.code) {
+    case 'ENOENT':
+    case 'ECONNREFUSED':
+      return new GateError(
+        'local-io',
+        'control.not-running',
+        `not running: nobody answers at ${path}; start it with \`garligate run\``,
+        { cause: error },
+      );
+    case 'EACCES':
+    case 'EPERM':
+      return new GateError(
+        'permission',
+        'control.permission',
+        `this user may not open ${path}; become root, or one of its group`,
+        { cause: error },
+      );
+    default:
+      return new GateError('local-io', 'control.failed', `${path}: ${error.message}`, { cause: error });
+  }
+}
+
+function gone(path: string): GateError {
+  return new GateError('local-io', 'control.gone', `the gateway at ${path} went away while answering`);
+}

@@ -1,0 +1,79 @@
+/** What Linux tells about processes, users and programs, out of /proc and /etc/passwd. */
+import { constants } from 'node:fs';
+import { access, readdir, readFile, readlink } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** A process that cannot be mistaken for a later one with the same number. */
+export interface ProcessMark {
+  readonly pid: number;
+  /** In clock ticks since the machine started (proc(5), field 22 of stat). */
+  readonly startedAt: string;
+}
+
+export interface UserIds {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Undefined when there is no such process, or only its remains. */
+export async function markOf(pid: number): Promise<ProcessMark | undefined> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'latin1').catch(() => '');
+  // The second field is the program's name in brackets, and may hold blanks and brackets itself.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const [state] = fields;
+  const startedAt = fields[19];
+  return startedAt === undefined || state === 'Z' || state === 'X' ? undefined : { pid, startedAt };
+}
+
+export async function isAlive(mark: ProcessMark): Promise<boolean> {
+  return (await markOf(mark.pid))?.startedAt === mark.startedAt;
+}
+
+/** Does this very process listen at 127.0.0.1:port? A stranger who is faster must not be taken for it. */
+export async function listensAt(pid: number, port: number): Promise<boolean> {
+  const inode = await listenerInode(port);
+  if (inode === undefined) return false;
+  const files = await readdir(`/proc/${pid}/fd`).catch(() => []);
+  for (const file of files) {
+    const target = await readlink(`/proc/${pid}/fd/${file}`).catch(() => '');
+    if (target === `socket:[${inode}]`) return true;
+  }
+  return false;
+}
+
+/** The first of these users that exists. */
+export async function findUser(names: readonly string[]): Promise<UserIds | undefined> {
+  const lines = (await readFile('/etc/passwd', 'utf8').catch(() => '')).split('\n').map((line) => line.split(':'));
+  for (const wanted of names) {
+    const [, , uid, gid] = lines.find(([name]) => name === wanted) ?? [];
+    if (uid !== undefined && gid !== undefined) return { uid: Number(uid), gid: Number(gid) };
+  }
+  return undefined;
+}
+
+/** @param path directories with colons between them, as in the environment variable */
+export async function findProgram(name: string, path: string): Promise<string | undefined> {
+  for (const directory of path.split(':').filter((part) => part.startsWith('/'))) {
+    const candidate = join(directory, name);
+    const isThere = await access(candidate, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return candidate;
+  }
+  return undefined;
+}
+
+/** 127.0.0.1 as /proc/net/tcp writes it: the four bytes in host order. */
+const LOOPBACK = '0100007F';
+const STATE_LISTEN = '0A';
+
+async function listenerInode(port: number): Promise<string | undefined> {
+  const table = await readFile('/proc/net/tcp', 'latin1').catch(() => '');
+  const local = `${LOOPBACK}:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  for (const line of table.split('\n')) {
+    const fields = line.trim().split(/\s+/);
+    if (fields[1] === local && fields[3] === STATE_LISTEN) return fields[9];
+  }
+  return undefined;
+}

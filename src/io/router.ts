@@ -1,0 +1,151 @@
+/** Which router the gateway uses, as `router.sam` says: one that is there, or one of our own. */
+
+import { formatEndpoint, type TcpEndpoint } from '../config/endpoint.ts';
+import type { RouterConfig } from '../config/schema.ts';
+import type { RouterState } from '../control/status.ts';
+import type { BridgePort } from '../core/ports.ts';
+import { type Clock, within } from '../kit/clock.ts';
+import { drive } from '../kit/drive.ts';
+import { asGateError, GateError } from '../kit/errors.ts';
+import type { Logger } from '../kit/log.ts';
+import type { Service } from '../kit/service.ts';
+import { conversationMachine, hello } from '../wire/sam/conversation.ts';
+import { tcpBridge } from './bridge-tcp.ts';
+import { ManagedRouter } from './router-i2pd.ts';
+
+export interface RouterService extends Service {
+  readonly bridge: BridgePort;
+  state(): RouterState;
+}
+
+export interface RouterParts {
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Where to look for i2pd, as in the environment variable PATH. */
+  readonly searchPath: string;
+  /** Further arguments for an own i2pd, for tests. */
+  readonly extraArguments: readonly string[];
+}
+
+/** PATH, and where Debian keeps daemons, which PATH lacks for ordinary users. */
+export function usualSearchPath(): string {
+  return `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/local/sbin`;
+}
+
+/** Where every router has its SAM bridge unless told otherwise. */
+const USUAL_BRIDGE: TcpEndpoint = { kind: 'tcp', host: '127.0.0.1', port: 7656 };
+const PROBE_TIMEOUT_MS = 2_000;
+
+export function routerFor(config: RouterConfig, parts: RouterParts): RouterService {
+  const { sam } = config;
+  switch (sam.kind) {
+    case 'tcp':
+      return externalRouter(sam, parts.clock);
+    case 'managed':
+      return new ChosenRouter([], config, parts);
+    case 'auto':
+      return new ChosenRouter([USUAL_BRIDGE], config, parts);
+    default:
+      return sam satisfies never;
+  }
+}
+
+function externalRouter(endpoint: TcpEndpoint, clock: Clock): RouterService {
+  return {
+    name: 'router',
+    bridge: tcpBridge(endpoint, clock),
+    start: async () => {},
+    stop: async () => {},
+    state: () => ({ kind: 'external', where: formatEndpoint(endpoint) }),
+  };
+}
+
+/**
+ * Takes the first bridge that answers, else a managed router. That none is to be had is a state: every attempt to open
+ * a connection looks again, because the operator may have started or installed a router meanwhile.
+ */
+class ChosenRouter implements RouterService {
+  readonly name = 'router';
+  readonly bridge: BridgePort;
+  readonly #candidates: readonly TcpEndpoint[];
+  readonly #config: RouterConfig;
+  readonly #parts: RouterParts;
+  #chosen: RouterService | undefined;
+  #choosing: Promise<RouterService> | undefined;
+  #isStopped = false;
+  #failure = new GateError('router-down', 'router.not-started', 'no router has been looked for yet');
+
+  constructor(candidates: readonly TcpEndpoint[], config: RouterConfig, parts: RouterParts) {
+    this.#candidates = candidates;
+    this.#config = config;
+    this.#parts = parts;
+    this.bridge = { open: async (signal) => (await this.#choose()).bridge.open(signal) };
+  }
+
+  async start(): Promise<void> {
+    await this.#choose().catch((error: unknown) => {
+      const { message, code } = asGateError(error, 'choosing a router');
+      this.#parts.log.warn(message, { code });
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.#choosing?.catch(() => {});
+    await this.#chosen?.stop();
+  }
+
+  state(): RouterState {
+    if (this.#chosen !== undefined) return this.#chosen.state();
+    const [why = '', advice = ''] = this.#failure.message.split(/: (?=install|set|start)/);
+    return { kind: 'none', why, advice };
+  }
+
+  #choose(): Promise<RouterService> {
+    if (this.#chosen !== undefined) return Promise.resolve(this.#chosen);
+    this.#choosing ??= this.#look().finally(() => {
+      this.#choosing = undefined;
+    });
+    return this.#choosing;
+  }
+
+  async #look(): Promise<RouterService> {
+    const { clock, log } = this.#parts;
+    if (this.#isStopped) throw new GateError('shutdown', 'shutdown', 'the gateway is ending');
+    try {
+      for (const endpoint of this.#candidates) {
+        if (!(await speaksSam(endpoint, clock))) continue;
+        log.info('using the SAM bridge that is there', { at: formatEndpoint(endpoint) });
+        this.#chosen = externalRouter(endpoint, clock);
+        return this.#chosen;
+      }
+      const managed = new ManagedRouter({ ...this.#parts, directory: this.#config.directory });
+      await managed.start();
+      this.#chosen = managed;
+      return managed;
+    } catch (error) {
+      this.#failure = asGateError(error, 'starting a router');
+      throw this.#failure;
+    }
+  }
+}
+
+/** Is it a SAM bridge of a version that we can use? A wrong password still proves that it is one. */
+async function speaksSam(endpoint: TcpEndpoint, clock: Clock): Promise<boolean> {
+  const late = new GateError('router-down', 'router.no-answer', 'no greeting in time');
+  try {
+    return await within(clock, PROBE_TIMEOUT_MS, late, undefined, async (signal) => {
+      const socket = await tcpBridge(endpoint, clock).open(signal);
+      try {
+        await drive(conversationMachine(hello()), socket, { doing: 'greeting the router', signal, onEnd: () => late });
+        return true;
+      } finally {
+        socket.destroy();
+      }
+    });
+  } catch (error) {
+    return asGateError(error, 'greeting the router').code === 'sam.authorization';
+  }
+}
