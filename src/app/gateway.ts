@@ -1,0 +1,180 @@
+/**
+ * The composition: the only file that knows every part. One session manager, one dialer and one relay core, handed to
+ * all fronts. It takes the outside world as ports, so that a whole gateway also stands in a test.
+ */
+
+import { b32Of } from '../config/rules.ts';
+import type { Config } from '../config/schema.ts';
+import { dialer } from '../core/dial/dialer.ts';
+import { inboundSwitch } from '../core/inbound/switch.ts';
+import { resolver } from '../core/naming/resolver.ts';
+import { type PeerSettings, peerTable } from '../core/peers/table.ts';
+import type { BridgePort, ConnectorPort, ListenerPort, TunPort } from '../core/ports.ts';
+import { relayCore } from '../core/relay/relay.ts';
+import { acceptor } from '../core/session/acceptor.ts';
+import { GATEWAY } from '../core/session/key.ts';
+import { sessionManager } from '../core/session/manager.ts';
+import { flowServer } from '../front/flow/server.ts';
+import { socksServer } from '../front/socks/server.ts';
+import { vpnGateway } from '../front/vpn/gateway.ts';
+import type { Clock } from '../kit/clock.ts';
+import { GateError } from '../kit/errors.ts';
+import type { Logger } from '../kit/log.ts';
+import { type Service, startInOrder } from '../kit/service.ts';
+import { addressesOf } from '../wire/i2p/address.ts';
+import type { PrivateKeys } from '../wire/i2p/destination.ts';
+import type { SamCredentials, SessionOptions } from '../wire/sam/command.ts';
+
+export interface World {
+  readonly bridge: BridgePort;
+  readonly credentials: SamCredentials | undefined;
+  readonly keys: PrivateKeys;
+  /** Undefined where the VPN is switched off. */
+  readonly tun: TunPort | undefined;
+  readonly connector: ConnectorPort;
+  /** One for each `[[socks]]`, in the order of the config. */
+  readonly listeners: readonly ListenerPort[];
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  /** Something is lost without which the gateway cannot go on. */
+  readonly onFatal: (error: GateError) => void;
+}
+
+/** How long an isolated session outlives its last stream, so that a browser's next click finds it. */
+const ISOLATED_IDLE_MS = 10 * 60_000;
+/** How long a quiet service may still answer a client that has ended its own side. */
+const HELD_END_MS = 60_000;
+const FLOWS_PER_PEER = 256;
+
+export type Gateway = ReturnType<typeof assembleGateway>;
+
+export function assembleGateway(config: Config, world: World) {
+  const { bridge, credentials, clock, log, random, tun } = world;
+  const me = world.keys.destination;
+  const addresses = addressesOf(me.b32);
+  const own = { b32: me.b32, addresses };
+
+  const peers = peerTable(config.peer.map(peerSettings), addresses);
+  const sessions = sessionManager(
+    {
+      gatewayKeys: world.keys.blob,
+      options: sessionOptions(config),
+      credentials,
+      maxIsolated: config.limits.isolated_sessions,
+      isolatedIdleMs: ISOLATED_IDLE_MS,
+    },
+    { bridge, clock, log, random },
+  );
+  const relay = relayCore({ clock, maxPairs: config.limits.streams, heldEndMs: HELD_END_MS });
+  const outward = dialer({
+    sessions,
+    resolver: resolver({ bridge, clock, credentials }),
+    peers,
+    clock,
+    own: addresses,
+    connector: tun === undefined ? undefined : world.connector,
+    maxDials: config.limits.dials,
+  });
+
+  const vpn =
+    tun === undefined
+      ? undefined
+      : vpnGateway({
+          tun,
+          own,
+          peers,
+          relay,
+          clock,
+          log,
+          random,
+          queue: { items: config.vpn.queue.packets, bytes: config.vpn.queue.bytes, ageMs: config.vpn.queue.age },
+          dial: outward.openPacketStream,
+          onTunLost: world.onFatal,
+        });
+  const flows = flowServer({
+    relay,
+    clock,
+    log,
+    local: tun === undefined ? undefined : { address: addresses.oc, connector: world.connector },
+    maxPerPeer: FLOWS_PER_PEER,
+  });
+  const inbound = inboundSwitch(
+    peers,
+    {
+      flow: (peer, stream) => flows.take(peer, stream),
+      packets: (peer, stream) => {
+        if (vpn === undefined) stream.destroy();
+        else vpn.take(peer, stream);
+      },
+    },
+    clock,
+    log,
+  );
+  const accepting = acceptor({
+    session: sessions.lease(GATEWAY).session,
+    bridge,
+    clock,
+    log,
+    random,
+    credentials,
+    slots: config.limits.accepts,
+    take: (stream) => inbound.take(stream),
+  });
+  const socks = config.socks.map((settings, index) => {
+    const listener = world.listeners[index];
+    if (listener === undefined) throw new GateError('bug', 'bug', 'a SOCKS listener is missing');
+    return socksServer(
+      { listener, dialer: outward, relay, clock, log },
+      {
+        maxClients: settings.max_clients,
+        maxClientsPerAddress: settings.max_clients_per_address,
+        handshakeMs: settings.handshake_timeout,
+        connectMs: settings.connect_timeout,
+        idleMs: settings.idle_timeout,
+        session: GATEWAY,
+      },
+    );
+  });
+  const inboundService: Service = { name: 'inbound', start: async () => {}, stop: async () => inbound.stop() };
+  const services: readonly Service[] = [
+    sessions,
+    flows,
+    ...(vpn === undefined ? [] : [vpn]),
+    inboundService,
+    accepting,
+    ...socks,
+  ];
+
+  let stopAll = async () => {};
+  const service: Service = {
+    name: 'gateway',
+    start: async (signal) => {
+      stopAll = await startInOrder(services, signal);
+    },
+    stop: () => stopAll(),
+  };
+  return { ...service, own, sessions, accepting, inbound, relay, vpn, flows, socks, peers };
+}
+
+function peerSettings(peer: Config['peer'][number]): PeerSettings {
+  return {
+    name: peer.name,
+    b32: b32Of(peer.destination),
+    destination: peer.destination.kind === 'destination' ? peer.destination.destination : undefined,
+    connect: peer.connect,
+  };
+}
+
+function sessionOptions({ tunnels }: Config): SessionOptions {
+  return {
+    'inbound.length': String(tunnels.inbound.length),
+    'inbound.quantity': String(tunnels.inbound.quantity),
+    'outbound.length': String(tunnels.outbound.length),
+    'outbound.quantity': String(tunnels.outbound.quantity),
+    // ECIES only: ElGamal costs time and no router in use needs it any more.
+    'i2cp.leaseSetEncType': '4',
+    ...tunnels.options,
+  };
+}

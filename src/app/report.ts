@@ -1,0 +1,130 @@
+/** The state of a composed gateway as the control socket shows it. Reads; changes nothing. */
+import type { Config } from '../config/schema.ts';
+import type { HealthItem, PeerStatus, RouterState, StatusReport } from '../control/status.ts';
+import type { TunPort } from '../core/ports.ts';
+import type { Session, SessionState } from '../core/session/session.ts';
+import type { LinkReport } from '../front/vpn/peer-link.ts';
+import type { Clock } from '../kit/clock.ts';
+import type { GateError } from '../kit/errors.ts';
+import { formatAddress } from '../wire/i2p/address.ts';
+import type { Gateway } from './gateway.ts';
+
+export interface ReportParts {
+  readonly config: Config;
+  readonly gateway: Gateway;
+  readonly router: () => RouterState;
+  readonly tun: TunPort | undefined;
+  readonly clock: Clock;
+  readonly startedAt: number;
+  readonly version: string;
+}
+
+/** A session takes 20 s to 40 s on i2pd 2.45.1; after this something is wrong. */
+const SLOW_BUILD_MS = 120_000;
+
+export function statusReport(parts: ReportParts): StatusReport {
+  const { config, gateway, tun, clock } = parts;
+  const now = clock.now();
+  const age = (since: number) => Math.max(0, Math.round((now - since) / 100) / 10);
+  const router = parts.router();
+  return {
+    schema: 1,
+    version: parts.version,
+    uptimeSeconds: age(parts.startedAt),
+    router,
+    identity: {
+      b32: gateway.own.b32,
+      address: formatAddress(gateway.own.addresses.oc),
+      ocat4Address: formatAddress(gateway.own.addresses.ocat4),
+    },
+    sessions: gateway.sessions.list().map((session) => sessionStatus(session, age)),
+    ...(tun === undefined || gateway.vpn === undefined
+      ? {}
+      : { vpn: { interface: tun.name, state: 'up', mtu: tun.mtu, drops: { ...gateway.vpn.drops(), ...tun.drops() } } }),
+    peers: gateway.vpn?.links().map((link) => peerStatus(link, config, age)) ?? [],
+    socks: gateway.socks.map((front) => {
+      const { where, clients, counts } = front.snapshot();
+      return { listen: where, clients, counters: { ...counts }, identity: 'gateway' };
+    }),
+    inbound: { armed: gateway.accepting.armed, counters: { ...gateway.inbound.counters() } },
+    flows: { counters: { ...gateway.flows.counters() } },
+    relay: { active: gateway.relay.active, counters: { ...gateway.relay.counters() } },
+    health: health(router, gateway.sessions.list()[0], now),
+  };
+}
+
+function sessionStatus(session: Session, age: (since: number) => number): StatusReport['sessions'][number] {
+  const { state } = session;
+  const reason = reasonOf(state)?.message;
+  return {
+    key: session.key.kind,
+    state: state.kind,
+    age: 'since' in state ? age(state.since) : 0,
+    ...(reason === undefined ? {} : { reason }),
+  };
+}
+
+function reasonOf(state: SessionState): GateError | undefined {
+  return state.kind === 'waiting' || state.kind === 'failed' ? state.why : undefined;
+}
+
+function peerStatus(link: LinkReport, config: Config, age: (since: number) => number): PeerStatus {
+  const { peer, traffic } = link;
+  const { packets, bytes } = config.vpn.queue;
+  return {
+    name: peer.name,
+    address: formatAddress(peer.addresses.oc),
+    b32: peer.b32,
+    state: link.state.kind,
+    age: age(link.sinceMs),
+    ...(link.state.kind === 'up' ? { direction: link.state.direction } : {}),
+    bytesIn: traffic.bytesIn,
+    bytesOut: traffic.bytesOut,
+    packetsIn: traffic.packetsIn,
+    packetsOut: traffic.packetsOut,
+    queue: { packets: link.queued.packets, bytes: link.queued.bytes, limitPackets: packets, limitBytes: bytes },
+    drops: { ...link.drops },
+    ...(link.lastError === undefined
+      ? {}
+      : { lastError: { text: link.lastError.error.message, age: age(link.lastError.at) } }),
+  };
+}
+
+/** Only what the operator can act on, the cause before its consequences. */
+function health(router: RouterState, gateway: Session | undefined, now: number): HealthItem[] {
+  if (router.kind === 'none') {
+    return [{ code: 'router.none', severity: 'high', text: router.why, advice: router.advice }];
+  }
+  const state = gateway?.state;
+  if (state?.kind === 'failed') {
+    return [
+      {
+        code: state.why.code,
+        severity: 'high',
+        text: state.why.message,
+        advice: 'mend the cause and restart garligate',
+      },
+    ];
+  }
+  if (state?.kind === 'waiting') {
+    return [
+      {
+        code: state.why.code,
+        severity: 'high',
+        text: state.why.message,
+        advice: 'garligate tries again by itself; look at the router if this lasts',
+      },
+    ];
+  }
+  if (state?.kind === 'building' && now - state.since > SLOW_BUILD_MS) {
+    return [
+      {
+        code: 'session.building',
+        severity: 'low',
+        text: 'the router has been building tunnels for minutes',
+        advice: 'a fresh router needs some minutes and a network; look at its own console or log',
+      },
+    ];
+  }
+  return [];
+}

@@ -1,0 +1,151 @@
+/**
+ * Brings a gateway up on this machine and keeps it until it is told to stop: the real ports for the composition, in an
+ * order in which nothing can leak and a failure leaves nothing behind.
+ */
+import type { Config } from '../config/schema.ts';
+import { controlMethods } from '../control/methods.ts';
+import type { RouterState } from '../control/status.ts';
+import type { ListenerPort, TunPort } from '../core/ports.ts';
+import { systemClock } from '../io/clock.ts';
+import { loadCredentials } from '../io/config-file.ts';
+import { kernelConnector } from '../io/connector.ts';
+import { ControlServer } from '../io/control-socket.ts';
+import { loadOrCreateKeys, lockKeys } from '../io/key-file.ts';
+import { listen } from '../io/listener.ts';
+import { pinoLogger } from '../io/log-pino.ts';
+import { routerFor, usualSearchPath } from '../io/router.ts';
+import { openTun } from '../io/tun-linux.ts';
+import { abortError } from '../kit/errors.ts';
+import { type Addresses, addressesOf, formatAddress } from '../wire/i2p/address.ts';
+import { assembleGateway, type Gateway } from './gateway.ts';
+import { statusReport } from './report.ts';
+
+export interface RunOptions {
+  readonly config: Config;
+  readonly version: string;
+  /** Tells the operator what came up; a handful of lines, then nothing more. */
+  readonly announce: (line: string) => void;
+  /** Aborts when the gateway shall stop. */
+  readonly signal: AbortSignal;
+}
+
+/** @throws GateError when it cannot come up, or when it loses something without which it cannot go on */
+export async function runGateway({ config, version, announce, signal }: RunOptions): Promise<void> {
+  const undo: Array<() => Promise<void>> = [];
+  try {
+    const log = pinoLogger(config.log.level);
+    const { keys, created } = await loadOrCreateKeys(config.identity.key_file);
+    const lock = await lockKeys(config.identity.key_file);
+    undo.push(() => lock.release());
+    const credentials = await loadCredentials(config.router);
+
+    const tun = config.vpn.enabled ? openInterface(config, addressesOf(keys.destination.b32)) : undefined;
+    if (tun !== undefined) undo.push(() => tun.close());
+    const listeners: ListenerPort[] = [];
+    for (const socks of config.socks) {
+      const listener = await listen({ endpoint: socks.listen, mode: socks.mode }, log);
+      listeners.push(listener);
+      undo.push(() => listener.close());
+    }
+    const router = routerFor(config.router, {
+      clock: systemClock,
+      log,
+      random: Math.random,
+      searchPath: usualSearchPath(),
+      extraArguments: [],
+    });
+    undo.push(() => router.stop());
+    await router.start(signal);
+
+    const lost = new AbortController();
+    const gateway = assembleGateway(config, {
+      bridge: router.bridge,
+      credentials,
+      keys,
+      tun,
+      connector: kernelConnector,
+      listeners,
+      clock: systemClock,
+      log,
+      random: Math.random,
+      onFatal: (error) => lost.abort(error),
+    });
+    const startedAt = systemClock.now();
+    const status = () =>
+      statusReport({
+        config,
+        gateway,
+        router: () => router.state(),
+        tun,
+        clock: systemClock,
+        startedAt,
+        version,
+      });
+    const control = new ControlServer({
+      path: config.control.socket,
+      mode: config.control.mode,
+      methods: controlMethods({ status }),
+      clock: systemClock,
+      log,
+    });
+    await control.start();
+    undo.push(() => control.stop());
+    undo.push(() => gateway.stop());
+    await gateway.start(signal);
+
+    for (const line of banner(config, gateway.own, tun, listeners, router.state(), created)) announce(line);
+    await stopped(signal, lost.signal);
+  } finally {
+    for (const step of undo.reverse()) await step();
+  }
+}
+
+function openInterface(config: Config, own: Addresses): TunPort {
+  return openTun({
+    name: config.vpn.interface,
+    mtu: config.vpn.mtu,
+    addresses: [own.oc, own.ocat4],
+    keepUnreachable: config.vpn.keep_unreachable,
+  });
+}
+
+function* banner(
+  config: Config,
+  own: Gateway['own'],
+  tun: TunPort | undefined,
+  listeners: readonly ListenerPort[],
+  router: RouterState,
+  created: boolean,
+): Generator<string> {
+  const address = formatAddress(own.addresses.oc);
+  yield `identity ${created ? 'made' : 'read'}: ${own.b32}.b32.i2p`;
+  if (tun === undefined) yield `vpn is off; peers know this gateway as ${address}`;
+  else
+    yield `vpn up: ${tun.name} has ${address} and ${formatAddress(own.addresses.ocat4)}, ${config.peer.length} peers`;
+  for (const { where } of listeners) {
+    yield `socks up: ${where}; sites see this gateway's own identity, unless a client shows credentials`;
+  }
+  switch (router.kind) {
+    case 'external':
+      yield `router: SAM bridge at ${router.where}`;
+      return;
+    case 'managed':
+      yield `router: own i2pd, process ${router.pid}; the first start takes some minutes`;
+      return;
+    case 'none':
+      yield `router: none yet. ${router.why}; ${router.advice}`;
+      return;
+    default:
+      router satisfies never;
+  }
+}
+
+/** Resolves when the gateway shall stop. @throws GateError what it cannot go on without */
+function stopped(signal: AbortSignal, lost: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = () => (lost.aborted ? reject(abortError(lost, 'running')) : resolve());
+    if (signal.aborted || lost.aborted) return settle();
+    signal.addEventListener('abort', settle, { once: true });
+    lost.addEventListener('abort', settle, { once: true });
+  });
+}

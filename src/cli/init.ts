@@ -1,0 +1,50 @@
+/** `garligate init`: the config file and the identity, where they are missing. Never replaces anything. */
+import { mkdir, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { renderExample } from '../config/render.ts';
+import { loadConfig } from '../io/config-file.ts';
+import { loadOrCreateKeys } from '../io/key-file.ts';
+import type { Places } from '../io/places.ts';
+import { asGateError } from '../kit/errors.ts';
+import { namesOf } from './address.ts';
+import type { Terminal } from './terminal.ts';
+
+/** @throws GateError */
+export async function init(named: string | undefined, places: Places, terminal: Terminal): Promise<void> {
+  const path = named ?? places.configFile;
+  const isNew = await writeIfMissing(path, renderExample(places));
+  terminal.print(`config ${path}: ${isNew ? 'written' : 'is there already, not touched'}`);
+
+  // An existing file may name another place for the key.
+  const { config } = await loadConfig(path, places);
+  const { key_file } = config.identity;
+  const { keys, created } = await loadOrCreateKeys(key_file);
+  terminal.print(`identity ${key_file}: ${created ? 'made; keep a copy, it is your address' : 'is there already'}`);
+
+  terminal.print('');
+  for (const line of namesOf(keys.destination.b32)) terminal.print(line);
+  terminal.print('');
+  terminal.print('For a friend, to go into the config file there; put their lines into yours:');
+  terminal.print('');
+  terminal.print('[[peer]]');
+  terminal.print('name = "your-name"');
+  terminal.print(`destination = "${keys.destination.b32}.b32.i2p"`);
+}
+
+async function writeIfMissing(path: string, text: string): Promise<boolean> {
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    // Not for everybody: it will say who your peers are.
+    const file = await open(path, 'wx', 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    throw asGateError(error, `writing ${path}`);
+  }
+}

@@ -1,0 +1,127 @@
+/** The command line: which words there are, and how an error becomes a few plain lines and an exit code. */
+import { Command, CommanderError, Option } from 'commander';
+import { loadConfig } from '../io/config-file.ts';
+import { readKeys } from '../io/key-file.ts';
+import { currentSurroundings, type Places, placesFor } from '../io/places.ts';
+import { asGateError, GateError } from '../kit/errors.ts';
+import { convert, namesOf } from './address.ts';
+import { check } from './check.ts';
+import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts';
+import { init } from './init.ts';
+import { run } from './run.ts';
+import { peers, status } from './status.ts';
+import { processTerminal, type Terminal } from './terminal.ts';
+import { version } from './version.ts';
+
+interface Context {
+  readonly places: Places;
+  readonly terminal: Terminal;
+  /** Aborts at the first SIGINT, SIGTERM or SIGHUP. */
+  readonly signal: AbortSignal;
+  exit(code: ExitCode): void;
+}
+
+const config = () => new Option('-c, --config <file>', 'the config file').env('GARLIGATE_CONFIG');
+
+function program({ places, terminal, signal, exit }: Context): Command {
+  const root = new Command('garligate')
+    .description('An IPv6 VPN gateway over I2P, with a SOCKS front.')
+    .version(version(), '-V, --version', 'print the version')
+    .exitOverride()
+    .showHelpAfterError('Try `garligate --help`.');
+
+  root
+    .command('run')
+    .description('run the gateway until a signal ends it')
+    .addOption(config())
+    .option('--socks-only', 'without the VPN; needs no root')
+    .action((options) => run(options, places, terminal, signal));
+  root
+    .command('check')
+    .description('check config file and identity, change nothing')
+    .addOption(config())
+    .action((options) => check(options.config, places, terminal));
+  root
+    .command('init')
+    .description('make config file and identity where they are missing, and print what a friend needs')
+    .addOption(config())
+    .action((options) => init(options.config, places, terminal));
+  root
+    .command('address')
+    .description('convert between b32 names, destinations and addresses; without argument, print the own')
+    .argument('[name...]', 'a b32 name, a base64 destination, <16>.oc.b32.i2p, or an address of the VPN')
+    .addOption(config())
+    .action(async (names: readonly string[], options) => {
+      const own = async () => {
+        const loaded = await loadConfig(options.config, places);
+        return namesOf((await readKeys(loaded.config.identity.key_file)).destination.b32);
+      };
+      const answers = names.length === 0 ? [await own()] : names.map(convert);
+      terminal.print(answers.map((lines) => lines.join('\n')).join('\n\n'));
+    });
+  root
+    .command('status')
+    .description('show the state of the running gateway')
+    .addOption(config())
+    .option('--socket <path>', 'the control socket, instead of the one of the config file')
+    .option('--json', 'as JSON, in a form that stays')
+    .option('--reveal', 'with b32 names in full')
+    .option('--watch', 'again every two seconds')
+    .option('--strict', `exit with ${EXIT.degraded} when not all is well`)
+    .action(async (options) => exit(await status(options, places, terminal, signal)));
+  root
+    .command('peers')
+    .description('show the peers of the running gateway')
+    .addOption(config())
+    .option('--socket <path>', 'the control socket, instead of the one of the config file')
+    .option('--json', 'as JSON, in a form that stays')
+    .option('--reveal', 'with b32 names in full')
+    .action((options) => peers(options, places, terminal, signal));
+  root
+    .command('version')
+    .description('print the version')
+    .action(() => terminal.print(version()));
+  return root;
+}
+
+async function main(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  let code: ExitCode = EXIT.ok;
+  const signal = endSignal();
+  const exit = (wanted: ExitCode) => {
+    code = wanted;
+  };
+  try {
+    await program({ places: placesFor(currentSurroundings()), terminal, signal, exit }).parseAsync([...argv]);
+    return code;
+  } catch (error) {
+    // Commander has already said what is wrong, or printed the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    return failure(asGateError(error, 'garligate'), signal, terminal);
+  }
+}
+
+function failure(error: GateError, signal: AbortSignal, terminal: Terminal): ExitCode {
+  // What was given up because somebody pressed Ctrl-C did not fail.
+  if (signal.aborted && (error.kind === 'shutdown' || error.kind === 'cancelled')) return EXIT.ok;
+  for (const line of error.message.split('\n')) terminal.complain(`garligate: ${line}`);
+  if (error.kind === 'bug') terminal.complain(String(error.cause instanceof Error ? error.cause.stack : error.stack));
+  return exitCodeOf(error);
+}
+
+function endSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      // The second time somebody is in a hurry.
+      if (controller.signal.aborted) process.exit(EXIT.failed);
+      controller.abort(new GateError('shutdown', 'shutdown', `ended by ${name}`));
+    });
+  }
+  return controller.signal;
+}
+
+// A reader that has seen enough, such as `head`, is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed);
+});
+process.exitCode = await main(process.argv, processTerminal);

@@ -1,0 +1,30 @@
+/** `garligate run`: the gateway in the foreground until a signal ends it. */
+import { runGateway } from '../app/run.ts';
+import { loadConfig } from '../io/config-file.ts';
+import type { Places } from '../io/places.ts';
+import { EXIT } from './exit-codes.ts';
+import type { Terminal } from './terminal.ts';
+import { version } from './version.ts';
+
+export interface RunOptions {
+  readonly config?: string;
+  readonly socksOnly?: boolean;
+}
+
+/** What is not down by then is left to the kernel. */
+const SHUTDOWN_MS = 5_000;
+
+/** @throws GateError */
+export async function run(options: RunOptions, places: Places, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const { config } = await loadConfig(options.config, places);
+  const wanted = options.socksOnly === true ? { ...config, vpn: { ...config.vpn, enabled: false } } : config;
+  signal.addEventListener('abort', () => {
+    const late = setTimeout(() => {
+      terminal.complain('garligate: not everything could be closed in time');
+      process.exit(EXIT.failed);
+    }, SHUTDOWN_MS);
+    // It must not keep alive what has come to its end by itself.
+    late.unref();
+  });
+  await runGateway({ config: wanted, version: version(), announce: terminal.print, signal });
+}

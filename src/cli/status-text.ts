@@ -1,0 +1,104 @@
+/** The state of a gateway as text for people. */
+import type { PeerStatus, RouterState, StatusReport } from '../control/status.ts';
+import { plain, table } from './terminal.ts';
+
+export function statusText(report: StatusReport): readonly string[] {
+  const { identity, vpn, relay } = report;
+  const sessions = report.sessions.map(({ key, state, age, reason }) => [
+    'session',
+    `${key}: ${state} for ${span(age)}${reason === undefined ? '' : `, ${plain(reason)}`}`,
+  ]);
+  const socks = report.socks.map(({ listen, clients, identity: seen }) => [
+    'socks',
+    `${listen}, ${clients} clients, identity ${seen}`,
+  ]);
+  return [
+    `garligate ${plain(report.version)}, up for ${span(report.uptimeSeconds)}`,
+    ...table([
+      ['identity', `${identity.b32}.b32.i2p`],
+      ['address', identity.address],
+      ['router', routerText(report.router)],
+      ...sessions,
+      ['vpn', vpn === undefined ? 'off' : `${plain(vpn.interface)} ${vpn.state}, mtu ${vpn.mtu}${dropText(vpn.drops)}`],
+      ...socks,
+      ['relay', `${relay.active} streams`],
+    ]),
+    '',
+    ...(report.peers.length === 0 ? ['no peers'] : peersText(report.peers)),
+    '',
+    ...healthText(report.health),
+  ];
+}
+
+export function peersText(peers: readonly PeerStatus[]): readonly string[] {
+  const heading = ['PEER', 'ADDRESS', 'STATE', 'DIR', 'FOR', 'RECEIVED', 'SENT', 'QUEUE', 'DROPPED', 'LAST ERROR'];
+  const rows = peers.map((peer) => [
+    plain(peer.name),
+    peer.address,
+    peer.state,
+    peer.direction ?? '-',
+    span(peer.age),
+    bytes(peer.bytesIn),
+    bytes(peer.bytesOut),
+    `${peer.queue.packets}/${peer.queue.limitPackets}`,
+    String(sum(peer.drops)),
+    peer.lastError === undefined ? '-' : `${plain(peer.lastError.text)} (${span(peer.lastError.age)} ago)`,
+  ]);
+  return table([heading, ...rows]);
+}
+
+function healthText(health: StatusReport['health']): readonly string[] {
+  if (health.length === 0) return ['health: all well'];
+  return health.flatMap(({ severity, code, text, advice }) => [
+    `health: ${severity}: ${plain(text)} (${plain(code)})`,
+    `        ${plain(advice)}`,
+  ]);
+}
+
+function routerText(router: RouterState): string {
+  switch (router.kind) {
+    case 'external':
+      return `SAM bridge at ${router.where}`;
+    case 'managed':
+      return `own i2pd, process ${router.pid}, for ${span(router.age)}, ${router.restarts} restarts`;
+    case 'none':
+      return `none: ${plain(router.why)}; ${plain(router.advice)}`;
+    default:
+      return router satisfies never;
+  }
+}
+
+function dropText(drops: Readonly<Record<string, number>>): string {
+  const dropped = sum(drops);
+  return dropped === 0 ? '' : `, ${dropped} packets dropped`;
+}
+
+function sum(counters: Readonly<Record<string, number>>): number {
+  return Object.values(counters).reduce((total, count) => total + count, 0);
+}
+
+/** Seconds as a person says them: `42s`, `3m 20s`, `5h 1m`, `12d 3h`. */
+export function span(seconds: number): string {
+  const whole = Math.floor(seconds);
+  const parts: ReadonlyArray<readonly [number, string]> = [
+    [Math.floor(whole / 86_400), 'd'],
+    [Math.floor(whole / 3600) % 24, 'h'],
+    [Math.floor(whole / 60) % 60, 'm'],
+    [whole % 60, 's'],
+  ];
+  const first = parts.findIndex(([count]) => count > 0);
+  if (first < 0) return '0s';
+  const shown = parts.slice(first, first + 2).filter(([count]) => count > 0);
+  return shown.map(([count, unit]) => `${count}${unit}`).join(' ');
+}
+
+export function bytes(count: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+  let value = count;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}

@@ -1,0 +1,85 @@
+/** `garligate status` and `garligate peers`: what the running gateway says over its control socket. */
+import { z } from 'zod';
+import { peerStatus, type StatusReport, statusReport } from '../control/status.ts';
+import { systemClock } from '../io/clock.ts';
+import { loadConfig } from '../io/config-file.ts';
+import { type ControlClient, connectControl } from '../io/control-socket.ts';
+import type { Places } from '../io/places.ts';
+import { sleep } from '../kit/clock.ts';
+import { GateError } from '../kit/errors.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+import { peersText, statusText } from './status-text.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface ControlOptions {
+  readonly config?: string;
+  /** The control socket, for users who may not read the config file. */
+  readonly socket?: string;
+  readonly json?: boolean;
+  /** Show b32 names in full. */
+  readonly reveal?: boolean;
+}
+
+export interface StatusOptions extends ControlOptions {
+  readonly watch?: boolean;
+  /** Tell by the exit code whether all is well. */
+  readonly strict?: boolean;
+}
+
+const WATCH_PAUSE_MS = 2_000;
+
+/** @throws GateError */
+export async function status(
+  options: StatusOptions,
+  places: Places,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const client = await connect(options, places, signal);
+  try {
+    for (;;) {
+      const report = read(statusReport, await client.request('status', { reveal: options.reveal === true }));
+      if (options.watch === true && options.json !== true && terminal.isScreen) terminal.clear();
+      terminal.print(options.json === true ? JSON.stringify(report) : statusText(report).join('\n'));
+      if (options.watch !== true) return options.strict === true && !isWell(report) ? EXIT.degraded : EXIT.ok;
+      await sleep(systemClock, WATCH_PAUSE_MS, signal);
+    }
+  } catch (error) {
+    if (options.watch === true && signal.aborted) return EXIT.ok;
+    throw error;
+  } finally {
+    client.close();
+  }
+}
+
+/** @throws GateError */
+export async function peers(
+  options: ControlOptions,
+  places: Places,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
+  const client = await connect(options, places, signal);
+  try {
+    const list = read(z.array(peerStatus), await client.request('peers', { reveal: options.reveal === true }));
+    if (options.json === true) terminal.print(JSON.stringify(list));
+    else terminal.print(list.length === 0 ? 'no peers' : peersText(list).join('\n'));
+  } finally {
+    client.close();
+  }
+}
+
+function isWell({ health }: StatusReport): boolean {
+  return health.every(({ severity }) => severity === 'low');
+}
+
+async function connect(options: ControlOptions, places: Places, signal: AbortSignal): Promise<ControlClient> {
+  const path = options.socket ?? (await loadConfig(options.config, places)).config.control.socket;
+  return connectControl(path, systemClock, signal);
+}
+
+function read<Shape extends z.ZodType>(shape: Shape, value: unknown): z.output<Shape> {
+  const parsed = shape.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new GateError('local-io', 'control.version', 'the running gateway is of another version; restart it');
+}
