@@ -61,7 +61,10 @@ export function asGateError(thrown: unknown, doing: string): GateError {
   if (thrown instanceof GateError) return thrown;
   if (thrown instanceof Error) {
     const errno = 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : undefined;
-    if (errno === 'ABORT_ERR') return new GateError('cancelled', 'cancelled', `${doing}: cancelled`, { cause: thrown });
+    // Node's own aborts have the code, those of a signal only the name.
+    if (errno === 'ABORT_ERR' || thrown.name === 'AbortError') {
+      return new GateError('cancelled', 'cancelled', `${doing}: cancelled`, { cause: thrown });
+    }
     if (errno === 'EACCES' || errno === 'EPERM') {
       return new GateError('permission', 'system.permission', `${doing}: ${thrown.message}`, { cause: thrown });
     }
@@ -69,7 +72,9 @@ export function asGateError(thrown: unknown, doing: string): GateError {
       return new GateError('local-io', 'system.io', `${doing}: ${thrown.message}`, { facts: { errno }, cause: thrown });
     }
   }
-  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  // Only texts and errors are quoted: making a text of anything else can throw, or show too much.
+  const text =
+    thrown instanceof Error ? thrown.message : typeof thrown === 'string' ? thrown : `a thrown ${typeof thrown}`;
   return new GateError('bug', 'bug', `${doing}: ${text}`, { cause: thrown });
 }
 

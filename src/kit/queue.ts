@@ -14,7 +14,7 @@ interface Entry {
   readonly at: number;
 }
 
-/** Told about every item that leaves the queue unused. */
+/** Told about every item that is dropped for want of room or for its age; not about those of a queue that is cleared. */
 export type OnDrop = (bytes: Buffer, cause: 'overflow' | 'age') => void;
 
 export class DropOldestQueue {
@@ -41,6 +41,10 @@ export class DropOldestQueue {
   /** @param now monotonic milliseconds, never less than at an earlier call */
   push(bytes: Buffer, now: number): void {
     this.expire(now);
+    if (bytes.length > this.#limits.bytes) {
+      this.#onDrop(bytes, 'overflow');
+      return;
+    }
     while (this.length > 0 && (this.length >= this.#limits.items || this.#bytes + bytes.length > this.#limits.bytes)) {
       this.#drop('overflow');
     }

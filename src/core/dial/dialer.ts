@@ -11,7 +11,7 @@ import type { Peer, PeerTable } from '../peers/table.ts';
 import type { ConnectorPort } from '../ports.ts';
 import { GATEWAY, type SessionKey } from '../session/key.ts';
 import type { Lease, SessionManager } from '../session/manager.ts';
-import type { Dialer, DialOptions, DialTarget, RelayEnd } from './target.ts';
+import type { Dialer, DialOptions, DialTarget, PacketDialer, RelayEnd } from './target.ts';
 
 export interface DialerParts {
   readonly sessions: SessionManager;
@@ -25,7 +25,7 @@ export interface DialerParts {
   readonly maxDials: number;
 }
 
-export function dialer(parts: DialerParts): Dialer {
+export function dialer(parts: DialerParts): Dialer & PacketDialer {
   /** Streams hold their session: an isolated one must not end under them. */
   const overSession = async (key: SessionKey, open: (lease: Lease) => Promise<RelayEnd>): Promise<RelayEnd> => {
     const lease = parts.sessions.lease(key);
@@ -87,7 +87,7 @@ export function dialer(parts: DialerParts): Dialer {
       }
       case 'host': {
         const destination = await parts.resolver.resolve(target.host, options.signal);
-        return toDestination(destination.base64, options);
+        return byKind({ kind: 'destination', destination }, options);
       }
       default:
         return target satisfies never;

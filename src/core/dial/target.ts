@@ -27,10 +27,14 @@ export interface RelayEnd {
   readonly halfClose: boolean;
 }
 
-/** The single door outward. */
+/** The single door outward, for what clients want to reach. */
 export interface Dialer {
-  /** A bare stream to a peer's gateway, for packets. @throws GateError as `dial` */
-  openPacketStream(peer: Peer, signal: AbortSignal): Promise<RelayEnd>;
   /** @throws GateError of any of the kinds `router-*`, `session-lost`, `name-*`, `peer-*`, `limit`, `cancelled` */
   dial(target: DialTarget, options: DialOptions): Promise<RelayEnd>;
+}
+
+/** The same door, for the packets of the VPN. */
+export interface PacketDialer {
+  /** A bare stream to a peer's gateway. @throws GateError as `Dialer.dial` */
+  openPacketStream(peer: Peer, signal: AbortSignal): Promise<RelayEnd>;
 }

@@ -37,7 +37,7 @@ export async function dialFlow(
       }),
     );
     if (status !== 'joined') throw refusal(status);
-    return { stream: framedStream(stream, clock), halfClose: true };
+    return { stream: framedStream(stream), halfClose: true };
   } catch (error) {
     stream.destroy();
     throw error;

@@ -1,64 +1,60 @@
 /**
  * A stream with half-close over one without: what is written goes out in frames, an end becomes an end frame, and the
  * carrier is closed when both directions have ended. A carrier that ends in the middle is a failure, never a regular end.
+ *
+ * The side that reads the last end frame closes the carrier, since it has everything. The other waits for that: on some
+ * routers an early close cuts off what the reader has not taken yet. So the stream closes with its carrier, and whoever
+ * owns it bounds the wait by destroying it.
  */
 import { Duplex } from 'node:stream';
-import type { Clock } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import { END_FRAME, FrameReader, frameHeader, LONGEST_FRAME } from '../../wire/flow/frames.ts';
 
 const HIGH_WATER_MARK = 64 * 1024;
 
-/** The other side closes too when both directions have ended; this is for one that does not. */
-const FAREWELL_MS = 30_000;
-
-export function framedStream(carrier: Duplex, clock: Clock): Duplex {
+/** @param carrier paused; owned by the result from now on */
+export function framedStream(carrier: Duplex): Duplex {
   const frames = new FrameReader();
   let endSent = false;
-  /** Set while the carrier takes no more; called when it does again. */
-  let resumeWriting: (() => void) | undefined;
 
   const framed = new Duplex({
     allowHalfOpen: true,
+    // Both directions can be over while the other side still reads: see above.
+    autoDestroy: false,
     readableHighWaterMark: HIGH_WATER_MARK,
     writableHighWaterMark: HIGH_WATER_MARK,
     read: () => {
       carrier.resume();
     },
     write: (chunk: Buffer, _encoding, done) => {
+      if (chunk.length === 0) {
+        done();
+        return;
+      }
       carrier.cork();
-      let room = true;
       for (let at = 0; at < chunk.length; at += LONGEST_FRAME) {
         const piece = chunk.subarray(at, at + LONGEST_FRAME);
         carrier.write(frameHeader(piece.length));
-        room = carrier.write(piece);
+        const isLast = at + piece.length === chunk.length;
+        carrier.write(piece, isLast ? (error) => done(error ? cut() : null) : undefined);
       }
       carrier.uncork();
-      if (room) done();
-      else resumeWriting = () => done();
     },
     final: (done) => {
       endSent = true;
-      carrier.write(END_FRAME, () => done());
-      closeWhenBothEnded();
+      carrier.write(END_FRAME, (error) => done(error ? cut() : null));
     },
     destroy: (error, done) => {
-      resumeWriting?.();
-      if (error === null && endSent && frames.ended) leave();
-      else carrier.destroy();
+      carrier.destroy();
       done(error);
     },
   });
 
-  const closeWhenBothEnded = () => {
-    if (endSent && frames.ended) carrier.end();
-  };
-  /** Ends without hurry: on some routers a quick close cuts off what the other side has not read yet. */
-  const leave = () => {
-    carrier.end();
-    carrier.resume();
-    const timer = clock.after(FAREWELL_MS, () => carrier.destroy());
-    carrier.once('close', () => timer.cancel());
+  const onCarrierOver = () => {
+    if (!frames.ended || !endSent) framed.destroy(cut());
+    else if (framed.readableEnded) framed.destroy();
+    // What has come is still to be read by a slow user.
+    else framed.once('end', () => framed.destroy());
   };
 
   carrier.on('data', (chunk: Buffer) => {
@@ -68,23 +64,23 @@ export function framedStream(carrier: Duplex, clock: Clock): Duplex {
       },
       end: () => {
         framed.push(null);
-        closeWhenBothEnded();
+        // Nobody reads from here on, but the end of the carrier must still be seen.
+        carrier.resume();
+        if (endSent) carrier.end();
       },
     });
   });
-  carrier.on('drain', () => {
-    const resume = resumeWriting;
-    resumeWriting = undefined;
-    resume?.();
-  });
-  carrier.on('error', () => framed.destroy(cut()));
+  carrier.on('error', onCarrierOver);
   carrier.on('end', () => {
-    if (!frames.ended || !endSent) framed.destroy(cut());
+    // Until both ends are known, the end of a stream without half-close is a cut.
+    if (frames.ended && endSent) carrier.end();
+    else onCarrierOver();
   });
-  carrier.on('close', () => {
-    if (!frames.ended || !endSent) framed.destroy(cut());
-  });
+  carrier.on('close', onCarrierOver);
+  // Its user may not have taken it over yet when the carrier is cut.
+  framed.on('error', () => {});
   carrier.pause();
+  if (carrier.destroyed) onCarrierOver();
   return framed;
 }
 

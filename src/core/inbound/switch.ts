@@ -4,11 +4,13 @@
  */
 import type { Duplex } from 'node:stream';
 import { type Clock, within } from '../../kit/clock.ts';
-import { nextChunk } from '../../kit/drive.ts';
+import { drive } from '../../kit/drive.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
+import { type Machine, RECEIVE } from '../../kit/step.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
 import { FLOW_MARK } from '../../wire/flow/preface.ts';
+import { isIpv6 } from '../../wire/packet/ipv6.ts';
 import type { Peer, PeerTable } from '../peers/table.ts';
 import type { InboundStream } from '../session/acceptor.ts';
 
@@ -34,6 +36,14 @@ const FIRST_BYTE_MS = 60_000;
 /** Streams of one peer that have not shown their first byte. */
 const UNDECIDED_PER_PEER = 32;
 
+/** Sees the first byte and puts everything back. */
+const firstByteMachine: Machine<number> = {
+  step: (input) => {
+    const [first] = input;
+    return first === undefined ? RECEIVE : { kind: 'done', out: first, rest: input };
+  },
+};
+
 export function inboundSwitch(peers: PeerTable, takers: InboundTakers, clock: Clock, log: Logger): InboundSwitch {
   const counts: Tally<InboundCounter> = tally([
     'accepted',
@@ -49,15 +59,14 @@ export function inboundSwitch(peers: PeerTable, takers: InboundTakers, clock: Cl
     undecided.set(peer, (undecided.get(peer) ?? 0) + 1);
     try {
       const late = new GateError('peer-timeout', 'inbound.silent', 'a peer opened a stream and sent nothing');
-      const chunk = await within(clock, FIRST_BYTE_MS, late, stopping.signal, (signal) =>
-        nextChunk(stream, {
+      const first = await within(clock, FIRST_BYTE_MS, late, stopping.signal, (signal) =>
+        drive(firstByteMachine, stream, {
           doing: 'waiting for the first byte',
           signal,
           onEnd: () => new GateError('peer-closed', 'inbound.closed', 'a peer opened a stream and closed it'),
         }),
       );
-      stream.unshift(chunk);
-      const take = takerFor(chunk[0]);
+      const take = takerFor(first);
       if (take === undefined) {
         counts.add('refusedFirstByte');
         stream.destroy();
@@ -76,9 +85,9 @@ export function inboundSwitch(peers: PeerTable, takers: InboundTakers, clock: Cl
     }
   };
 
-  const takerFor = (firstByte: number | undefined): TakeStream | undefined => {
+  const takerFor = (firstByte: number): TakeStream | undefined => {
     if (firstByte === FLOW_MARK) return takers.flow;
-    return firstByte !== undefined && firstByte >> 4 === 6 ? takers.packets : undefined;
+    return isIpv6(firstByte) ? takers.packets : undefined;
   };
 
   return {

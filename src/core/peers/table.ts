@@ -35,18 +35,18 @@ export function peerTable(settings: readonly PeerSettings[], own: Addresses): Pe
   const peers = settings.map((one): Peer => ({ ...one, addresses: addressesOf(one.b32), knowsFlows: undefined }));
   const byB32 = new Map<string, Peer>();
   const byAddress = new Map<string, Peer>();
-  const taken = new Map<string, string>([own.oc, own.ocat4].map((address) => [addressKey(address), 'this gateway']));
+  const ours = new Set([addressKey(own.oc), addressKey(own.ocat4)]);
   const claim = (address: Address, peer: Peer) => {
     const key = addressKey(address);
-    const holder = taken.get(key);
-    if (holder !== undefined && holder !== peer.name) {
+    const holder = byAddress.get(key);
+    if (ours.has(key) || (holder !== undefined && holder !== peer)) {
+      const whose = holder === undefined ? 'this gateway' : `peer ${holder.name}`;
       throw new GateError(
         'config',
         'peer.address-taken',
-        `peer ${peer.name} has an address of ${holder}; it cannot be used`,
+        `peer ${peer.name} has an address of ${whose}; it cannot be used`,
       );
     }
-    taken.set(key, peer.name);
     byAddress.set(key, peer);
   };
   for (const peer of peers) {

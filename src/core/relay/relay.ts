@@ -22,8 +22,11 @@ export interface RelayCoreOptions {
   readonly heldEndMs: number;
 }
 
-/** How long a side may take to close by itself once nothing more can reach it. */
-const FAREWELL_MS = 10_000;
+/** How long a side may take to close by itself once it has all that it can get: a flow's other end may still be reading. */
+const FAREWELL_MS = 60_000;
+/** The same where the other side has failed, so that nobody hears what this one still says. */
+const FAILED_FAREWELL_MS = 10_000;
+const FAREWELL_CHECK_MS = 5_000;
 /** How long the last bytes may wait for a reader that takes none of them. */
 const STALLED_MS = 120_000;
 
@@ -45,8 +48,8 @@ export function relayCore(options: RelayCoreOptions): RelayCore {
     join: async (near, far, how) => {
       if (active >= options.maxPairs) {
         counts.add('refusedLimit');
-        near.stream.destroy();
-        far.stream.destroy();
+        abandon(near.stream);
+        abandon(far.stream);
         return { bytesOut: 0, bytesIn: 0, ended: 'limit' };
       }
       active += 1;
@@ -133,7 +136,7 @@ class Pair {
   #attach(from: Side, to: Side): void {
     const { stream } = from;
     const counter = from.name === 'near' ? 'bytesOut' : 'bytesIn';
-    stream.on('data', (chunk: Buffer) => {
+    const pass = (chunk: Uint8Array) => {
       from.lastRead = this.#clock.now();
       if (to.ending) {
         // Only after the other side has gone for good: there is nobody left to have these.
@@ -143,11 +146,22 @@ class Pair {
       from.bytes += chunk.length;
       this.#counts.add(counter, chunk.length);
       if (!to.stream.write(chunk)) stream.pause();
-    });
+    };
+    /** A stream that dies while it is paused still holds what had come on it. */
+    const passRest = () => {
+      for (let rest: unknown = stream.read(); rest instanceof Uint8Array; rest = stream.read()) pass(rest);
+    };
+    stream.on('data', pass);
     to.stream.on('drain', () => stream.resume());
     stream.on('end', () => this.#finished(from, to));
-    stream.on('error', () => this.#fail(`${from.name}-failed`));
-    stream.on('close', () => this.#closed(from));
+    stream.on('error', () => {
+      passRest();
+      this.#fail(`${from.name}-failed`);
+    });
+    stream.on('close', () => {
+      passRest();
+      this.#closed(from);
+    });
     if (stream.destroyed) this.#closed(from);
     else if (stream.readableEnded) this.#finished(from, to);
     else stream.resume();
@@ -178,13 +192,20 @@ class Pair {
 
   /** Passes the held end on once `side` has nothing more to say. */
   #holdEnd(side: Side): void {
+    const hearer = this.#otherOf(side).stream;
+    let pending = hearer.writableLength;
+    let busyAt = this.#clock.now();
     const check = () => {
       if (side.ending || side.closed) return;
-      const quiet = this.#clock.now() - side.lastRead;
-      if (quiet >= this.#heldEndMs) this.#endTowards(side);
-      else this.#after(this.#heldEndMs - quiet, check);
+      const now = this.#clock.now();
+      busyAt = Math.max(busyAt, side.lastRead);
+      // While its hearer is slow the side is paused, which is not the same as quiet.
+      if (hearer.writableLength !== pending) busyAt = now;
+      pending = hearer.writableLength;
+      const left = busyAt + (pending > 0 ? STALLED_MS : this.#heldEndMs) - now;
+      if (left <= 0) this.#endTowards(side);
+      else this.#after(Math.min(left, this.#heldEndMs), check);
     };
-    side.lastRead = this.#clock.now();
     this.#after(this.#heldEndMs, check);
   }
 
@@ -200,10 +221,15 @@ class Pair {
         left = pending;
         since = now;
       }
-      if (now - since >= (pending > 0 ? STALLED_MS : FAREWELL_MS)) side.stream.destroy();
-      else this.#after(FAREWELL_MS / 2, check);
+      const waited = now - since;
+      const regular = this.#ended === 'both-finished';
+      if (pending > 0 && waited >= STALLED_MS) {
+        if (regular) this.#ended = `${side.name}-failed`;
+        abandon(side.stream);
+      } else if (pending === 0 && waited >= (regular ? FAREWELL_MS : FAILED_FAREWELL_MS)) side.stream.destroy();
+      else this.#after(FAREWELL_CHECK_MS, check);
     };
-    this.#after(FAREWELL_MS / 2, check);
+    this.#after(FAREWELL_CHECK_MS, check);
   }
 
   /** Nothing that either side could still say has a hearer. */
@@ -231,10 +257,11 @@ class Pair {
     if (this.#ended === 'both-finished') this.#ended = ended;
     const oneSideDied = ended === 'near-failed' || ended === 'far-failed';
     for (const side of [this.#near, this.#far]) {
+      const { stream, ending, closed } = side;
       side.ending = true;
-      if (side.closed) continue;
-      const { stream } = side;
-      if (oneSideDied && stream.writableLength > 0 && !stream.destroyed) {
+      if (closed || (oneSideDied && ending)) {
+        // It is gone, or is being told of a regular end, which the failure does not undo.
+      } else if (oneSideDied && stream.writableLength > 0 && !stream.destroyed) {
         // What the dead side said before still belongs to this one.
         stream.write(NO_BYTES, () => abandon(stream));
         this.#sayFarewell(side);
@@ -266,6 +293,10 @@ class Pair {
 
 /** Closes a stream so that its user sees a failure and not a regular end, where the stream can say so. */
 function abandon(stream: Duplex): void {
-  if ('resetAndDestroy' in stream && typeof stream.resetAndDestroy === 'function') stream.resetAndDestroy();
+  // A unix socket has the method and throws; it has no address either.
+  const isTcp = 'remoteAddress' in stream && stream.remoteAddress !== undefined;
+  // Once an end is on its way libuv refuses a reset, and Node (20 to 24) then never closes the socket at all.
+  if (isTcp && !stream.writableEnded && 'resetAndDestroy' in stream && typeof stream.resetAndDestroy === 'function')
+    stream.resetAndDestroy();
   else stream.destroy();
 }

@@ -49,53 +49,57 @@ export function acceptor(options: AcceptorOptions): Service & { readonly armed: 
 
   const run = async () => {
     const signal = stopping.signal;
-    for (let failures = 0; !signal.aborted; ) {
+    while (!signal.aborted) {
       try {
-        const ready = await session.ready(signal);
+        const ready = await session.readySomeTime(signal);
         await keepArmed(ready, AbortSignal.any([signal, ready.over]));
+      } catch (error) {
+        // Stopped, or a session that is over for good: its own log line says why.
+        log.debug(`accepting no streams: ${asGateError(error, 'accepting streams').message}`);
+        return;
+      }
+    }
+  };
+
+  /** Keeps arming until the session is over. An ACCEPT is given up only with it: closing one can swallow a CONNECT. */
+  const keepArmed = async (ready: ReadySession, signal: AbortSignal) => {
+    const window = knowsPorts(ready.version) ? BURST_WINDOW_MS : 0;
+    /** When each slot in use was armed. */
+    const slots = new Map<Duplex, number>();
+    let change = () => {};
+    for (let failures = 0; !signal.aborted; ) {
+      const youngest = Math.max(Number.NEGATIVE_INFINITY, ...slots.values());
+      const pause = slots.size >= options.slots ? Number.POSITIVE_INFINITY : youngest + window - clock.now();
+      if (pause > 0) {
+        const changed = new Promise<void>((resolve) => {
+          change = resolve;
+        });
+        await waitFor(changed, pause, signal);
+        continue;
+      }
+      try {
+        const stream = await arm(ready, signal);
         failures = 0;
+        slots.set(stream, clock.now());
+        void serve(stream, signal).finally(() => {
+          slots.delete(stream);
+          change();
+        });
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;
-        log.debug(`not accepting streams: ${asGateError(error, 'accepting streams').message}`);
+        log.debug(`could not arm an accept: ${asGateError(error, 'arming an accept').message}`);
         await sleep(clock, backoffDelay(RETRY, failures, options.random()), signal).catch(() => {});
       }
     }
   };
 
-  /** Arms until the session is over; throws when arming fails. */
-  const keepArmed = async (ready: ReadySession, signal: AbortSignal) => {
-    const window = knowsPorts(ready.version) ? BURST_WINDOW_MS : 0;
-    const pending = new Map<Duplex, number>();
-    const ended = new AbortController();
-    let change = () => {};
-    try {
-      while (!signal.aborted) {
-        const youngest = Math.max(Number.NEGATIVE_INFINITY, ...pending.values());
-        const pause = pending.size >= options.slots ? Number.POSITIVE_INFINITY : youngest + window - clock.now();
-        if (pause > 0) {
-          const changed = new Promise<void>((resolve) => {
-            change = resolve;
-          });
-          await waitFor(changed, pause, signal);
-          continue;
-        }
-        const late = new GateError('router-protocol', 'sam.accept-late', 'the SAM bridge did not answer STREAM ACCEPT');
-        const { stream } = await within(clock, ARM_DEADLINE_MS, late, signal, (limit) =>
-          converse(bridge, armAccept(ready.id, options.credentials), 'arming an accept', limit),
-        );
-        pending.set(stream, clock.now());
-        armed += 1;
-        void serve(stream, AbortSignal.any([signal, ended.signal])).finally(() => {
-          pending.delete(stream);
-          armed -= 1;
-          change();
-        });
-      }
-    } finally {
-      // An ACCEPT is given up only with its session: closing a spare one can swallow somebody's CONNECT.
-      ended.abort(new GateError('cancelled', 'sam.accept-ended', 'the accept was given up'));
-    }
+  const arm = async (ready: ReadySession, signal: AbortSignal): Promise<Duplex> => {
+    const late = new GateError('router-protocol', 'sam.accept-late', 'the SAM bridge did not answer STREAM ACCEPT');
+    const { stream } = await within(clock, ARM_DEADLINE_MS, late, signal, (limit) =>
+      converse(bridge, armAccept(ready.id, options.credentials), 'arming an accept', limit),
+    );
+    return stream;
   };
 
   /** Waits for `changed`, for `ms`, or for the end of the session. */
@@ -113,8 +117,11 @@ export function acceptor(options: AcceptorOptions): Service & { readonly armed: 
     });
 
   const serve = async (stream: Duplex, signal: AbortSignal) => {
+    armed += 1;
     try {
-      const from = await continueConversation(stream, acceptedPeer(), 'waiting for a peer', signal);
+      const from = await continueConversation(stream, acceptedPeer(), 'waiting for a peer', signal).finally(() => {
+        armed -= 1;
+      });
       options.take({ stream, from });
     } catch (error) {
       stream.destroy();

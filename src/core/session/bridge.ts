@@ -4,7 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { drive } from '../../kit/drive.ts';
-import { GateError } from '../../kit/errors.ts';
+import { asGateError, GateError } from '../../kit/errors.ts';
 import { type Conversation, conversationMachine } from '../../wire/sam/conversation.ts';
 import type { BridgePort } from '../ports.ts';
 
@@ -33,15 +33,24 @@ export async function converse<Out>(
   }
 }
 
-export function continueConversation<Out>(
+export async function continueConversation<Out>(
   stream: Duplex,
   conversation: Conversation<Out>,
   doing: string,
   signal: AbortSignal,
 ): Promise<Out> {
-  return drive(conversationMachine(conversation), stream, {
-    doing,
-    signal,
-    onEnd: () => new GateError('router-protocol', 'sam.closed', `the SAM bridge closed the connection while ${doing}`),
-  });
+  try {
+    return await drive(conversationMachine(conversation), stream, {
+      doing,
+      signal,
+      onEnd: () =>
+        new GateError('router-protocol', 'sam.closed', `the SAM bridge closed the connection while ${doing}`),
+    });
+  } catch (error) {
+    const known = asGateError(error, doing);
+    if (known.kind !== 'local-io') throw known;
+    // The system's word for a router that died in the middle.
+    const message = `the connection to the SAM bridge broke while ${doing}; see whether the router still runs`;
+    throw new GateError('router-down', 'sam.broken', message, { facts: known.facts, cause: known });
+  }
 }

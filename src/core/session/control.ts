@@ -36,21 +36,17 @@ export async function watchControl(
     timer = clock.after(PING_EVERY_MS, ping);
   };
   if (canPing) timer = clock.after(PING_EVERY_MS, ping);
+  const over = AbortSignal.any([signal, silent.signal]);
   try {
     for (;;) {
-      const line = await continueConversation(
-        stream,
-        receiveLine(),
-        'watching the session',
-        AbortSignal.any([signal, silent.signal]),
-      );
+      const line = await continueConversation(stream, receiveLine(), 'watching the session', over);
       if (line.startsWith('PONG')) unanswered = false;
       else if (line.startsWith('PING')) stream.write(pongCommand(line.slice('PING '.length)));
       else return new GateError('session-lost', 'sam.session-ended', 'the router ended the session');
     }
   } catch (error) {
     const known = asGateError(error, 'watching the session');
-    return known.code === 'sam.closed'
+    return known.code === 'sam.closed' || known.code === 'sam.broken'
       ? new GateError('session-lost', 'sam.session-closed', 'the router closed the session: it stopped or dropped us', {
           cause: known,
         })

@@ -4,7 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { type BackoffRange, backoffDelay } from '../../kit/backoff.ts';
-import { type Clock, type Timer, within } from '../../kit/clock.ts';
+import { type Clock, within } from '../../kit/clock.ts';
 import { abortError, asGateError, GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Sensitive } from '../../kit/sensitive.ts';
@@ -65,7 +65,7 @@ export class Session {
   readonly #watchers = new Set<(state: SessionState) => void>();
   #state: SessionState = { kind: 'idle' };
   #running: Promise<void> | undefined;
-  #pause: { readonly timer: Timer; readonly since: number; readonly end: () => void } | undefined;
+  #pause: { readonly since: number; readonly end: () => void } | undefined;
 
   constructor(key: SessionKey, settings: SessionSettings, world: SessionWorld) {
     this.key = key;
@@ -100,10 +100,20 @@ export class Session {
   ready(signal: AbortSignal): Promise<ReadySession> {
     this.open();
     const state = this.#state;
-    if (state.kind === 'waiting') {
+    if (state.kind === 'waiting' && this.#pause !== undefined) {
       const cheapToAskAgain = state.why.kind === 'router-down' || state.why.kind === 'session-lost';
       if (!cheapToAskAgain || !this.#cutPauseShort()) return Promise.reject(state.why);
     }
+    return this.#ready(signal, 'until it fails');
+  }
+
+  /** Waits for as long as there is hope, through pauses too, and hurries nobody. Rejects when the session is over for good. */
+  readySomeTime(signal: AbortSignal): Promise<ReadySession> {
+    this.open();
+    return this.#ready(signal, 'some time');
+  }
+
+  #ready(signal: AbortSignal, patience: 'until it fails' | 'some time'): Promise<ReadySession> {
     return new Promise((resolve, reject) => {
       const settle = (now: SessionState) => {
         switch (now.kind) {
@@ -111,8 +121,12 @@ export class Session {
           case 'building':
             return;
           case 'ready':
-            return finish(() => resolve(now.session));
+            // Lost, and about to be called so.
+            if (!now.session.over.aborted) finish(() => resolve(now.session));
+            return;
           case 'waiting':
+            if (patience === 'until it fails') finish(() => reject(now.why));
+            return;
           case 'failed':
             return finish(() => reject(now.why));
           case 'closed':
@@ -130,6 +144,7 @@ export class Session {
       const unwatch = this.onState(settle);
       if (signal.aborted) return onAbort();
       signal.addEventListener('abort', onAbort, { once: true });
+      // A pause that is on now is one that has just been cut short.
       if (this.#state.kind !== 'waiting') settle(this.#state);
     });
   }
@@ -221,7 +236,7 @@ export class Session {
       };
       const timer = clock.after(ms, end);
       this.#closing.signal.addEventListener('abort', end, { once: true });
-      this.#pause = { timer, since, end };
+      this.#pause = { since, end };
       this.#become({ kind: 'waiting', since, until: since + ms, why });
     });
   }

@@ -37,6 +37,8 @@ const PREFACE_MS = 20_000;
 const CONNECT_MS = 20_000;
 /** A refused stream is closed by the dialling side when it has read the answer; this is for one that does not. */
 const REFUSED_LINGER_MS = 30_000;
+/** Flows of one peer beyond its limit that are still given an answer; more are closed at once. */
+const REFUSALS_PER_PEER = 32;
 
 export function flowServer(options: FlowServerOptions): FlowServer {
   const { relay, clock, log, local } = options;
@@ -44,7 +46,6 @@ export function flowServer(options: FlowServerOptions): FlowServer {
   const perPeer = new Map<Peer, number>();
   const stopping = new AbortController();
   const running = new Set<Promise<void>>();
-  const refused = new Set<Duplex>();
 
   const serve = async (stream: Duplex, overLimit: boolean) => {
     try {
@@ -60,16 +61,16 @@ export function flowServer(options: FlowServerOptions): FlowServer {
           onEnd: () => new GateError('peer-closed', 'flow.preface-closed', 'a peer began a flow and closed it'),
         }),
       );
-      if (overLimit) return refuse(stream, 'busy', 'refusedLimit');
-      if (!request.understood) return refuse(stream, 'version', 'refusedService');
-      if (request.port === 0) return refuse(stream, 'forbidden', 'refusedService');
-      if (local === undefined) return refuse(stream, 'unreachable', 'refusedService');
+      if (overLimit) return await refuse(stream, 'busy', 'refusedLimit');
+      if (!request.understood) return await refuse(stream, 'version', 'refusedService');
+      if (request.port === 0) return await refuse(stream, 'forbidden', 'refusedService');
+      if (local === undefined) return await refuse(stream, 'unreachable', 'refusedService');
       const service = await reach(local.connector, local.address, request.port);
-      if (typeof service === 'string') return refuse(stream, service, 'refusedService');
+      if (typeof service === 'string') return await refuse(stream, service, 'refusedService');
       stream.write(flowAnswer('joined'));
       counts.add('joined');
       await relay.join(
-        { stream: framedStream(stream, clock), halfClose: true },
+        { stream: framedStream(stream), halfClose: true },
         { stream: service, halfClose: true },
         { signal: stopping.signal, idleMs: 0 },
       );
@@ -88,22 +89,34 @@ export function flowServer(options: FlowServerOptions): FlowServer {
       );
     } catch (error) {
       const { kind } = asGateError(error, 'connecting to a local service');
-      return kind === 'peer-refused' ? 'refused' : kind === 'peer-timeout' ? 'timeout' : 'unreachable';
+      if (kind === 'peer-refused') return 'refused';
+      if (kind === 'peer-timeout') return 'timeout';
+      return kind === 'limit' ? 'busy' : 'unreachable';
     }
   };
 
   /** The answer must arrive, and on I2P an early close could overtake it: so the other side closes. */
   const refuse = (stream: Duplex, status: FlowStatus, counter: FlowCounter) => {
     counts.add(counter);
-    stream.write(flowAnswer(status));
-    const timer = clock.after(REFUSED_LINGER_MS, () => stream.destroy());
-    refused.add(stream);
-    stream.once('close', () => {
-      timer.cancel();
-      refused.delete(stream);
+    return new Promise<void>((resolve) => {
+      const close = () => stream.destroy();
+      const timer = clock.after(REFUSED_LINGER_MS, close);
+      stopping.signal.addEventListener('abort', close, { once: true });
+      stream.once('close', () => {
+        timer.cancel();
+        stopping.signal.removeEventListener('abort', close);
+        resolve();
+      });
+      stream.once('end', close);
+      stream.write(flowAnswer(status));
+      stream.resume();
+      // The peer, or `stop`, may have been quicker: no event comes for that any more.
+      if (stopping.signal.aborted) close();
+      if (stream.closed) {
+        timer.cancel();
+        resolve();
+      }
     });
-    stream.once('end', () => stream.destroy());
-    stream.resume();
   };
 
   return {
@@ -111,11 +124,15 @@ export function flowServer(options: FlowServerOptions): FlowServer {
     start: async () => {},
     stop: async () => {
       stopping.abort(new GateError('shutdown', 'shutdown', 'the gateway is stopping'));
-      for (const stream of refused) stream.destroy();
       await Promise.all(running);
     },
     take: (peer, stream) => {
       const count = (perPeer.get(peer) ?? 0) + 1;
+      if (count > options.maxPerPeer + REFUSALS_PER_PEER) {
+        counts.add('refusedLimit');
+        stream.destroy();
+        return;
+      }
       perPeer.set(peer, count);
       const serving = serve(stream, count > options.maxPerPeer).finally(() => {
         running.delete(serving);

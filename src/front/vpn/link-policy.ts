@@ -18,6 +18,8 @@ export interface StreamFacts {
   readonly probedAt: number | undefined;
   /** The peer answers probes: it announced itself as one of our kind. */
   readonly answers: boolean;
+  /** We have ended it: it may still bring something, but carries nothing of ours any more. */
+  readonly retired: boolean;
 }
 
 /** Both ends must hear within this, or the stream is taken for dead. A slow I2P round trip is 10 s. */
@@ -43,7 +45,7 @@ export function chooseStream<Stream extends StreamFacts>(
 ): Stream | undefined {
   let best: Stream | undefined;
   for (const stream of streams) {
-    if (!stream.heard) continue;
+    if (!stream.heard || stream.retired) continue;
     const better =
       best === undefined ||
       (stream.direction === best.direction ? stream.openedAt >= best.openedAt : stream.direction === preferred);
@@ -56,6 +58,7 @@ export type StreamFate = 'keep' | 'probe' | 'retire' | 'dead';
 
 /** @param chosen the stream that we send on, if any */
 export function fateOf(stream: StreamFacts, chosen: StreamFacts | undefined, now: number): StreamFate {
+  if (stream.retired) return 'keep';
   if (!stream.heard) return now - stream.openedAt > UNHEARD_MS ? 'dead' : 'keep';
   if (chosen !== undefined && chosen !== stream) {
     // Each side gives up only what it may: its own dial, and what the peer has replaced by a newer stream.

@@ -27,7 +27,7 @@ export function packetDuplex(source: PacketSource): PacketDuplex {
   let finished = false;
 
   const fill = () => {
-    while (hungry && !finished) {
+    while (hungry && !finished && !stream.destroyed) {
       const bytes = source.pull();
       if (bytes === undefined) return;
       hungry = stream.push(bytes);

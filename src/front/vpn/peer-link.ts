@@ -51,7 +51,7 @@ export interface LinkReport {
   readonly traffic: Readonly<Record<LinkCounter, number>>;
   readonly queued: { readonly packets: number; readonly bytes: number };
   readonly drops: Readonly<Record<LinkDrop, number>>;
-  readonly lastError: GateError | undefined;
+  readonly lastError: { readonly error: GateError; readonly at: number } | undefined;
 }
 
 type LinkCounter = 'packetsOut' | 'bytesOut' | 'packetsIn' | 'bytesIn' | 'dials' | 'deadStreams';
@@ -75,6 +75,7 @@ interface LinkStream extends StreamFacts {
   lastSentAt: number;
   probedAt: number | undefined;
   answers: boolean;
+  retired: boolean;
   readonly packets: PacketDuplex;
   readonly keepalives: Buffer[];
 }
@@ -98,7 +99,7 @@ export class PeerLink {
   #lastPacketAt: number;
   #since: number;
   #shown: LinkState['kind'] = 'idle';
-  #lastError: GateError | undefined;
+  #lastError: { readonly error: GateError; readonly at: number } | undefined;
 
   constructor(peer: Peer, world: LinkWorld) {
     this.peer = peer;
@@ -167,7 +168,7 @@ export class PeerLink {
 
   #state(): LinkState {
     if (this.#chosen !== undefined) return { kind: 'up', direction: this.#chosen.direction };
-    if (this.#dialing !== undefined || this.#streams.size > 0) return { kind: 'dialing' };
+    if (this.#dialing !== undefined || this.#hasStreams()) return { kind: 'dialing' };
     return this.#retry === undefined ? { kind: 'idle' } : { kind: 'waiting', untilMs: this.#retry.at };
   }
 
@@ -181,7 +182,7 @@ export class PeerLink {
 
   #dialIfWanted(): void {
     const wanted = this.peer.connect === 'always' || this.#queue.length > 0;
-    const busy = this.#dialing !== undefined || this.#retry !== undefined || this.#streams.size > 0;
+    const busy = this.#dialing !== undefined || this.#retry !== undefined || this.#hasStreams();
     if (!wanted || busy || this.#stopping.signal.aborted) return;
     const dialing = new AbortController();
     this.#dialing = dialing;
@@ -205,14 +206,15 @@ export class PeerLink {
         this.#stateMayHaveChanged();
         return;
       }
-      this.#lastError = asGateError(error, 'connecting to a peer');
-      log.debug(`a peer cannot be reached: ${this.#lastError.message}`, { code: this.#lastError.code });
+      const why = asGateError(error, 'connecting to a peer');
+      this.#note(why);
+      log.debug(`a peer cannot be reached: ${why.message}`, { code: why.code });
       this.#retryLater();
     }
   }
 
   #retryLater(): void {
-    if (this.#stopping.signal.aborted || this.#retry !== undefined || this.#streams.size > 0) return;
+    if (this.#stopping.signal.aborted || this.#retry !== undefined || this.#hasStreams()) return;
     const { clock, random } = this.#world;
     this.#failures += 1;
     const ms = backoffDelay(REDIAL, this.#failures, random());
@@ -236,6 +238,7 @@ export class PeerLink {
       lastSentAt: clock.now(),
       probedAt: undefined,
       answers: false,
+      retired: false,
       keepalives: [],
       packets: packetDuplex({
         pull: () => this.#pull(stream),
@@ -254,9 +257,10 @@ export class PeerLink {
       joined.then((report) => {
         this.#streams.delete(stream);
         if (report.ended === 'limit')
-          this.#lastError = new GateError('limit', 'link.limit', 'no room for another stream; see limits.streams');
+          this.#note(new GateError('limit', 'link.limit', 'no room for another stream; see limits.streams'));
         if (this.#chosen === stream) this.#choose();
-        if (this.#chosen === undefined) this.#retryLater();
+        // A stream that we ended ourselves says nothing about the peer.
+        if (this.#chosen === undefined && !stream.retired) this.#retryLater();
         this.#stateMayHaveChanged();
       }),
     );
@@ -323,7 +327,7 @@ export class PeerLink {
       flush();
     } catch (error) {
       flush();
-      this.#lastError = asGateError(error, 'reading packets from a peer');
+      this.#note(asGateError(error, 'reading packets from a peer'));
       throw error;
     }
   }
@@ -374,7 +378,7 @@ export class PeerLink {
     this.#queue.expire(now);
     const idle = this.peer.connect === 'demand' && now - this.#lastPacketAt > IDLE_MS;
     for (const stream of [...this.#streams]) {
-      if (idle && stream.direction === 'out') stream.packets.finish();
+      if (idle && stream.direction === 'out') this.#retire(stream);
       else this.#apply(stream, now);
     }
     this.#dialIfWanted();
@@ -391,18 +395,39 @@ export class PeerLink {
         this.#sendKeepalive(stream, stream.answers);
         return;
       case 'retire':
-        stream.packets.finish();
+        this.#retire(stream);
         return;
       case 'dead':
         this.#traffic.add('deadStreams');
-        this.#lastError = new GateError('peer-timeout', 'link.silent', 'the peer does not answer');
         stream.heard = false;
         if (this.#chosen === stream) this.#choose();
+        // An OnionCat never speaks on a stream that we opened, and is well.
+        if (this.#chosen === undefined) {
+          this.#note(new GateError('peer-timeout', 'link.silent', 'the peer does not answer'));
+        }
         stream.packets.stream.destroy();
         return;
       default:
         fate satisfies never;
     }
+  }
+
+  /** Ends a stream in a regular way; what the peer still says on it is heard. */
+  #retire(stream: LinkStream): void {
+    if (stream.retired) return;
+    stream.retired = true;
+    if (this.#chosen === stream) this.#choose();
+    stream.packets.finish();
+  }
+
+  /** Is there a stream that carries our packets, or may soon? */
+  #hasStreams(): boolean {
+    return [...this.#streams].some((stream) => !stream.retired);
+  }
+
+  /** For status: what last went wrong, until the peer is heard again. */
+  #note(error: GateError): void {
+    this.#lastError = { error, at: this.#world.clock.now() };
   }
 
   /** Work that `stop` waits for. */

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  chooseStream,
+  type Direction,
+  fateOf,
+  preferredDirection,
+  type StreamFacts,
+  UNHEARD_MS,
+} from '../../../../src/front/vpn/link-policy.ts';
+import { own } from '../../core/support.ts';
+
+const FACTS: StreamFacts = {
+  direction: 'out',
+  openedAt: 0,
+  heard: true,
+  lastHeardAt: 0,
+  lastSentAt: 0,
+  probedAt: undefined,
+  answers: true,
+  retired: false,
+};
+
+test('both sides prefer the stream of the same side', () => {
+  const [one, other] = [own(1).b32, own(2).b32];
+  assert.notEqual(preferredDirection(one, other), preferredDirection(other, one));
+  assert.equal(preferredDirection(one, other), one < other ? 'out' : 'in');
+});
+
+test('chooses among streams', () => {
+  const cases: ReadonlyArray<readonly [name: string, streams: ReadonlyArray<Partial<StreamFacts>>, chosen: number]> = [
+    ['none', [], -1],
+    ['one that nobody spoke on', [{ heard: false }], -1],
+    ['the only one heard, whatever its direction', [{ direction: 'in' }, { heard: false }], 0],
+    ['the preferred direction', [{ direction: 'in', openedAt: 9 }, { direction: 'out' }, { direction: 'in' }], 1],
+    ['the newest of one direction', [{ openedAt: 5 }, { openedAt: 7 }, { openedAt: 6 }], 1],
+    ['not one that we have ended', [{ openedAt: 5, retired: true }, { openedAt: 4 }], 1],
+    ['nothing when all are ended', [{ retired: true }], -1],
+  ];
+  for (const [name, list, chosen] of cases) {
+    const streams = list.map((one) => ({ ...FACTS, ...one }));
+    assert.equal(chooseStream(streams, 'out'), streams[chosen], name);
+  }
+});
+
+test('decides what becomes of a stream', () => {
+  const other: StreamFacts = { ...FACTS, direction: 'in' };
+  const cases: ReadonlyArray<
+    readonly [
+      name: string,
+      stream: Partial<StreamFacts>,
+      chosen: 'itself' | StreamFacts | undefined,
+      at: number,
+      ReturnType<typeof fateOf>,
+    ]
+  > = [
+    ['unheard, young', { heard: false }, undefined, UNHEARD_MS, 'keep'],
+    ['unheard, old', { heard: false }, undefined, UNHEARD_MS + 1, 'dead'],
+    ['unheard beside a good one', { heard: false }, other, UNHEARD_MS + 1, 'dead'],
+    ['ended by us', { heard: false, retired: true }, undefined, 10 * UNHEARD_MS, 'keep'],
+    ['our own dial, not chosen', {}, other, 15_001, 'retire'],
+    ['our own dial, not chosen, lately used', { lastSentAt: 10_000 }, other, 15_001, 'keep'],
+    ['their dial, not chosen', { direction: 'in' }, { ...FACTS, direction: 'out' }, 90_000, 'keep'],
+    ['their dial, replaced by a newer', { direction: 'in' }, { ...other, openedAt: 20_000 }, 35_001, 'retire'],
+    ['chosen and lively', { lastHeardAt: 100_000, lastSentAt: 100_000 }, 'itself', 120_000, 'keep'],
+    ['chosen, sent to and silent', { lastSentAt: 1, lastHeardAt: 0 }, 'itself', 10_001, 'probe'],
+    ['chosen, nothing said by either', {}, 'itself', 60_001, 'probe'],
+    ['chosen, asked, in time', { probedAt: 100_000 }, 'itself', 120_000, 'keep'],
+    ['chosen, asked, too late', { probedAt: 100_000 }, 'itself', 120_001, 'dead'],
+    ['an OnionCat that we have not written to', { answers: false }, 'itself', 60_001, 'probe'],
+    ['an OnionCat that we write to', { answers: false, lastSentAt: 50_000 }, 'itself', 60_001, 'keep'],
+  ];
+  for (const [name, facts, chosen, now, fate] of cases) {
+    const stream = { ...FACTS, ...facts };
+    assert.equal(fateOf(stream, chosen === 'itself' ? stream : chosen, now), fate, name);
+  }
+});
+
+interface Stream {
+  readonly by: 'left' | 'right';
+  readonly openedAt: number;
+}
+
+/** In which order the two sides come to know the same streams. */
+test('whatever the order of events, both sides settle on the same stream', () => {
+  const streams = fc.array(fc.record({ by: fc.constantFrom('left' as const, 'right' as const) }), {
+    minLength: 1,
+    maxLength: 5,
+  });
+  fc.assert(
+    fc.property(streams, fc.integer(), fc.boolean(), (opened, seed, leftIsFirst) => {
+      const all: Stream[] = opened.map((one, index) => ({ ...one, openedAt: index }));
+      const seen = (side: 'left' | 'right', order: readonly Stream[]) => {
+        const preferred: Direction = (side === 'left') === leftIsFirst ? 'out' : 'in';
+        const facts = order.map((one) => ({
+          ...FACTS,
+          one,
+          openedAt: one.openedAt,
+          direction: one.by === side ? ('out' as const) : ('in' as const),
+        }));
+        return chooseStream(facts, preferred)?.one;
+      };
+      const shuffled = [...all].sort((a, b) => ((a.openedAt * 7919 + seed) % 13) - ((b.openedAt * 7919 + seed) % 13));
+      assert.equal(seen('left', all), seen('right', shuffled));
+      assert.notEqual(seen('left', all), undefined);
+    }),
+  );
+});
+
+test('of two streams dialled at once exactly one is given up, by the side that dialled it', () => {
+  fc.assert(
+    fc.property(fc.boolean(), fc.integer({ min: 0, max: 20_000 }), (leftIsFirst, later) => {
+      const preferred = { left: leftIsFirst ? 'out' : 'in', right: leftIsFirst ? 'in' : 'out' } as const;
+      const retired: string[] = [];
+      for (const side of ['left', 'right'] as const) {
+        const mine = { ...FACTS, by: side, direction: 'out' as const, openedAt: side === 'left' ? 0 : later };
+        const theirs = {
+          ...FACTS,
+          by: side === 'left' ? 'right' : 'left',
+          direction: 'in' as const,
+          openedAt: side === 'left' ? later : 0,
+        };
+        const chosen = chooseStream([mine, theirs], preferred[side]);
+        for (const stream of [mine, theirs]) {
+          if (fateOf(stream, chosen, 1_000_000) === 'retire') retired.push(`${side} retires ${stream.by}`);
+        }
+      }
+      const loser = leftIsFirst ? 'right' : 'left';
+      assert.deepEqual(retired, [`${loser} retires ${loser}`]);
+    }),
+  );
+});
