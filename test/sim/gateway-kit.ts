@@ -1,0 +1,134 @@
+/**
+ * Whole gateways in one process: the composition of production on a fake bridge and a fake TUN, with real SOCKS ports
+ * on loopback. TCP services "on a VPN address" are loopback servers that the connector is told about.
+ */
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { assembleGateway, type Gateway } from '../../src/app/gateway.ts';
+import { decodeConfig } from '../../src/config/decode.ts';
+import type { ConnectorPort, ListenerPort } from '../../src/core/ports.ts';
+import { tcpBridge } from '../../src/io/bridge-tcp.ts';
+import { systemClock } from '../../src/io/clock.ts';
+import { connected } from '../../src/io/connected.ts';
+import { generateKeys } from '../../src/io/key-generate.ts';
+import { listen } from '../../src/io/listener.ts';
+import { pinoLogger } from '../../src/io/log-pino.ts';
+import { SYSTEM_PATHS } from '../../src/io/places.ts';
+import { GateError } from '../../src/kit/errors.ts';
+import { type Address, type Addresses, addressesOf, addressKey } from '../../src/wire/i2p/address.ts';
+import type { B32, PrivateKeys } from '../../src/wire/i2p/destination.ts';
+import type { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
+import { FakeTun } from '../helpers/fake-tun.ts';
+
+export { generateKeys };
+
+export interface GatewayPlan {
+  readonly bridge: FakeBridge;
+  readonly keys?: PrivateKeys;
+  readonly peers?: readonly B32[];
+  readonly vpn?: boolean;
+  readonly log?: string[];
+  /** Further TOML. */
+  readonly config?: string;
+}
+
+export interface RunningGateway {
+  readonly gateway: Gateway;
+  readonly keys: PrivateKeys;
+  readonly b32: B32;
+  readonly addresses: Addresses;
+  readonly tun: FakeTun;
+  readonly socksPort: number;
+  /** Makes a loopback server reachable as a TCP port of a VPN address, for this gateway's connector. */
+  serve(address: Address, port: number, server: Server): void;
+  stop(): Promise<void>;
+}
+
+export async function startGateway(plan: GatewayPlan): Promise<RunningGateway> {
+  const keys = plan.keys ?? generateKeys();
+  const { b32 } = keys.destination;
+  const decoded = decodeConfig(toml(plan), SYSTEM_PATHS);
+  if (decoded.kind !== 'config') throw new Error(JSON.stringify(decoded));
+  const { config } = decoded;
+  const log = pinoLogger(plan.log === undefined ? 'error' : 'trace', {
+    write: (line) => {
+      plan.log?.push(line);
+    },
+  });
+  const listeners: ListenerPort[] = [];
+  for (const { listen: endpoint, mode } of config.socks) listeners.push(await listen({ endpoint, mode }, log));
+  const services = new Map<string, Server>();
+  const tun = new FakeTun();
+  const { host, port } = plan.bridge.address;
+  const gateway = assembleGateway(config, {
+    bridge: tcpBridge({ kind: 'tcp', host, port }, systemClock),
+    credentials: undefined,
+    keys,
+    tun: config.vpn.enabled ? tun : undefined,
+    connector: loopbackConnector(services),
+    listeners,
+    clock: systemClock,
+    log,
+    random: Math.random,
+    onFatal: (error) => {
+      throw error;
+    },
+  });
+  await gateway.start(new AbortController().signal);
+  return {
+    gateway,
+    keys,
+    b32,
+    addresses: addressesOf(b32),
+    tun,
+    socksPort: Number(listeners[0]?.where.split(':').at(-1)),
+    serve: (address, port, server) => {
+      services.set(serviceKey(address, port), server);
+    },
+    stop: async () => {
+      await gateway.stop();
+      for (const listener of listeners) await listener.close();
+      await tun.close();
+    },
+  };
+}
+
+function toml({ peers = [], vpn = true, config = '' }: GatewayPlan): string {
+  return [
+    `[vpn]\nenabled = ${vpn}`,
+    ...peers.map((b32, index) => `[[peer]]\nname = "peer${index}"\ndestination = "${b32}.b32.i2p"`),
+    '[[socks]]\nlisten = "127.0.0.1:0"',
+    config,
+  ].join('\n');
+}
+
+function loopbackConnector(services: ReadonlyMap<string, Server>): ConnectorPort {
+  return {
+    connect: async (address, port, signal) => {
+      const server = services.get(serviceKey(address, port));
+      const at = server?.address();
+      if (at === null || at === undefined || typeof at === 'string') {
+        throw new GateError('peer-refused', 'peer.port-closed', 'nothing listens at this port');
+      }
+      const socket = connect({ host: '127.0.0.1', port: at.port, allowHalfOpen: true, noDelay: true });
+      return connected(socket, signal, 'connecting', (error) => new GateError('local-io', 'test', error.message));
+    },
+  };
+}
+
+function serviceKey(address: Address, port: number): string {
+  return `${addressKey(address)}:${port}`;
+}
+
+/** A loopback TCP server that hands each connection to `serve`. */
+export async function loopbackServer(serve: (client: Socket) => void): Promise<Server> {
+  const server = createServer({ allowHalfOpen: true }, (client) => {
+    client.on('error', () => client.destroy());
+    serve(client);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+}
+
+export function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => server.close(() => resolve()));
+}
