@@ -1,0 +1,70 @@
+/**
+ * The groups of tests: which folder each one is, what it needs, and how long one file of it may take. Knows nothing of how
+ * tests are run.
+ */
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from './command.mjs';
+
+/**
+ * @typedef {object} TestGroup
+ * @property {string} name
+ * @property {readonly string[]} folders in test/; '.' means the files of test/ itself
+ * @property {string} what
+ * @property {boolean} root needs root, the Debian packages, the native part and dist/
+ * @property {boolean} serial one file at a time, because it uses the machine's interfaces and ports
+ * @property {number} fileSeconds the longest that one file may take
+ */
+
+/** From the quickest to the slowest. @type {readonly TestGroup[]} */
+export const GROUPS = [
+  { name: 'unit', folders: ['unit', '.'], what: 'parts alone', root: false, serial: false, fileSeconds: 30 },
+  { name: 'sim', folders: ['sim'], what: 'whole gateways, fake bridge', root: false, serial: false, fileSeconds: 60 },
+  { name: 'fuzz', folders: ['property'], what: 'properties, generated', root: false, serial: false, fileSeconds: 60 },
+  { name: 'net', folders: ['net'], what: 'real TUN in namespaces', root: true, serial: true, fileSeconds: 120 },
+  { name: 'live', folders: ['live'], what: 'real I2P routers', root: true, serial: true, fileSeconds: 600 },
+];
+
+/**
+ * @param {TestGroup} group
+ * @returns {string[]} its files, relative to the checkout, in a stable order
+ */
+function filesOf(group) {
+  return group.folders
+    .flatMap((folder) => {
+      const place = join('test', folder);
+      if (!existsSync(join(ROOT, place))) return [];
+      const names = readdirSync(join(ROOT, place), { recursive: folder !== '.', encoding: 'utf8' });
+      return names.filter((name) => name.endsWith('.test.ts')).map((name) => join(place, name));
+    })
+    .sort();
+}
+
+/**
+ * @typedef {object} Selection
+ * @property {TestGroup} group
+ * @property {readonly string[]} files
+ */
+
+/**
+ * @param {readonly string[]} wanted names of groups and parts of file names; none means everything
+ * @returns {{ selections: Selection[], unknown: string[] }} `unknown` are the words that match nothing
+ */
+export function select(wanted) {
+  const names = new Set(GROUPS.map(({ name }) => name));
+  const groups = wanted.filter((word) => names.has(word));
+  const parts = wanted.filter((word) => !names.has(word));
+  const offered = GROUPS.filter(({ name }) => groups.length === 0 || groups.includes(name));
+  const selections = offered.map((group) => {
+    const files = filesOf(group);
+    return {
+      group,
+      files: parts.length === 0 ? files : files.filter((file) => parts.some((part) => file.includes(part))),
+    };
+  });
+  return {
+    // Groups that were asked for stay even when they are empty: that is a failure to be told.
+    selections: parts.length === 0 ? selections : selections.filter(({ files }) => files.length > 0),
+    unknown: parts.filter((part) => !selections.some(({ files }) => files.some((file) => file.includes(part)))),
+  };
+}

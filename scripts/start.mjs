@@ -1,0 +1,127 @@
+/**
+ * `npm start`: sets up what is missing on this machine, then becomes the gateway (`bin/garligate run` with the arguments
+ * given here). Decides only which parts are worth setting up; what the arguments mean is the gateway's business.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { exitCodeOf, findProgram, isRoot, main, ROOT, SEARCH_PATH } from './lib/command.mjs';
+import { COMPILER_PACKAGES, missingPackages, ROUTER_PACKAGES } from './lib/debian.mjs';
+import { nativeIsBuilt, setUp } from './setup.mjs';
+
+const DEFAULT_CONFIG = '/etc/garligate/garligate.toml';
+const SAM_BRIDGE = { host: '127.0.0.1', port: 7656 };
+const SAM_ANSWER_MS = 500;
+/** Ctrl-C reaches this process twice, from the terminal and through npm, and is one wish. */
+const SAME_SIGNAL_MS = 500;
+
+/** npm moves to the checkout; paths in the arguments mean the folder where the person is. */
+const workingFolder = process.env['INIT_CWD'] ?? process.cwd();
+
+async function start() {
+  const args = process.argv.slice(2);
+  const socksOnly = await mustDoWithoutNative();
+  await setUp({ native: !socksOnly });
+  if (await needsOwnRouter(args)) await setUp({ packages: ROUTER_PACKAGES, native: false, dist: false });
+  if (socksOnly && !args.includes('--socks-only')) args.push('--socks-only');
+  return runGateway(args);
+}
+
+/** Without root no compiler can be installed, and no interface be made either. */
+async function mustDoWithoutNative() {
+  if (isRoot()) return false;
+  const missing = await missingPackages(COMPILER_PACKAGES);
+  if (missing.length === 0 || nativeIsBuilt()) return false;
+  console.error(
+    `No C compiler here (Debian packages ${missing.join(', ')}) and no root to install one: starting without the VPN, with ` +
+      'SOCKS alone. For both, use sudo npm start.',
+  );
+  return true;
+}
+
+/**
+ * Whether the gateway will look for an i2pd of its own, and this is a machine where one can be installed for it.
+ * @param {readonly string[]} args
+ */
+async function needsOwnRouter(args) {
+  if (findProgram('i2pd') !== undefined || !isRoot() || findProgram('apt-get') === undefined) return false;
+  const sam = await configuredBridge(args);
+  return sam === 'managed' || (sam === 'auto' && !(await bridgeListens()));
+}
+
+/**
+ * @param {readonly string[]} args
+ * @returns {Promise<unknown>} the config's `router.sam`; nothing when the config cannot be read, which the gateway explains
+ */
+async function configuredBridge(args) {
+  const { parse } = await import('smol-toml');
+  const file = configFileOf(args);
+  if (file === undefined) return 'auto';
+  try {
+    const router = parse(readFileSync(file, 'utf8'))['router'];
+    const sam = typeof router === 'object' ? Object.entries(router).find(([key]) => key === 'sam') : undefined;
+    return sam?.[1] ?? 'auto';
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {readonly string[]} args */
+function configFileOf(args) {
+  const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } }, strict: false });
+  const named = typeof values['config'] === 'string' ? values['config'] : process.env['GARLIGATE_CONFIG'];
+  if (named) return resolve(workingFolder, named);
+  return existsSync(DEFAULT_CONFIG) ? DEFAULT_CONFIG : undefined;
+}
+
+/** @returns {Promise<boolean>} */
+function bridgeListens() {
+  return new Promise((answer) => {
+    const socket = connect(SAM_BRIDGE);
+    /** @param {boolean} yes */
+    const finish = (yes) => {
+      socket.destroy();
+      answer(yes);
+    };
+    socket.setTimeout(SAM_ANSWER_MS, () => finish(false));
+    socket.on('connect', () => finish(true));
+    socket.on('error', () => finish(false));
+  });
+}
+
+/**
+ * Runs the gateway in a process group of its own, so that every signal reaches it exactly once, from here.
+ * @param {readonly string[]} args
+ * @returns {Promise<number>} its exit code
+ */
+function runGateway(args) {
+  return new Promise((finished) => {
+    const child = spawn(process.execPath, [join(ROOT, 'bin/garligate'), 'run', ...args], {
+      cwd: workingFolder,
+      env: { ...process.env, PATH: SEARCH_PATH },
+      stdio: 'inherit',
+      detached: true,
+    });
+    let lastSignalAt = 0;
+    /** @param {NodeJS.Signals} signal */
+    const forward = (signal) => {
+      const now = performance.now();
+      if (lastSignalAt > 0 && now - lastSignalAt < SAME_SIGNAL_MS) return;
+      lastSignalAt = now;
+      child.kill(signal);
+    };
+    process.on('SIGINT', forward);
+    process.on('SIGTERM', forward);
+    // The terminal was closed: that means stop, and SIGHUP would not.
+    process.on('SIGHUP', () => forward('SIGTERM'));
+    child.on('error', (error) => {
+      console.error(`The gateway could not be started: ${error.message}`);
+      finished(1);
+    });
+    child.on('exit', (code, signal) => finished(exitCodeOf(code, signal)));
+  });
+}
+
+await main(start);
