@@ -6,8 +6,11 @@
 export const LONGEST_FRAME = 0xffff;
 const HEADER_LENGTH = 2;
 
+/** @throws RangeError for a length over LONGEST_FRAME, which would otherwise be written as another, or as the end */
 export function frameHeader(length: number): Buffer {
-  return Buffer.from([length >> 8, length & 0xff]);
+  const header = Buffer.allocUnsafe(HEADER_LENGTH);
+  header.writeUInt16BE(length);
+  return header;
 }
 
 export const END_FRAME: Buffer = frameHeader(0);

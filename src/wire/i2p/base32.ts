@@ -20,19 +20,21 @@ export function encodeBase32(bytes: Uint8Array): string {
 }
 
 /**
- * Upper case is accepted. Bits behind the last whole byte must be zero.
+ * Upper case is accepted. Bits behind the last whole byte must be zero, so that one value has one spelling.
  *
  * @throws GateError `name-invalid`
  */
 export function decodeBase32(text: string): Buffer {
+  // Asked before lowering the case, which makes a plain k of the Kelvin sign.
+  if (!/^[A-Za-z2-7]*$/.test(text)) {
+    throw new GateError('name-invalid', 'i2p.base32', 'not base32 (letters a-z and digits 2-7)');
+  }
   const bytes = Buffer.alloc(Math.floor((text.length * 5) / 8));
   let at = 0;
   let bits = 0;
   let value = 0;
   for (const letter of text.toLowerCase()) {
-    const digit = ALPHABET.indexOf(letter);
-    if (digit < 0) throw new GateError('name-invalid', 'i2p.base32', 'not base32 (letters a-z and digits 2-7)');
-    value = (value << 5) | digit;
+    value = (value << 5) | ALPHABET.indexOf(letter);
     bits += 5;
     if (bits >= 8) {
       bits -= 8;
@@ -40,6 +42,6 @@ export function decodeBase32(text: string): Buffer {
       value &= (1 << bits) - 1;
     }
   }
-  if (value !== 0) throw new GateError('name-invalid', 'i2p.base32', 'not the base32 form of whole bytes');
+  if (value !== 0 || bits >= 5) throw new GateError('name-invalid', 'i2p.base32', 'not the base32 form of whole bytes');
   return bytes;
 }

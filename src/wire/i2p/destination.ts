@@ -65,7 +65,8 @@ export function parsePrivateKeys(base64: string): PrivateKeys {
 
 /** @throws GateError `name-invalid` when `text` is not 52 base32 characters that stand for 32 bytes */
 export function parseB32(text: string): B32 {
-  const lower = text.toLowerCase();
+  // The letters are asked first: lowering the case makes a plain k of the Kelvin sign.
+  const lower = /^[A-Za-z2-7]+$/.test(text) ? text.toLowerCase() : '';
   if (!isB32(lower)) {
     throw new GateError('name-invalid', 'i2p.b32', 'not a b32 name: 52 characters of a-z and 2-7 are wanted');
   }

@@ -36,9 +36,10 @@ export function classifyHost(text: string): HostName {
   }
   if (looksLikeIpv4(text)) return { kind: 'foreign', form: 'ipv4' };
 
+  // IDNA reaches I2P only in its xn-- form, so everything else than letters, digits and hyphens is an error. Asked before
+  // lowering the case, which makes a plain k of the Kelvin sign.
+  if (!/^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$/.test(text)) throw invalid('it has characters that no host name has');
   const host = text.toLowerCase().replace(/\.$/, '');
-  // IDNA reaches I2P only in its xn-- form, so everything else than letters, digits and hyphens is an error.
-  if (!/^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(host)) throw invalid('it has characters that no host name has');
   const labels = host.split('.');
   if (labels.at(-1) !== 'i2p' || labels.length < 2) return { kind: 'foreign', form: 'name' };
   if (labels.at(-2) !== 'b32') return { kind: 'address-book', host };
@@ -48,7 +49,7 @@ export function classifyHost(text: string): HostName {
     return { kind: 'address', address: addressOfShortName(label) };
   }
   if (labels.length !== 3) throw invalid('a b32 name has one label before .b32.i2p');
-  if (label.length >= 56) return { kind: 'b33', host };
+  if (/^[a-z2-7]{56,}$/.test(label)) return { kind: 'b33', host };
   return { kind: 'b32', b32: parseB32(label) };
 }
 

@@ -13,21 +13,26 @@ export class Deframer {
   /** A packet that began in an earlier chunk. */
   readonly #partial = Buffer.allocUnsafe(LONGEST_PACKET);
   #held = 0;
+  #lost = false;
 
   /** Bytes of an unfinished packet. */
   get pending(): number {
     return this.#held;
   }
 
-  /** @throws GateError `peer-protocol` at a byte where no IPv6 packet begins; nothing may be pushed after that */
+  /** @throws GateError `peer-protocol` at a byte where no IPv6 packet begins, and ever after */
   push(chunk: Buffer, visit: VisitPacket): void {
+    if (this.#lost) throw lost();
     let at = 0;
     if (this.#held > 0) {
       at = this.#complete(chunk, visit);
       if (this.#held > 0) return;
     }
     while (at < chunk.length) {
-      if (!isIpv6(chunk[at])) throw lost();
+      if (!isIpv6(chunk[at])) {
+        this.#lost = true;
+        throw lost();
+      }
       const end = chunk.length - at >= HEADER_LENGTH ? at + packetLength(chunk, at) : Number.POSITIVE_INFINITY;
       if (end > chunk.length) {
         this.#held = chunk.copy(this.#partial, 0, at);

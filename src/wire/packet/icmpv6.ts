@@ -9,6 +9,8 @@ export type UnreachableCode = (typeof UNREACHABLE)[keyof typeof UNREACHABLE];
 const TYPE_UNREACHABLE = 1;
 /** Types below this are errors, which must not be answered with errors (section 2.4, e.1). */
 const FIRST_INFORMATIONAL_TYPE = 128;
+/** Informational by its number, but not to be answered either (section 2.4, e.2). */
+const TYPE_REDIRECT = 137;
 const ICMP_HEADER_LENGTH = 8;
 /** An error must fit into the least MTU (section 2.4, c). */
 const LONGEST_ERROR = 1280;
@@ -21,7 +23,8 @@ export function mayAnswer(packet: Buffer): boolean {
   const unspecified = packet.subarray(SOURCE_OFFSET, DESTINATION_OFFSET).every((byte) => byte === 0);
   if (firstOfSource === 0xff || unspecified || packet[DESTINATION_OFFSET] === 0xff) return false;
   if (packet[NEXT_HEADER_OFFSET] !== NEXT_HEADER_ICMPV6) return true;
-  return (packet[HEADER_LENGTH] ?? 0) >= FIRST_INFORMATIONAL_TYPE;
+  const type = packet[HEADER_LENGTH] ?? 0;
+  return type >= FIRST_INFORMATIONAL_TYPE && type !== TYPE_REDIRECT;
 }
 
 /** @param about the packet that cannot be delivered; it is quoted as far as it fits */

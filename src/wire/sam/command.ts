@@ -84,12 +84,17 @@ export function generateCommand(): Uint8Array {
 
 /** A text behind PING is needed: i2pd 2.59 closes the socket on a bare one, 2.45.1 on any (SAM 3.2 and later only). */
 export function pingCommand(text: string): Uint8Array {
+  if (!PRINTABLE.test(text)) throw uncarried('the text behind PING');
   return Buffer.from(`PING ${text}\n`, 'latin1');
 }
 
+/** @param text what stood behind the router's PING; all its bytes go back but those that would end the line */
 export function pongCommand(text: string): Uint8Array {
+  if (/[\r\n]|[^\0-\xff]/.test(text)) throw uncarried('the text behind PONG');
   return Buffer.from(text === '' ? 'PONG\n' : `PONG ${text}\n`, 'latin1');
 }
+
+const PRINTABLE = /^[\x20-\x7e]+$/;
 
 /** EdDSA_SHA512_Ed25519, by number: routers disagree about the spelling of names. */
 const ED25519 = '7';
@@ -102,12 +107,13 @@ function command(verb: string, values: Values): Uint8Array {
 }
 
 function written(name: string, value: string): string {
-  if (!/^[A-Za-z0-9_.]+$/.test(name) || !/^[\x20-\x7e]+$/.test(value)) {
-    throw new GateError(
-      'config',
-      'sam.option',
-      `the SAM option ${JSON.stringify(name)} or its value has characters that SAM cannot carry`,
-    );
+  if (!/^[A-Za-z0-9_.]+$/.test(name) || !PRINTABLE.test(value)) {
+    throw uncarried(`the SAM option ${JSON.stringify(name)} or its value`);
   }
   return /[ "\\]/.test(value) ? `"${value.replaceAll(/["\\]/g, '\\$&')}"` : value;
+}
+
+/** Names what it is about, never its value: that may be a key. */
+function uncarried(what: string): GateError {
+  return new GateError('config', 'sam.option', `${what} is empty or has characters that SAM cannot carry`);
 }

@@ -14,10 +14,12 @@ export interface SamReply {
 export function parseReply(line: string): SamReply {
   const [first = '', second = ''] = line.split(' ', 2);
   const values = new Map<string, string>();
-  // A value may be quoted, hold `=` itself, or be missing; words without `=` are ignored.
-  for (const match of line.matchAll(/([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))/g)) {
-    const [, name = '', quoted, bare = ''] = match;
-    if (!values.has(name)) values.set(name, quoted === undefined ? bare : quoted.replaceAll(/\\(.)/g, '$1'));
+  // A value may be quoted, hold `=` itself, or be missing. Words without `=` are matched too, and ignored: looking for a
+  // pair from each of their letters on would take quadratic time.
+  for (const match of line.matchAll(/([^\s="]+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))|\S+/g)) {
+    const [, name, quoted, bare = ''] = match;
+    if (name !== undefined && !values.has(name))
+      values.set(name, quoted === undefined ? bare : quoted.replaceAll(/\\(.)/g, '$1'));
   }
   return { subject: `${first} ${second}`, values };
 }
@@ -71,7 +73,7 @@ function meaning(subject: SamSubject, result: string, message: string): Meaning 
             code: 'sam.version',
             text: 'the router speaks no SAM version from 3.1 to 3.3; update it',
           }
-        : /auth/i.test(message)
+        : /auth|password/i.test(message)
           ? {
               kind: 'router-refused',
               code: 'sam.authorization',
