@@ -76,14 +76,22 @@ export function buildNative({ force = false } = {}) {
   return { target, built: true };
 }
 
+/**
+ * @param {string} compiler
+ * @param {readonly string[]} names
+ */
 function fingerprintOf(compiler, names) {
   const hash = createHash('sha256').update(JSON.stringify([process.arch, compiler, FLAGS]));
   for (const name of names) hash.update(`\0${name}\0`).update(readFileSync(join(sources, name)));
   return hash.digest('hex');
 }
 
+/**
+ * @param {string} compiler
+ * @param {import('node:child_process').SpawnSyncReturns<string>} run
+ */
 function complaint(compiler, run) {
-  if (run.error?.code === 'ENOENT') {
+  if (run.error !== undefined && 'code' in run.error && run.error.code === 'ENOENT') {
     return `There is no C compiler ("${compiler}") to build the native part with: ${INSTALL}`;
   }
   if (run.error !== undefined) return `The C compiler "${compiler}" could not be started: ${run.error.message}`;

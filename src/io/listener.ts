@@ -2,8 +2,9 @@
  * Listening sockets, TCP and unix. Clients are handed out paused, half-open allowed and with an `error` listener, as
  * ports.ts promises.
  */
-import { lstat, unlink } from 'node:fs/promises';
+import { lstat, stat, unlink } from 'node:fs/promises';
 import { connect, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { type Endpoint, formatEndpoint } from '../config/endpoint.ts';
 import type { ListenerPort } from '../core/ports.ts';
 import { GateError } from '../kit/errors.ts';
@@ -82,15 +83,25 @@ function bind(server: Server, endpoint: Endpoint, mode: number): Promise<void> {
   });
 }
 
-/** @throws GateError when somebody listens there, or when it is not a socket */
+/** @throws GateError when somebody listens there, when it is not a socket, or when there is no directory for it */
 async function removeStale(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
-  if (found === undefined) return;
+  if (found === undefined) return requireDirectory(dirname(path));
   if (!found.isSocket()) {
     throw new GateError('local-io', 'listener.not-a-socket', `${path} exists and is not a socket; move it away`);
   }
   if (await answers(path)) throw inUse(path);
   await unlink(path);
+}
+
+/** libuv reports a missing directory as missing rights. */
+async function requireDirectory(directory: string): Promise<void> {
+  const isThere = await stat(directory).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (isThere) return;
+  throw new GateError('local-io', 'listener.directory', `the directory ${directory} does not exist; make it`);
 }
 
 function answers(path: string): Promise<boolean> {
@@ -122,8 +133,6 @@ function explain(error: NodeJS.ErrnoException, endpoint: Endpoint): GateError {
       );
     case 'EADDRNOTAVAIL':
       return new GateError('local-io', 'listener.address', `this machine does not have the address of ${where}`, more);
-    case 'ENOENT':
-      return new GateError('local-io', 'listener.directory', `the directory of ${where} does not exist; make it`, more);
     default:
       return new GateError('local-io', 'listener.failed', `cannot listen at ${where}: ${error.message}`, more);
   }

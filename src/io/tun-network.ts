@@ -98,12 +98,22 @@ function unreachableStands(native: NativeAddon): boolean {
 /**
  * Two programs cannot have the same /48, and the kernel would quietly take one of them.
  *
- * @throws GateError `local-io` `tun.route-taken` when packets for the /48 go elsewhere already
+ * @param index of our interface
+ * @throws GateError `local-io` `tun.route-taken` when packets for the /48 go elsewhere, or would when our interface goes
  */
 export function checkPrefixFree(native: NativeAddon, index: number): void {
-  const other = native
-    .routes(PREFIX_ADDRESS, PREFIX_BITS)
-    .find((route) => route.metric !== UNREACHABLE_METRIC && (route.kind !== 'interface' || route.index !== index));
+  const other = native.routes(PREFIX_ADDRESS, PREFIX_BITS).find((route) => {
+    switch (route.kind) {
+      case 'interface':
+        return route.index !== index;
+      case 'unreachable':
+        return route.metric <= ROUTE_METRIC;
+      case 'other':
+        return true;
+      default:
+        return route.kind satisfies never;
+    }
+  });
   if (other === undefined) return;
   throw new GateError(
     'local-io',

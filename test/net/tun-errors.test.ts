@@ -4,9 +4,7 @@ import { openTun } from '../../src/io/tun-linux.ts';
 import { GateError } from '../../src/kit/errors.ts';
 import { PREFIX_TEXT } from '../../src/wire/i2p/address.ts';
 import { declareScenarios } from './namespace.ts';
-import { describeRoutes, interfaceExists, NAME, OURS, open, UNREACHABLE } from './tun-kit.ts';
-
-const NODE_FOR_ALL = 'mount -t tmpfs none /dev/net; mknod /dev/net/tun c 10 200; chmod 666 /dev/net/tun';
+import { describeRoutes, interfaceExists, NAME, NODE_FOR_ALL, OURS, open, UNREACHABLE } from './tun-kit.ts';
 
 type Expected = { readonly kind: string; readonly code: string; readonly message: RegExp };
 
@@ -122,6 +120,14 @@ await declareScenarios(import.meta.filename, {
       assert.deepEqual(describeRoutes(), before);
       assert.equal(interfaceExists(), false);
     },
+  },
+  'an unreachable route that stands in the way': {
+    prepare: `ip -6 route add unreachable ${PREFIX_TEXT} metric 1000`,
+    run: () => refused({ kind: 'local-io', code: 'tun.route-taken', message: /metric 1000/ }),
+  },
+  'an unreachable route that does not stand in the way': {
+    prepare: `ip -6 route add unreachable ${PREFIX_TEXT} metric 5000`,
+    run: () => open().close(),
   },
   'two interfaces of ours': {
     run: async () => {

@@ -19,6 +19,9 @@ function address(words: string): Address {
   return toAddress(parseIpv6(words) ?? assert.fail(words));
 }
 
+/** Shell text: a device node that everybody may open, as most systems have it. */
+export const NODE_FOR_ALL = 'mount -t tmpfs none /dev/net; mknod /dev/net/tun c 10 200; chmod 666 /dev/net/tun';
+
 export function open(options: Partial<TunOptions> = {}): TunPort {
   return openTun({ name: NAME, mtu: 1500, addresses: [OURS, OURS_TOO], keepUnreachable: true, ...options });
 }

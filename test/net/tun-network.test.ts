@@ -11,6 +11,7 @@ import {
   interfaceExists,
   ip,
   NAME,
+  NODE_FOR_ALL,
   OURS,
   OURS_TEXT,
   OURS_TOO_TEXT,
@@ -24,7 +25,6 @@ import {
 } from './tun-kit.ts';
 
 const MAKE_PERSISTENT = `ip tuntap add mode tun user ${NOBODY} name ${NAME}`;
-const NODE_FOR_ALL = 'mount -t tmpfs none /dev/net; mknod /dev/net/tun c 10 200; chmod 666 /dev/net/tun';
 const PREPARE_WHOLLY = [
   NODE_FOR_ALL,
   MAKE_PERSISTENT,

@@ -1,6 +1,8 @@
 /** Packets between the kernel and us, both ways: whole, unchanged, in order, and counted where they are dropped. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
@@ -122,7 +124,6 @@ await declareScenarios(import.meta.filename, {
           tun.write(reply);
         }
       });
-      const { spawn } = await import('node:child_process');
       const ping = spawn('ping', ['-6', '-c', '3', '-i', '0.05', '-W', '3', PEER_TEXT], { stdio: 'ignore' });
       const [status] = await once(ping, 'close');
       assert.equal(status, 0);
@@ -210,7 +211,6 @@ await declareScenarios(import.meta.filename, {
         taken += udpPacketsOf(run).length;
       });
       ip('addr', 'add', '192.0.2.1/24', 'dev', NAME);
-      const { createSocket } = await import('node:dgram');
       const old = createSocket('udp4');
       for (let count = 0; count < 5; count += 1) old.send('old', 9, '192.0.2.2');
       const socket = await udpSocket(OURS_TEXT);

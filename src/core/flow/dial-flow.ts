@@ -15,7 +15,7 @@ const ANSWER_DEADLINE_MS = 60_000;
 
 /** @throws GateError `peer-*`, `policy` as the peer answered, or of the session */
 export async function dialFlow(
-  session: Session,
+  session: Pick<Session, 'connect'>,
   destination: string,
   port: number,
   clock: Clock,

@@ -296,7 +296,8 @@ function abandon(stream: Duplex): void {
   // A unix socket has the method and throws; it has no address either.
   const isTcp = 'remoteAddress' in stream && stream.remoteAddress !== undefined;
   // Once an end is on its way libuv refuses a reset, and Node (20 to 24) then never closes the socket at all.
-  if (isTcp && !stream.writableEnded && 'resetAndDestroy' in stream && typeof stream.resetAndDestroy === 'function')
+  const endUnderWay = stream.writableEnded && stream.writableLength === 0;
+  if (isTcp && !endUnderWay && 'resetAndDestroy' in stream && typeof stream.resetAndDestroy === 'function') {
     stream.resetAndDestroy();
-  else stream.destroy();
+  } else stream.destroy();
 }

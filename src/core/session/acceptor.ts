@@ -88,7 +88,9 @@ export function acceptor(options: AcceptorOptions): Service & { readonly armed: 
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;
-        log.debug(`could not arm an accept: ${asGateError(error, 'arming an accept').message}`);
+        const why = asGateError(error, 'arming an accept');
+        log.debug(`could not arm an accept: ${why.message}`);
+        if (why.kind === 'session-lost') ready.gone(why);
         await sleep(clock, backoffDelay(RETRY, failures, options.random()), signal).catch(() => {});
       }
     }

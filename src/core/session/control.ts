@@ -14,13 +14,13 @@ const PING_EVERY_MS = 30_000;
 const PING_TEXT = 'garligate';
 
 /**
- * @param canPing whether the bridge knows PING (SAM 3.2)
+ * @param canPing whether the bridge answers PING and stays
  * @returns why the session ended; never rejects
  */
 export async function watchControl(
   stream: Duplex,
   clock: Clock,
-  canPing: boolean,
+  canPing: Promise<boolean>,
   signal: AbortSignal,
 ): Promise<GateError> {
   let unanswered = false;
@@ -35,7 +35,9 @@ export async function watchControl(
     stream.write(pingCommand(PING_TEXT));
     timer = clock.after(PING_EVERY_MS, ping);
   };
-  if (canPing) timer = clock.after(PING_EVERY_MS, ping);
+  void canPing.then((can) => {
+    if (can && !stream.destroyed) timer = clock.after(PING_EVERY_MS, ping);
+  });
   const over = AbortSignal.any([signal, silent.signal]);
   try {
     for (;;) {

@@ -10,7 +10,7 @@ import type { Logger } from '../../kit/log.ts';
 import type { Sensitive } from '../../kit/sensitive.ts';
 import type { Destination } from '../../wire/i2p/destination.ts';
 import type { SamCredentials, SessionOptions } from '../../wire/sam/command.ts';
-import { connectStream, createSession, knowsPorts, type SamVersion } from '../../wire/sam/conversation.ts';
+import { connectStream, createSession, knowsPorts, provePing, type SamVersion } from '../../wire/sam/conversation.ts';
 import type { BridgePort } from '../ports.ts';
 import { converse } from './bridge.ts';
 import { watchControl } from './control.ts';
@@ -23,6 +23,8 @@ export interface ReadySession {
   readonly version: SamVersion;
   /** Aborts when this very build of the session is over. */
   readonly over: AbortSignal;
+  /** For whoever hears from the router that it no longer knows the session, though the control connection still stands. */
+  readonly gone: (why: GateError) => void;
 }
 
 export type SessionState =
@@ -56,6 +58,17 @@ const REBUILD: BackoffRange = { firstMs: 1_000, longestMs: 60_000 };
 const REBUILD_DUPLICATED: BackoffRange = { firstMs: 15_000, longestMs: 120_000 };
 /** How often somebody who needs the session now may cut a pause short. */
 const LEAST_PAUSE_MS = 1_000;
+
+const PING_PROOF_MS = 5_000;
+
+/** A session that was just built. */
+interface LiveSession {
+  readonly control: Duplex;
+  readonly session: ReadySession;
+  readonly end: AbortController;
+  /** Aborts when the router disowns the session. */
+  readonly loss: AbortSignal;
+}
 
 export class Session {
   readonly key: SessionKey;
@@ -156,10 +169,15 @@ export class Session {
    * @param destination base64 destination or `.b32.i2p` name
    */
   async connect(destination: string, port: number, signal: AbortSignal): Promise<Duplex> {
-    const { id } = await this.ready(signal);
+    const { id, gone } = await this.ready(signal);
     const request = connectStream({ id, destination, port }, this.#settings.credentials);
-    const { stream } = await converse(this.#world.bridge, request, 'opening a stream', signal);
-    return stream;
+    try {
+      return (await converse(this.#world.bridge, request, 'opening a stream', signal)).stream;
+    } catch (error) {
+      const why = asGateError(error, 'opening a stream');
+      if (why.kind === 'session-lost') gone(why);
+      throw why;
+    }
   }
 
   async #run(): Promise<void> {
@@ -186,10 +204,7 @@ export class Session {
     }
   }
 
-  async #build(
-    attempt: number,
-    signal: AbortSignal,
-  ): Promise<{ control: Duplex; session: ReadySession; end: AbortController }> {
+  async #build(attempt: number, signal: AbortSignal): Promise<LiveSession> {
     const { bridge, clock } = this.#world;
     this.#become({ kind: 'building', since: clock.now(), attempt });
     const id = `garligate-${Math.floor(this.#world.random() * 2 ** 48).toString(36)}`;
@@ -205,20 +220,37 @@ export class Session {
     const { stream, out } = await within(clock, BUILD_DEADLINE_MS, late, signal, (limit) =>
       converse(bridge, request, 'creating the session', limit),
     );
-    const end = new AbortController();
-    return { control: stream, end, session: { id, me: out.keys.destination, version: out.version, over: end.signal } };
+    const [end, loss] = [new AbortController(), new AbortController()];
+    const gone = (why: GateError) => loss.abort(why);
+    const session = { id, me: out.keys.destination, version: out.version, over: end.signal, gone };
+    return { control: stream, session, end, loss: loss.signal };
   }
 
-  async #live(
-    live: { readonly control: Duplex; readonly session: ReadySession; readonly end: AbortController },
-    signal: AbortSignal,
-  ): Promise<GateError> {
+  async #live({ control, session, end, loss }: LiveSession, signal: AbortSignal): Promise<GateError> {
     const { clock, log } = this.#world;
-    this.#become({ kind: 'ready', since: clock.now(), session: live.session });
-    const why = await watchControl(live.control, clock, knowsPorts(live.session.version), signal);
-    live.end.abort(why);
+    this.#become({ kind: 'ready', since: clock.now(), session });
+    const why = await watchControl(control, clock, this.#canPing(session), AbortSignal.any([signal, loss]));
+    end.abort(why);
     if (!signal.aborted) log.warn(`session lost: ${why.message}`, { code: why.code });
     return why;
+  }
+
+  /** Tried on a connection of its own, since a bridge that only seems to know PING closes the one that it came on. */
+  async #canPing({ version, over }: ReadySession): Promise<boolean> {
+    if (!knowsPorts(version)) return false;
+    const { bridge, clock } = this.#world;
+    const late = new GateError('router-protocol', 'sam.ping-late', 'the SAM bridge did not answer PING');
+    try {
+      const proof = provePing(this.#settings.credentials);
+      const proven = await within(clock, PING_PROOF_MS, late, over, (limit) =>
+        converse(bridge, proof, 'trying PING', limit),
+      );
+      proven.stream.destroy();
+      return proven.out;
+    } catch {
+      // It does not know PING: nothing is lost, its connections still end with it.
+      return false;
+    }
   }
 
   #rest(why: GateError, attempt: number): Promise<void> {

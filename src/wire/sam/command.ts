@@ -82,7 +82,7 @@ export function generateCommand(): Uint8Array {
   return command('DEST GENERATE', [['SIGNATURE_TYPE', ED25519]]);
 }
 
-/** A text behind PING is needed: i2pd 2.59 closes the socket on a bare one, 2.45.1 on any (SAM 3.2 and later only). */
+/** SAM 3.2 and later. Only for a bridge of which it is known that it stays afterwards: see `provePing`. */
 export function pingCommand(text: string): Uint8Array {
   if (!PRINTABLE.test(text)) throw uncarried('the text behind PING');
   return Buffer.from(`PING ${text}\n`, 'latin1');

@@ -11,6 +11,7 @@ import {
   generateCommand,
   helloCommand,
   lookupCommand,
+  pingCommand,
   type SamCredentials,
   type SessionCommand,
   sessionCommand,
@@ -90,6 +91,19 @@ export function* generateKeys(credentials?: SamCredentials): Conversation<Privat
   yield* hello(credentials);
   const reply = yield* ask(generateCommand(), 'DEST REPLY');
   return fromRouter(() => parsePrivateKeys(valueIn(reply, 'PRIV')));
+}
+
+/**
+ * Finds out whether the bridge answers PING and stays: Java I2P does. i2pd 2.59 answers and closes the connection, which
+ * would end a session if it were its control connection, and the version does not tell the two apart.
+ */
+export function* provePing(credentials?: SamCredentials): Conversation<boolean> {
+  if (!knowsPorts(yield* hello(credentials))) return false;
+  for (const text of ['one', 'two']) {
+    yield { kind: 'send', bytes: pingCommand(text) };
+    if ((yield* receiveLine()) !== `PONG ${text}`) return false;
+  }
+  return true;
 }
 
 /** A conversation that only waits for one line, for a connection that has said everything else. */

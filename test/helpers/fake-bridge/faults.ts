@@ -95,6 +95,8 @@ export function deliverySteps(text: string, delivery: Delivery): Step[] {
     if (index > 0) steps.push({ kind: 'wait', ms: delivery.pauseMs ?? 0 });
     steps.push({ kind: 'bytes', bytes: whole.subarray(from, cuts[index]) });
   }
+  // A reset in the same poll as the bytes before it looks like an end to libuv, so the client gets time to read these.
+  if (delivery.after === 'reset') steps.push({ kind: 'wait', ms: 0 }, { kind: 'wait', ms: 0 });
   if (delivery.after === 'close' || delivery.after === 'reset') steps.push({ kind: delivery.after });
   return steps;
 }

@@ -11,7 +11,7 @@ export interface Visit {
   readonly end: LineEnd;
   readonly lines: string[];
   /** Once the connection stands for something. */
-  role: 'new' | 'control' | 'accept' | 'connect' | 'naming';
+  role: 'new' | 'control' | 'accept' | 'connect' | 'naming' | 'ping';
 }
 
 export interface Rules {
@@ -22,6 +22,8 @@ export interface Rules {
   accept: (visit: Visit) => string | undefined;
   connect: (visit: Visit, line: string) => string | undefined;
   naming: (visit: Visit, name: string) => string | undefined;
+  /** On a connection that is nothing else; on a control connection the test answers by itself. */
+  ping: (visit: Visit, text: string) => string | undefined;
 }
 
 export const CREATED = `SESSION STATUS RESULT=OK DESTINATION=${privateKeys(1)}`;
@@ -31,12 +33,13 @@ export class ScriptedBridge implements BridgePort {
   readonly visits: Visit[] = [];
   opened = 0;
   readonly rules: Rules = {
-    version: '3.3',
+    version: '3.1',
     down: false,
     create: () => CREATED,
     accept: () => STREAM_OK,
     connect: () => STREAM_OK,
     naming: () => undefined,
+    ping: (_visit, text) => `PONG ${text}`,
   };
 
   open(signal: AbortSignal): Promise<LineEnd> {
@@ -98,6 +101,10 @@ export class ScriptedBridge implements BridgePort {
     if (command.startsWith('NAMING LOOKUP')) {
       visit.role = 'naming';
       return rules.naming(visit, command.slice('NAMING LOOKUP NAME='.length));
+    }
+    if (command.startsWith('PING') && visit.role !== 'control') {
+      visit.role = 'ping';
+      return rules.ping(visit, command.slice('PING '.length));
     }
     return undefined;
   }

@@ -48,11 +48,14 @@ test('builds when somebody needs it, and gives everybody the same', async () => 
   const [one, other] = await Promise.all([session.ready(NEVER), session.ready(NEVER)]);
   assert.equal(one, other);
   assert.equal(one.me.b32, destination(1).b32);
-  assert.deepEqual(one.version, { major: 3, minor: 3 });
+  assert.deepEqual(one.version, { major: 3, minor: 1 });
   assert.deepEqual(kinds, ['building', 'ready']);
   assert.equal(bridge.opened, 1);
   const [visit] = bridge.of('control');
-  assert.match(visit?.lines[1] ?? '', /^SESSION CREATE STYLE=STREAM ID=garligate-\w+ DESTINATION=\S+ inbound.length=1$/);
+  assert.match(
+    visit?.lines[1] ?? '',
+    /^SESSION CREATE STYLE=STREAM ID=garligate-\w+ DESTINATION=\S+ inbound.length=1$/,
+  );
   await session.close();
   assert.equal(session.state.kind, 'closed');
 });
@@ -89,7 +92,10 @@ test('the pauses double up to a minute, and start anew after a long life', async
     pauses.push(state.until - state.since);
     await clock.advance(state.until - state.since);
   }
-  assert.deepEqual(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60].map((seconds) => seconds * 1_000));
+  assert.deepEqual(
+    pauses,
+    [1, 2, 4, 8, 16, 32, 60, 60, 60].map((seconds) => seconds * 1_000),
+  );
   bridge.rules.down = false;
   await clock.advance(60_000);
   assert.equal(session.state.kind, 'ready');
@@ -215,8 +221,11 @@ test('a waiter may give up without ending the attempt', async () => {
 });
 
 test('answers PING, asks by itself, and takes silence for the end', async () => {
-  const { clock, bridge, session } = setting();
+  const { clock, bridge, session } = setting((one) => {
+    one.rules.version = '3.3';
+  });
   await session.ready(NEVER);
+  await clock.settle();
   const [control] = bridge.of('control');
   assert.ok(control !== undefined);
   control.end.write('PING 123 abc\nPING\n');
@@ -234,14 +243,31 @@ test('answers PING, asks by itself, and takes silence for the end', async () => 
   await session.close();
 });
 
-test('sends no PING to a bridge that would close on it', async () => {
-  const { clock, bridge, session } = setting((one) => {
-    one.rules.version = '3.1';
+for (const [name, rule] of [
+  ['of SAM 3.1', { version: '3.1' }],
+  // i2pd 2.59: answers once and closes.
+  ['that closes behind its answer', { version: '3.3', ping: (visit, text) => void visit.end.end(`PONG ${text}\n`) }],
+  ['that says nothing to it', { version: '3.3', ping: () => undefined }],
+] as const satisfies ReadonlyArray<readonly [string, Partial<ScriptedBridge['rules']>]>) {
+  test(`sends no PING on the control connection of a bridge ${name}`, async () => {
+    const { clock, bridge, session } = setting((one) => Object.assign(one.rules, rule));
+    await session.ready(NEVER);
+    await clock.advance(10 * PING_EVERY_MS);
+    assert.equal(session.state.kind, 'ready');
+    assert.equal(bridge.of('control')[0]?.lines.length, 2);
+    assert.equal(bridge.of('ping').length, 0);
+    await session.close();
   });
+}
+
+test('a session that the router no longer knows is built again, though its control connection stands', async () => {
+  const { clock, bridge, session, kinds } = setting();
   await session.ready(NEVER);
-  await clock.advance(10 * PING_EVERY_MS);
-  assert.equal(session.state.kind, 'ready');
-  assert.equal(bridge.of('control')[0]?.lines.length, 2);
+  bridge.rules.connect = () => 'STREAM STATUS RESULT=INVALID_ID';
+  await rejectsWith(session.connect('abc.b32.i2p', 80, NEVER), 'sam.session-unknown');
+  await clock.advance(2_000);
+  assert.deepEqual(kinds, ['building', 'ready', 'waiting', 'building', 'ready']);
+  assert.equal(bridge.of('control').length, 1);
   await session.close();
 });
 
@@ -267,10 +293,15 @@ for (const [name, end, code] of [
 }
 
 test('opens streams on the session, with a port where the bridge knows ports', async () => {
-  const { bridge, session } = setting();
+  const { bridge, session } = setting((one) => {
+    one.rules.version = '3.3';
+  });
   const stream = await session.connect('abc.b32.i2p', 80, NEVER);
   const [visit] = bridge.of('connect');
-  assert.match(visit?.lines[1] ?? '', /^STREAM CONNECT ID=garligate-\w+ DESTINATION=abc.b32.i2p SILENT=false TO_PORT=80$/);
+  assert.match(
+    visit?.lines[1] ?? '',
+    /^STREAM CONNECT ID=garligate-\w+ DESTINATION=abc.b32.i2p SILENT=false TO_PORT=80$/,
+  );
   stream.destroy();
   bridge.rules.connect = () => 'STREAM STATUS RESULT=CANT_REACH_PEER';
   await rejectsWith(session.connect('abc.b32.i2p', 80, NEVER), 'sam.peer-unreachable');
@@ -323,9 +354,11 @@ test('no order of events makes two control connections, two pauses, or a waiter 
       let waiting = 0;
       const wait = (promise: Promise<unknown>) => {
         waiting += 1;
-        promise.catch(() => {}).finally(() => {
-          waiting -= 1;
-        });
+        promise
+          .catch(() => {})
+          .finally(() => {
+            waiting -= 1;
+          });
       };
       for (const event of events) {
         switch (event) {

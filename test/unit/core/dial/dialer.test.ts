@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { dialer } from '../../../../src/core/dial/dialer.ts';
+import type { DialTarget } from '../../../../src/core/dial/target.ts';
+import { peerTable } from '../../../../src/core/peers/table.ts';
+import { GATEWAY, type SessionKey } from '../../../../src/core/session/key.ts';
+import { type Lease, type SessionManager, sessionManager } from '../../../../src/core/session/manager.ts';
+import { GateError } from '../../../../src/kit/errors.ts';
+import { silentLogger } from '../../../../src/kit/log.ts';
+import { Sensitive } from '../../../../src/kit/sensitive.ts';
+import { FakeClock } from '../../../helpers/fake-clock.ts';
+import { ScriptedBridge, STREAM_OK } from '../session/scripted-bridge.ts';
+import { destination, line, own, peer, privateKeys } from '../support.ts';
+
+const NEVER = new AbortController().signal;
+const ISOLATED: SessionKey = { kind: 'isolated', token: 'x' };
+
+function setting({ withTun = true, maxDials = 100 } = {}) {
+  const clock = new FakeClock();
+  const bridge = new ScriptedBridge();
+  bridge.rules.version = '3.2';
+  let drawn = 0;
+  const inner = sessionManager(
+    {
+      gatewayKeys: new Sensitive(privateKeys(1)),
+      options: {},
+      credentials: undefined,
+      maxIsolated: 2,
+      isolatedIdleMs: 1,
+    },
+    { bridge, clock, log: silentLogger, random: () => ++drawn / 1e6 },
+  );
+  const held: SessionKey['kind'][] = [];
+  const sessions: SessionManager = {
+    ...inner,
+    lease: (key): Lease => {
+      const lease = inner.lease(key);
+      held.push(key.kind);
+      return {
+        session: lease.session,
+        release: () => {
+          held.splice(held.indexOf(key.kind), 1);
+          lease.release();
+        },
+      };
+    },
+  };
+  const me = own(1).addresses;
+  const whole = { ...peer(4), destination: destination(4) };
+  const peers = peerTable([peer(2), peer(3), whole], me);
+  const throughTun: string[] = [];
+  const looked: string[] = [];
+  const dial = dialer({
+    sessions,
+    resolver: {
+      resolve: (host) => {
+        looked.push(host);
+        if (host === 'peer.i2p') return Promise.resolve(destination(2));
+        if (host === 'site.i2p') return Promise.resolve(destination(9));
+        return Promise.reject(new GateError('name-unknown', 'test.unknown', 'no such name'));
+      },
+    },
+    peers,
+    clock,
+    own: me,
+    connector: withTun
+      ? {
+          connect: (address, port) => {
+            throughTun.push(`${address.toString('hex')} ${port}`);
+            return Promise.resolve(line()[0]);
+          },
+        }
+      : undefined,
+    maxDials,
+  });
+  /** What the router was asked to connect to, with the port. */
+  const asked = () =>
+    bridge.of('connect').map((visit) => {
+      const [, to, port] = / DESTINATION=(\S+) SILENT=false TO_PORT=(\d+)/.exec(visit.lines[1] ?? '') ?? [];
+      return `${to} ${port}`;
+    });
+  const run = (target: DialTarget, session: SessionKey = GATEWAY, signal = NEVER) =>
+    dial.dial(target, { session, port: 443, signal });
+  /** As a peer's gateway answers to a preface. */
+  const joins = (status = 0) => {
+    bridge.rules.connect = (visit) => {
+      setImmediate(() => setImmediate(() => visit.end.write(Buffer.from([0xf6, 1, status, 0]))));
+      return STREAM_OK;
+    };
+  };
+  return { clock, bridge, sessions, dial, run, asked, held, peers, throughTun, looked, joins, me };
+}
+
+function rejectsWith(promise: Promise<unknown>, code: string): Promise<void> {
+  return assert.rejects(promise, (error) => error instanceof GateError && error.code === code);
+}
+
+test('foreign destinations are dialled over the session asked for, by name or whole', async () => {
+  const { clock, run, asked, held, sessions } = setting();
+  const { b32, base64 } = destination(9);
+  const ends = [
+    await run({ kind: 'b32', b32 }),
+    await run({ kind: 'destination', destination: destination(9) }, ISOLATED),
+    await run({ kind: 'host', host: 'site.i2p' }),
+  ];
+  assert.deepEqual(asked(), [`${b32}.b32.i2p 443`, `${base64} 443`, `${base64} 443`]);
+  assert.deepEqual(held, ['gateway', 'isolated', 'gateway']);
+  for (const end of ends) {
+    assert.equal(end.halfClose, false);
+    end.stream.destroy();
+  }
+  await clock.settle();
+  assert.deepEqual(held, []);
+  await sessions.stop();
+});
+
+test('a peer is reached by a flow from the gateway itself, by whatever name it is called', async () => {
+  const { clock, run, asked, held, joins, sessions } = setting();
+  joins();
+  const two = peer(2);
+  const targets: DialTarget[] = [
+    { kind: 'address', address: two.addresses.oc },
+    { kind: 'address', address: two.addresses.ocat4 },
+    { kind: 'b32', b32: two.b32 },
+    { kind: 'destination', destination: destination(2) },
+    { kind: 'host', host: 'peer.i2p' },
+  ];
+  for (const target of targets) {
+    const end = await run(target, ISOLATED);
+    assert.equal(end.halfClose, true);
+    assert.deepEqual(held, ['gateway']);
+    assert.equal(asked().at(-1), `${two.b32}.b32.i2p 443`);
+    end.stream.destroy();
+    await clock.settle();
+    assert.deepEqual(held, []);
+  }
+  const whole = await run({ kind: 'b32', b32: peer(4).b32 });
+  assert.equal(asked().at(-1), `${destination(4).base64} 443`);
+  whole.stream.destroy();
+  await sessions.stop();
+});
+
+test('a peer without flows, and our own addresses, are reached through the TUN', async () => {
+  const { run, asked, peers, throughTun, me, held } = setting();
+  const three = peers.list().find((one) => one.name === 'peer3');
+  assert.ok(three !== undefined);
+  three.knowsFlows = false;
+  const end = await run({ kind: 'b32', b32: three.b32 });
+  assert.equal(end.halfClose, true);
+  await run({ kind: 'address', address: three.addresses.ocat4 });
+  await run({ kind: 'address', address: me.oc });
+  await run({ kind: 'address', address: me.ocat4 });
+  const hex = (address: Buffer) => `${address.toString('hex')} 443`;
+  assert.deepEqual(throughTun, [hex(three.addresses.oc), hex(three.addresses.oc), hex(me.oc), hex(me.ocat4)]);
+  assert.deepEqual([asked(), held], [[], []]);
+});
+
+test('without a TUN those say what is missing', async () => {
+  const { run, peers, me } = setting({ withTun: false });
+  const three = peers.list().find((one) => one.name === 'peer3');
+  assert.ok(three !== undefined);
+  three.knowsFlows = false;
+  await rejectsWith(run({ kind: 'b32', b32: three.b32 }), 'dial.needs-tun');
+  await rejectsWith(run({ kind: 'address', address: me.oc }), 'dial.needs-tun');
+});
+
+test('an address of nobody, and a name of nothing, are told at once', async () => {
+  const { run, bridge, looked } = setting();
+  await rejectsWith(run({ kind: 'address', address: peer(7).addresses.oc }), 'dial.unknown-peer');
+  await rejectsWith(run({ kind: 'host', host: 'nobody.i2p' }), 'test.unknown');
+  assert.deepEqual([bridge.opened, looked], [0, ['nobody.i2p']]);
+});
+
+test('a dial that fails gives its session back', async () => {
+  const { clock, run, bridge, held, joins, sessions } = setting();
+  bridge.rules.connect = () => 'STREAM STATUS RESULT=CANT_REACH_PEER';
+  await rejectsWith(run({ kind: 'b32', b32: destination(9).b32 }, ISOLATED), 'sam.peer-unreachable');
+  joins(1);
+  await rejectsWith(run({ kind: 'b32', b32: peer(2).b32 }), 'flow.refused');
+  bridge.rules.connect = () => undefined;
+  const abort = new AbortController();
+  const given = rejectsWith(run({ kind: 'b32', b32: destination(9).b32 }, GATEWAY, abort.signal), 'test.enough');
+  await clock.settle();
+  assert.deepEqual(held, ['gateway']);
+  abort.abort(new GateError('cancelled', 'test.enough', 'enough'));
+  await given;
+  assert.deepEqual(held, []);
+  await sessions.stop();
+  await rejectsWith(run({ kind: 'b32', b32: destination(9).b32 }), 'shutdown');
+  await clock.settle();
+  assert.deepEqual([bridge.visits.length, clock.pending], [0, 0]);
+});
+
+test('an isolated session lives as long as its streams', async () => {
+  const { clock, run, sessions } = setting();
+  const end = await run({ kind: 'b32', b32: destination(9).b32 }, ISOLATED);
+  await clock.advance(1_000);
+  assert.equal(sessions.list().length, 2);
+  end.stream.destroy();
+  await clock.advance(1_000);
+  assert.equal(sessions.list().length, 1);
+  await sessions.stop();
+});
+
+test('only so many dials at one time, whatever becomes of them', async () => {
+  const { clock, bridge, run, sessions } = setting({ maxDials: 2 });
+  bridge.rules.connect = () => undefined;
+  const abort = new AbortController();
+  const target: DialTarget = { kind: 'b32', b32: destination(9).b32 };
+  const both = [run(target, GATEWAY, abort.signal), run(target, GATEWAY, abort.signal)];
+  await rejectsWith(run(target), 'dial.limit');
+  await clock.settle();
+  abort.abort(new GateError('cancelled', 'test.enough', 'enough'));
+  for (const one of both) await rejectsWith(one, 'test.enough');
+  bridge.rules.connect = () => STREAM_OK;
+  (await run(target)).stream.destroy();
+  await sessions.stop();
+});
+
+test('a packet stream goes to the peer bare', async () => {
+  const { clock, dial, asked, held, sessions } = setting();
+  const end = await dial.openPacketStream(peer(2), NEVER);
+  assert.equal(end.halfClose, false);
+  assert.deepEqual(asked(), [`${peer(2).b32}.b32.i2p 0`]);
+  assert.deepEqual(held, ['gateway']);
+  end.stream.destroy();
+  await clock.settle();
+  assert.deepEqual(held, []);
+  await sessions.stop();
+});

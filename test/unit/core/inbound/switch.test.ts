@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import type { Duplex } from 'node:stream';
+import { test } from 'node:test';
+import { inboundSwitch } from '../../../../src/core/inbound/switch.ts';
+import { peerTable } from '../../../../src/core/peers/table.ts';
+import { silentLogger } from '../../../../src/kit/log.ts';
+import { FakeClock } from '../../../helpers/fake-clock.ts';
+import { destination, hearAll, line, own, peer } from '../support.ts';
+
+function setting() {
+  const clock = new FakeClock();
+  const taken: Array<{ readonly by: string; readonly peer: string; readonly stream: Duplex }> = [];
+  const taker = (by: string) => (from: { readonly name: string }, stream: Duplex) =>
+    void taken.push({ by, peer: from.name, stream });
+  const peers = peerTable([peer(2), peer(3)], own(1).addresses);
+  const inbound = inboundSwitch(peers, { packets: taker('packets'), flow: taker('flow') }, clock, silentLogger);
+  const arrives = (from: number, ...bytes: number[]) => {
+    const [ours, theirs] = line({ halfClose: false });
+    if (bytes.length > 0) theirs.write(Buffer.from(bytes));
+    inbound.take({ stream: ours, from: destination(from) });
+    return { ours, theirs };
+  };
+  return { clock, taken, inbound, arrives };
+}
+
+test('a stranger is refused before anything is read', async () => {
+  const { clock, taken, inbound, arrives } = setting();
+  const streams = Array.from({ length: 10_000 }, (_, index) => arrives(100 + (index % 50), 0x60));
+  assert.ok(streams.every(({ ours }) => ours.destroyed));
+  assert.equal(inbound.counters().refusedStranger, 10_000);
+  assert.deepEqual([taken.length, clock.pending], [0, 0]);
+});
+
+test('the first byte decides who takes the stream, and all bytes are still in it', async () => {
+  for (const [bytes, by] of [
+    [[0x60, 1, 2], 'packets'],
+    [[0x6f], 'packets'],
+    [[0xf6, 1, 0, 80, 0], 'flow'],
+  ] as const) {
+    const { clock, taken, arrives } = setting();
+    const { theirs } = arrives(2, ...bytes);
+    theirs.end();
+    await clock.settle();
+    assert.deepEqual(
+      taken.map((one) => [one.by, one.peer]),
+      [[by, 'peer2']],
+    );
+    const heard = await hearAll(taken[0]?.stream ?? assert.fail());
+    assert.deepEqual([[...heard.bytes], heard.ended], [bytes, true]);
+    assert.equal(clock.pending, 0);
+  }
+});
+
+test('any other first byte closes the stream', async () => {
+  const { clock, taken, inbound, arrives } = setting();
+  let others = 0;
+  for (let byte = 0; byte < 256; byte += 1) {
+    if (byte === 0xf6 || byte >> 4 === 6) continue;
+    others += 1;
+    const { ours } = arrives(2, byte);
+    await clock.settle();
+    assert.equal(ours.destroyed, true, String(byte));
+  }
+  assert.deepEqual([taken.length, inbound.counters().refusedFirstByte], [0, others]);
+});
+
+test('a silent stream is ended after a while, one that closes at once', async () => {
+  const { clock, taken, inbound, arrives } = setting();
+  const silent = arrives(2);
+  const closed = arrives(2);
+  closed.theirs.destroy();
+  await clock.advance(59_000);
+  assert.deepEqual([silent.ours.destroyed, closed.ours.destroyed], [false, true]);
+  await clock.advance(2_000);
+  assert.equal(silent.ours.destroyed, true);
+  assert.deepEqual([taken.length, inbound.counters().silent, clock.pending], [0, 2, 0]);
+});
+
+test('a peer may have so many undecided streams; another peer is not hurt by it', async () => {
+  const { clock, taken, inbound, arrives } = setting();
+  const streams = Array.from({ length: 40 }, () => arrives(2));
+  assert.equal(inbound.counters().refusedLimit, 8);
+  arrives(3, 0x60);
+  await clock.settle();
+  assert.equal(taken.length, 1);
+  // A decided stream makes room.
+  streams[0]?.theirs.write(Buffer.from([0x60]));
+  await clock.settle();
+  arrives(2, 0x60);
+  await clock.settle();
+  assert.equal(taken.length, 3);
+  assert.equal(inbound.counters().accepted, 3);
+});
+
+test('the stop ends what is undecided, leaves what was handed over, and refuses the rest', async () => {
+  const { clock, taken, inbound, arrives } = setting();
+  const undecided = arrives(2);
+  arrives(2, 0x60);
+  await clock.settle();
+  inbound.stop();
+  inbound.stop();
+  await clock.settle();
+  assert.equal(undecided.ours.destroyed, true);
+  assert.equal(taken[0]?.stream.destroyed, false);
+  assert.equal(arrives(2, 0x60).ours.destroyed, true);
+  assert.equal(clock.pending, 0);
+});

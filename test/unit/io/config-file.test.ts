@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { defaultConfig } from '../../../src/config/decode.ts';
+import { loadConfig, loadCredentials } from '../../../src/io/config-file.ts';
+import { SYSTEM_PATHS } from '../../../src/io/places.ts';
+import { type ErrorKind, GateError } from '../../../src/kit/errors.ts';
+
+let root = '';
+before(() => {
+  root = mkdtempSync(join(tmpdir(), 'garligate-config-'));
+});
+after(() => rmSync(root, { recursive: true }));
+
+function file(name: string, text: string, mode = 0o600): string {
+  const path = join(root, name);
+  writeFileSync(path, text);
+  chmodSync(path, mode);
+  return path;
+}
+
+function failsWith(kind: ErrorKind, pattern: RegExp): (error: unknown) => boolean {
+  return (error) => error instanceof GateError && error.kind === kind && pattern.test(error.message);
+}
+
+test('without a file at the usual place the defaults hold', async () => {
+  const places = { ...SYSTEM_PATHS, configFile: join(root, 'absent.toml') };
+  assert.deepEqual(await loadConfig(undefined, places), { config: defaultConfig(places), file: undefined });
+});
+
+test('a file that was asked for must be there', async () => {
+  await assert.rejects(loadConfig(join(root, 'absent.toml'), SYSTEM_PATHS), failsWith('config', /no such file.*init/));
+});
+
+test('reads the file that is asked for before the usual one', async () => {
+  const path = file('good.toml', '[vpn]\nmtu = 1400\n', 0o644);
+  const usual = file('usual.toml', '[vpn]\nmtu = 1300\n');
+  const places = { ...SYSTEM_PATHS, configFile: usual };
+  assert.equal((await loadConfig(path, places)).config.vpn.mtu, 1400);
+  assert.equal((await loadConfig(undefined, places)).config.vpn.mtu, 1300);
+});
+
+test('tells all mistakes with file and line', async () => {
+  const path = file('bad.toml', '[vpn]\nmtu = 1\nmtv = 1\n');
+  await assert.rejects(
+    loadConfig(path, SYSTEM_PATHS),
+    failsWith('config', /bad\.toml:2: vpn\.mtu: .*\n.*bad\.toml:3: vpn\.mtv/),
+  );
+});
+
+test('refuses what everybody can write to, and what is no file', async () => {
+  await assert.rejects(loadConfig(file('open.toml', '', 0o666), SYSTEM_PATHS), failsWith('config', /chmod o-w/));
+  await assert.rejects(loadConfig(root, SYSTEM_PATHS), failsWith('config', /not a regular file/));
+  await assert.rejects(
+    loadConfig(file('huge.toml', '#'.repeat(2 ** 20 + 1)), SYSTEM_PATHS),
+    failsWith('config', /1 MiB/),
+  );
+});
+
+test('reads the password from the first line, and cannot print it', async () => {
+  const { router } = defaultConfig(SYSTEM_PATHS);
+  assert.equal(await loadCredentials(router), undefined);
+  const credentials = await loadCredentials({ ...router, user: 'u', password_file: file('pw', 'geheim\nmore\n') });
+  assert.equal(credentials?.password.reveal(), 'geheim');
+  assert.doesNotMatch(JSON.stringify(credentials), /geheim/);
+  for (const password_file of [file('empty', '\n'), join(root, 'absent')]) {
+    await assert.rejects(loadCredentials({ ...router, user: 'u', password_file }), failsWith('config', /no password/));
+  }
+});

@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { controlMethods } from '../../../src/control/methods.ts';
+import { parseAnswer } from '../../../src/control/protocol.ts';
+import { systemClock } from '../../../src/io/clock.ts';
+import { ControlServer, connectControl } from '../../../src/io/control-socket.ts';
+import { GateError } from '../../../src/kit/errors.ts';
+import { silentLogger } from '../../../src/kit/log.ts';
+import { FakeClock } from '../../helpers/fake-clock.ts';
+import { until } from '../../helpers/until.ts';
+import { sampleReport } from '../control/sample-report.ts';
+
+const NEVER = new AbortController().signal;
+const STATUS = '{"v":1,"id":1,"method":"status","params":{}}\n';
+let root = '';
+let path = '';
+let clock = new FakeClock();
+let server: ControlServer;
+let failing = false;
+let logged: string[] = [];
+
+before(() => {
+  root = mkdtempSync(join(tmpdir(), 'garligate-control-'));
+  path = join(root, 'run', 'control.sock');
+});
+after(() => rmSync(root, { recursive: true }));
+beforeEach(async () => {
+  clock = new FakeClock();
+  failing = false;
+  logged = [];
+  const methods = controlMethods({
+    status: () => {
+      if (failing) throw new TypeError('the secret of the bug');
+      return sampleReport();
+    },
+  });
+  const log = { ...silentLogger, error: (message: string) => void logged.push(message) };
+  server = new ControlServer({ path, mode: 0o660, methods, clock, log });
+  await server.start();
+});
+afterEach(() => server.stop());
+
+function dial(): Socket {
+  const socket = connect({ path, allowHalfOpen: true });
+  socket.on('error', () => {});
+  return socket;
+}
+
+async function answersTo(bytes: string | Buffer): Promise<readonly string[]> {
+  const socket = dial();
+  socket.end(bytes);
+  return (await text(socket)).split('\n').filter((line) => line !== '');
+}
+
+test('answers a client, again and again on one connection', async () => {
+  const client = await connectControl(path, systemClock, NEVER);
+  assert.deepEqual(await client.request('status', { reveal: true }), sampleReport());
+  assert.deepEqual(await client.request('peers', { reveal: true }), sampleReport().peers);
+  await assert.rejects(
+    client.request('nonsense'),
+    (error) => error instanceof GateError && error.code === 'control.method',
+  );
+  assert.ok(Array.isArray(await client.request('help')));
+  client.close();
+});
+
+test('the socket is closed to others from its first moment, and so is its directory', () => {
+  assert.equal(statSync(path).mode & 0o777, 0o660);
+  assert.equal(statSync(dirname(path)).mode & 0o007, 0);
+});
+
+test('answers a client that has ended its own side', async () => {
+  const answers = await answersTo(STATUS.repeat(3));
+  assert.equal(answers.length, 3);
+  for (const answer of answers) assert.ok('ok' in parseAnswer(answer));
+});
+
+test('a request may come byte by byte', async () => {
+  const socket = dial();
+  for (const letter of STATUS) {
+    socket.write(letter);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  socket.end();
+  assert.equal((await text(socket)).split('\n').length, 2);
+});
+
+test('garbage gets an error each and ends nothing', async () => {
+  const answers = await answersTo(`GET / HTTP/1.1\n\u0000\u0001\n\n{"v":9}\n${STATUS}`);
+  assert.equal(answers.length, 5);
+  for (const answer of answers.slice(0, 4)) assert.ok('error' in parseAnswer(answer));
+  assert.ok('ok' in parseAnswer(answers[4] ?? ''));
+  const random = Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * 7919) % 256));
+  assert.ok((await answersTo(random)).every((answer) => 'error' in parseAnswer(answer)));
+});
+
+test('a line without end is refused and its connection closed', async () => {
+  const socket = dial();
+  socket.write(Buffer.alloc(1_000_000, 'x'));
+  const said = await text(socket).catch(() => '');
+  // Closing with unread bytes may destroy the answer on its way, but never lets the sender go on.
+  if (said !== '') assert.match(said, /control\.line-too-long/);
+  await until('the connection is closed', () => socket.destroyed || socket.readableEnded);
+  socket.destroy();
+  assert.equal((await answersTo(STATUS)).length, 1);
+});
+
+test('a hundred clients that say nothing keep nobody out', async () => {
+  const silent = Array.from({ length: 100 }, dial);
+  for (const socket of silent) socket.write('{"v":1,');
+  await until('all are connected', () => silent.every((socket) => !socket.connecting));
+  assert.equal((await answersTo(STATUS)).length, 1);
+  await until(
+    'only so many are kept',
+    () => silent.filter((socket) => !socket.destroyed && !ended(socket)).length <= 32,
+  );
+  await clock.advance(15_000);
+  await until('all are let go', () => silent.every((socket) => socket.destroyed || ended(socket)));
+  assert.equal(clock.pending, 0);
+  for (const socket of silent) socket.destroy();
+});
+
+function ended(socket: Socket): boolean {
+  socket.resume();
+  return socket.readableEnded;
+}
+
+test('a client that asks and never reads is let go in time', async () => {
+  const socket = dial();
+  socket.pause();
+  for (let count = 0; count < 5_000 && socket.writable; count += 1) socket.write(STATUS);
+  await clock.settle();
+  assert.equal((await answersTo(STATUS)).length, 1);
+  await until('its questions wait', () => socket.writableLength > 0);
+  await clock.advance(15_000);
+  await until('it is gone', () => socket.destroyed || !socket.writable || clock.pending === 0);
+  socket.destroy();
+});
+
+test('a bug is logged and not told', async () => {
+  failing = true;
+  const [answer = ''] = await answersTo(STATUS);
+  assert.match(answer, /an internal error/);
+  assert.doesNotMatch(answer, /secret/);
+  assert.deepEqual(logged, ['a control request failed']);
+});
+
+test('stopping closes connections and removes the socket', async () => {
+  const client = await connectControl(path, systemClock, NEVER);
+  await client.request('help');
+  await server.stop();
+  await assert.rejects(client.request('help'), (error) => error instanceof GateError && error.code === 'control.gone');
+  await assert.rejects(
+    connectControl(path, systemClock, NEVER),
+    (error) =>
+      error instanceof GateError && error.code === 'control.not-running' && /garligate run/.test(error.message),
+  );
+  assert.equal(clock.pending, 0);
+  await server.stop();
+});
+
+test('a gateway that does not answer is given up by the client', async () => {
+  const mute = createServer().listen(join(root, 'mute'));
+  const slow = new FakeClock();
+  const client = await connectControl(join(root, 'mute'), slow, NEVER);
+  const asked = assert.rejects(
+    client.request('status'),
+    (error) => error instanceof GateError && error.code === 'control.timeout',
+  );
+  await slow.advance(10_000);
+  await asked;
+  mute.close();
+});
+
+test('an answer that is none is called so', async () => {
+  const strange = createServer((client) => client.end('hello\n')).listen(join(root, 'strange'));
+  const client = await connectControl(join(root, 'strange'), systemClock, NEVER);
+  await assert.rejects(
+    client.request('status'),
+    (error) => error instanceof GateError && error.code === 'control.answer',
+  );
+  strange.close();
+});
+
+test('refuses a directory where everybody could replace the socket', async () => {
+  const open = join(root, 'open');
+  mkdirSync(open);
+  chmodSync(open, 0o777);
+  const methods = controlMethods({ status: sampleReport });
+  const other = new ControlServer({ path: join(open, 's'), mode: 0o660, methods, clock, log: silentLogger });
+  await assert.rejects(other.start(), (error) => error instanceof GateError && error.code === 'control.directory');
+});

@@ -1,0 +1,252 @@
+/** Listeners and the bridge on real loopback sockets: what ports.ts promises of the streams they hand out. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { after, before, test } from 'node:test';
+import { type Endpoint, parseEndpoint, type TcpEndpoint } from '../../../src/config/endpoint.ts';
+import type { ListenerPort } from '../../../src/core/ports.ts';
+import { tcpBridge } from '../../../src/io/bridge-tcp.ts';
+import { systemClock } from '../../../src/io/clock.ts';
+import { connected } from '../../../src/io/connected.ts';
+import { listen } from '../../../src/io/listener.ts';
+import { type ErrorKind, GateError } from '../../../src/kit/errors.ts';
+import { silentLogger } from '../../../src/kit/log.ts';
+import { FakeClock } from '../../helpers/fake-clock.ts';
+import { until } from '../../helpers/until.ts';
+
+const NEVER = new AbortController().signal;
+const ANY_PORT: TcpEndpoint = { kind: 'tcp', host: '127.0.0.1', port: 0 };
+/** A connected pair keeps the process alive, also when nobody holds it any more. */
+const opened: Duplex[] = [];
+let root = '';
+before(() => {
+  root = mkdtempSync(join(tmpdir(), 'garligate-sockets-'));
+});
+after(() => {
+  rmSync(root, { recursive: true });
+  for (const stream of opened) stream.destroy();
+});
+
+function open(endpoint: Endpoint = ANY_PORT, mode = 0o600): Promise<ListenerPort> {
+  return listen({ endpoint, mode }, silentLogger);
+}
+
+function fails(kind: ErrorKind, code: string, pattern = /./): (error: unknown) => boolean {
+  return (error) =>
+    error instanceof GateError && error.kind === kind && error.code === code && pattern.test(error.message);
+}
+
+function endpointOf(listener: ListenerPort): TcpEndpoint {
+  const endpoint = parseEndpoint(listener.where);
+  assert.equal(endpoint?.kind, 'tcp');
+  return endpoint?.kind === 'tcp' ? endpoint : ANY_PORT;
+}
+
+function dial(listener: ListenerPort): Socket {
+  const { host, port } = endpointOf(listener);
+  const socket = connect({ host, port, allowHalfOpen: true });
+  socket.on('error', () => {});
+  opened.push(socket);
+  return socket;
+}
+
+function firstClient(listener: ListenerPort): Promise<Duplex> {
+  return new Promise((resolve) => {
+    listener.accept((client) => {
+      opened.push(client);
+      resolve(client);
+    });
+  });
+}
+
+/** Unlike the consumers of node:stream, this leaves the other direction open. */
+function readAll(stream: Duplex): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    stream.on('data', (chunk) => {
+      text += String(chunk);
+    });
+    stream.once('end', () => resolve(text));
+    stream.once('error', reject);
+    stream.resume();
+  });
+}
+
+test('clients arrive paused, with half-close, and with their address', async () => {
+  const listener = await open();
+  const origins: Array<string | undefined> = [];
+  const arrived = new Promise<Duplex>((resolve) => {
+    listener.accept((client, origin) => {
+      origins.push(origin.address);
+      resolve(client);
+    });
+  });
+  const far = dial(listener);
+  far.end('question');
+  const near = await arrived;
+  assert.deepEqual(origins, ['127.0.0.1']);
+  assert.equal(near.readableFlowing, false);
+  assert.equal(await readAll(near), 'question');
+  // The client has ended its side and still gets its answer.
+  near.end('answer');
+  assert.equal(await readAll(far), 'answer');
+  await listener.close();
+});
+
+test("a client that resets in nobody's hands does no harm", async () => {
+  const listener = await open();
+  const early = dial(listener);
+  await new Promise((resolve) => early.once('connect', resolve));
+  early.resetAndDestroy();
+  const near = firstClient(listener);
+  const far = dial(listener);
+  await near;
+  far.resetAndDestroy();
+  await until('the stream is gone', () => far.destroyed);
+  await listener.close();
+});
+
+test('clients that come before somebody accepts are kept, and let go when nobody does', async () => {
+  const listener = await open();
+  const far = dial(listener);
+  far.end('early');
+  await new Promise((resolve) => far.once('connect', resolve));
+  assert.equal(await readAll(await firstClient(listener)), 'early');
+  await listener.close();
+
+  const unused = await open();
+  const waiting = dial(unused);
+  await new Promise((resolve) => waiting.once('connect', resolve));
+  await unused.close();
+  waiting.resume();
+  await until('the waiting client is let go', () => waiting.readableEnded || waiting.destroyed);
+  waiting.destroy();
+});
+
+test('closing frees the port while clients live on, and may be repeated', async () => {
+  const listener = await open();
+  const near = firstClient(listener);
+  const far = dial(listener);
+  const client = await near;
+  await listener.close();
+  await listener.close();
+  const again = await open(endpointOf(listener));
+  client.end('still here');
+  assert.equal(await readAll(far), 'still here');
+  far.destroy();
+  await again.close();
+});
+
+test('says what is in the way of a listener', async () => {
+  const listener = await open();
+  await assert.rejects(open(endpointOf(listener)), fails('local-io', 'listener.in-use', /in use by another program/));
+  await listener.close();
+  const elsewhere: TcpEndpoint = { kind: 'tcp', host: '203.0.113.1', port: 0 };
+  await assert.rejects(open(elsewhere), fails('local-io', 'listener.address', /does not have the address/));
+  const lost: Endpoint = { kind: 'unix', path: join(root, 'no/such/directory/s') };
+  await assert.rejects(open(lost), fails('local-io', 'listener.directory'));
+});
+
+for (const mode of [0o600, 0o660, 0o620]) {
+  test(`a unix socket has mode ${mode.toString(8)} and is gone afterwards`, async () => {
+    const path = join(root, `mode-${mode}`);
+    const before = process.umask();
+    const listener = await open({ kind: 'unix', path }, mode);
+    assert.equal(process.umask(), before);
+    assert.equal(statSync(path).mode & 0o777, mode);
+    assert.equal(listener.where, `unix:${path}`);
+    const origin = new Promise((resolve) => {
+      listener.accept((client, from) => {
+        client.destroy();
+        resolve(from.address);
+      });
+    });
+    connect({ path }).on('error', () => {});
+    assert.equal(await origin, undefined);
+    await listener.close();
+    assert.equal(existsSync(path), false);
+  });
+}
+
+test('a unix socket of a dead run is replaced, one of a living run is not', async () => {
+  const path = join(root, 'shared');
+  const first = await open({ kind: 'unix', path });
+  await assert.rejects(open({ kind: 'unix', path }), fails('local-io', 'listener.in-use'));
+  assert.ok(existsSync(path));
+  await first.close();
+  // A bound socket whose process is gone looks like this: a socket file, and nobody behind it.
+  const stale = createServer();
+  await new Promise<void>((resolve) => stale.listen(path, resolve));
+  renameSync(path, `${path}.kept`);
+  await new Promise((resolve) => stale.close(resolve));
+  renameSync(`${path}.kept`, path);
+  const second = await open({ kind: 'unix', path });
+  await second.close();
+});
+
+test('a file in the place of a unix socket is not touched', async () => {
+  const path = join(root, 'precious');
+  writeFileSync(path, 'text');
+  await assert.rejects(open({ kind: 'unix', path }), fails('local-io', 'listener.not-a-socket', /move it away/));
+  assert.ok(existsSync(path));
+});
+
+test('the bridge hands out a paused connection with half-close', async () => {
+  const listener = await open();
+  const near = firstClient(listener);
+  const stream = await tcpBridge(endpointOf(listener), systemClock).open(NEVER);
+  assert.equal(stream.readableFlowing, false);
+  const far = await near;
+  far.end('last words');
+  stream.write('a');
+  assert.equal(await readAll(stream), 'last words');
+  stream.end('after the end');
+  assert.equal(await readAll(far), 'aafter the end');
+  await listener.close();
+});
+
+test('the bridge says what to do when nobody listens, and keeps no timer', async () => {
+  const listener = await open();
+  await listener.close();
+  const clock = new FakeClock();
+  const bridge = tcpBridge(endpointOf(listener), clock);
+  await assert.rejects(bridge.open(NEVER), fails('router-down', 'router.unreachable', /start the router.*router\.sam/));
+  await assert.rejects(bridge.open(AbortSignal.abort()), fails('cancelled', 'cancelled'));
+  assert.equal(clock.pending, 0);
+});
+
+test('a bridge that does not even answer is given up', async () => {
+  // Its queue is full and nobody accepts: a further connection gets no answer.
+  const holder = spawn('python3', ['-c', FULL_LISTENER]);
+  const port = await new Promise((resolve) => holder.stdout.once('data', (data) => resolve(Number(data))));
+  const clock = new FakeClock();
+  const opening = tcpBridge({ kind: 'tcp', host: '127.0.0.1', port: Number(port) }, clock).open(NEVER);
+  const refused = assert.rejects(opening, fails('router-down', 'router.no-answer', /does not answer/));
+  await clock.advance(10_000);
+  await refused;
+  holder.kill();
+});
+
+const FULL_LISTENER = `import socket, sys
+listener = socket.socket()
+listener.bind(('127.0.0.1', 0))
+listener.listen(0)
+waiting = [socket.socket() for _ in range(8)]
+for client in waiting:
+    client.setblocking(False)
+    client.connect_ex(listener.getsockname())
+print(listener.getsockname()[1], flush=True)
+sys.stdin.read()`;
+
+test('an outgoing connection that is given up leaves no socket', async () => {
+  const controller = new AbortController();
+  const socket = connect({ host: '127.0.0.1', port: 1 });
+  const opening = connected(socket, controller.signal, 'testing', () => new GateError('local-io', 'x', 'x'));
+  controller.abort();
+  await assert.rejects(opening, fails('cancelled', 'cancelled', /testing/));
+  assert.ok(socket.destroyed);
+});
