@@ -1,0 +1,168 @@
+/**
+ * One garligate in a namespace of its own, using the SAM bridge of one of the network's routers. Runs the command of the
+ * checkout as a person would, with a generated config and key.
+ */
+import { existsSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { addressesOf, formatAddress } from '../../src/wire/i2p/address.ts';
+import type { Destination } from '../../src/wire/i2p/destination.ts';
+import { type BackgroundProgram, startInBackground } from './background.ts';
+import { runCommand, waitUntil } from './command.ts';
+import type { I2pNetwork } from './i2p-network.ts';
+import { type NamespaceHelper, startHelper } from './namespace-helper.ts';
+import { untilNameFound } from './ready.ts';
+
+export type GatewayPlan = {
+  /** A letter or a short word; also the last part of its namespace's name, and its name as a peer. */
+  readonly name: string;
+  /** Its own interface's address on the network's segment. */
+  readonly address: string;
+  /** Number of the router whose SAM bridge it uses. */
+  readonly router: number;
+  /** Number of a router that must find it before it counts as started. */
+  readonly seenFrom: number;
+  /** Private key blob and the public part of it. */
+  readonly keys: { readonly base64: string; readonly destination: Destination };
+  readonly peers: readonly { readonly name: string; readonly destination: Destination }[];
+  /** More lines for the config file, for tests of special settings. */
+  readonly moreConfig?: string;
+};
+
+export interface Gateway {
+  readonly name: string;
+  readonly namespace: string;
+  readonly directory: string;
+  readonly configFile: string;
+  readonly controlSocket: string;
+  readonly interfaceName: string;
+  /** `host:port` of its SOCKS listener, inside its namespace. */
+  readonly socks: string;
+  /** Its two VPN addresses as text. */
+  readonly addresses: { readonly oc: string; readonly ocat4: string };
+  /** For work inside the gateway's namespace. */
+  readonly helper: NamespaceHelper;
+  /** Returns when the interface has its addresses and another router finds the destination. */
+  start(signal: AbortSignal): Promise<void>;
+  /** SIGTERM. @throws Error when it does not end by itself, or with an exit code other than 0 */
+  stop(): Promise<void>;
+  /** kill -9 */
+  kill(): Promise<void>;
+  alive(): boolean;
+  said(lines?: number): string;
+  /** kill -9 for it and everything in its namespace that the lab started. */
+  remove(): Promise<void>;
+}
+
+export const GATEWAY_COMMAND = fileURLToPath(new URL('../../bin/garligate', import.meta.url));
+const INTERFACE = 'garli0';
+const SOCKS = '127.0.0.1:9160';
+const INTERFACE_MS = 30_000;
+/** i2pd 2.45.1 answers SESSION CREATE at 20, 40 or 60 s; then the lease set must reach the floodfills. */
+const FOUND_MS = 120_000;
+/** What the gateway promises for SIGTERM. */
+const STOP_MS = 5_000;
+
+export async function createGateway(network: I2pNetwork, plan: GatewayPlan): Promise<Gateway> {
+  if (!existsSync(GATEWAY_COMMAND)) throw new Error(`${GATEWAY_COMMAND} is missing: is the checkout complete?`);
+  const directory = join(network.directory, `gateway-${plan.name}`);
+  await mkdir(directory, { mode: 0o700 });
+  const keyFile = join(directory, 'identity.key');
+  await writeFile(keyFile, `${plan.keys.base64}\n`, { mode: 0o600 });
+  const configFile = join(directory, 'garligate.toml');
+  const controlSocket = join(directory, 'control.sock');
+  await writeFile(configFile, gatewayConfig(network, plan, { keyFile, controlSocket }));
+
+  const namespace = await network.segment.add(plan.name, plan.address);
+  const helper = await startHelper(namespace);
+  const { oc, ocat4 } = addressesOf(plan.keys.destination.b32);
+  const addresses = { oc: formatAddress(oc), ocat4: formatAddress(ocat4) };
+  const logFile = join(directory, 'garligate.log');
+  let program: BackgroundProgram | undefined;
+  const said = (lines?: number) => program?.said(lines) ?? '';
+  const inVain = () => {
+    const ending = program?.ending();
+    return ending === undefined ? undefined : `gateway ${plan.name} has ended (${ending}): ${said()}`;
+  };
+
+  return {
+    name: plan.name,
+    namespace,
+    directory,
+    configFile,
+    controlSocket,
+    interfaceName: INTERFACE,
+    socks: SOCKS,
+    addresses,
+    helper,
+    alive: () => program?.alive() ?? false,
+    said,
+    start: async (signal) => {
+      if (program?.alive()) throw new Error(`gateway ${plan.name} runs already`);
+      const args = [GATEWAY_COMMAND, 'run', '--config', configFile];
+      program = await startInBackground({ namespace, command: process.execPath, args, logFile });
+      const up = async () => ((await hasAddresses(namespace, Object.values(addresses))) ? true : undefined);
+      const what = `${INTERFACE} of gateway ${plan.name} has its addresses`;
+      const found = `${plan.keys.destination.b32}.b32.i2p`;
+      const open = (stop: AbortSignal) => network.openBridge(plan.seenFrom, stop);
+      try {
+        await waitUntil(what, up, { timeoutMs: INTERFACE_MS, signal, inVain });
+        await untilNameFound(open, found, FOUND_MS, signal, inVain);
+      } catch (error) {
+        signal.throwIfAborted();
+        throw new Error(`gateway ${plan.name} did not come up; it said:\n${said()}`, { cause: error });
+      }
+    },
+    stop: async () => {
+      const willingly = (await program?.stop(STOP_MS)) ?? true;
+      if (!willingly) throw new Error(`gateway ${plan.name} did not end within ${STOP_MS / 1000} s: ${said()}`);
+      const ending = program?.ending() ?? 'exit code 0';
+      if (ending !== 'exit code 0') throw new Error(`gateway ${plan.name} ended with ${ending}: ${said()}`);
+    },
+    kill: async () => program?.kill(),
+    remove: async () => {
+      await Promise.all([program?.kill(), helper.stop()]);
+    },
+  };
+}
+
+type GatewayFiles = { readonly keyFile: string; readonly controlSocket: string };
+
+/** Tunnels by which i2pd 2.45.1 publishes for certain: see tunnelsConfig in router-config.ts. */
+function gatewayConfig(network: I2pNetwork, plan: GatewayPlan, { keyFile, controlSocket }: GatewayFiles): string {
+  const { host, port } = network.router(plan.router).sam;
+  const peers = plan.peers.map(
+    ({ name, destination }) => `[[peer]]\nname = "${name}"\ndestination = "${destination.b32}.b32.i2p"\n`,
+  );
+  return `[router]
+sam = "${host}:${port}"
+allow_remote = true
+
+[identity]
+key_file = "${keyFile}"
+
+[tunnels]
+inbound = { length = 1, quantity = 3 }
+outbound = { length = 0, quantity = 3 }
+
+[vpn]
+enabled = true
+interface = "${INTERFACE}"
+
+${peers.join('\n')}
+[[socks]]
+listen = "${SOCKS}"
+
+[control]
+socket = "${controlSocket}"
+
+[log]
+level = "debug"
+${plan.moreConfig ?? ''}`;
+}
+
+async function hasAddresses(namespace: string, addresses: readonly string[]): Promise<boolean> {
+  const shown = await runCommand('ip', ['-n', namespace, '-6', '-o', 'address', 'show', 'dev', INTERFACE]);
+  return addresses.every((address) => shown.includes(` ${address}/128 `));
+}

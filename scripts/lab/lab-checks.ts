@@ -1,0 +1,70 @@
+/** What must hold in the lab, as a list of checks with names: the promises of the product that a network can show. */
+import { download, fetchPage, ping, sendDatagrams, talk } from './checks.ts';
+import { runCommand } from './command.ts';
+import type { Gateway } from './gateway.ts';
+import { ECHO_PORT, type Lab, WEB_PORT } from './lab.ts';
+import { FILE_PATH } from './web-server.ts';
+
+export type Check = {
+  readonly name: string;
+  /** Answers with how well it went. @throws Error that says what did not hold */
+  run(signal: AbortSignal): Promise<string>;
+};
+
+export function labChecks(lab: Lab): Check[] {
+  const { a, b, stranger, file } = lab;
+  const webOfB = `http://[${b.addresses.oc}]:${WEB_PORT}`;
+  const pageBy = (name: string, curlArgs: readonly string[], url: string): Check => ({
+    name,
+    run: (signal) => fetchPage(a.namespace, curlArgs, url, signal),
+  });
+  const downloadBy = (name: string, curlArgs: readonly string[], url: string): Check => ({
+    name,
+    run: (signal) => download(a.namespace, curlArgs, `${url}${FILE_PATH}`, file, signal),
+  });
+  return [
+    ...bothWays('ping -6', lab, (from, to, signal) => ping(from.namespace, to.addresses.oc, signal)),
+    ...bothWays('ping -6, OnionCat 4 address', lab, (from, to, signal) =>
+      ping(from.namespace, to.addresses.ocat4, signal),
+    ),
+    ...bothWays('TCP, one short message at a time', lab, (from, to) => talk(from.helper, to.addresses.oc, ECHO_PORT)),
+    ...bothWays('UDP', lab, (from, to) => sendDatagrams(from.helper, to.addresses.oc, ECHO_PORT)),
+    pageBy('curl through the TUN to b', [], `${webOfB}/`),
+    pageBy('curl --socks4a to <52>.b32.i2p', ['--socks4a', a.socks], `http://${stranger.b32Name}/`),
+    pageBy('curl --socks5-hostname to a book name', ['--socks5-hostname', a.socks], `http://${stranger.bookName}/`),
+    pageBy('curl --socks5 to an IPv6 literal of b', ['--socks5', a.socks], `${webOfB}/`),
+    pageBy('curl --socks4a to an IPv6 literal of b', ['--socks4a', a.socks], `${webOfB}/`),
+    downloadBy('20 MB through the TUN', [], webOfB),
+    downloadBy('20 MB by --socks4a', ['--socks4a', a.socks], `http://${stranger.b32Name}`),
+    downloadBy('20 MB by --socks5-hostname', ['--socks5-hostname', a.socks], `http://${stranger.bookName}`),
+    downloadBy('20 MB by --socks5 to an IPv6 literal', ['--socks5', a.socks], webOfB),
+  ];
+}
+
+/** The last checks: they end the gateways. */
+export function stopChecks({ a, b }: Lab): Check[] {
+  return [a, b].map((gateway) => ({ name: `gateway ${gateway.name} stops and cleans up`, run: () => stops(gateway) }));
+}
+
+async function stops(gateway: Gateway): Promise<string> {
+  await gateway.stop();
+  const ip = (...args: string[]) => runCommand('ip', ['-n', gateway.namespace, '-6', '-o', ...args]);
+  const links = await ip('link', 'show');
+  if (links.includes(gateway.interfaceName)) throw new Error(`${gateway.interfaceName} is still there: ${links}`);
+  const routes = await ip('route', 'show', 'table', 'all');
+  if (!routes.includes('unreachable fd60:db4d:ddb5::/48')) {
+    throw new Error(`there is no unreachable route for fd60:db4d:ddb5::/48: ${routes}`);
+  }
+  return 'interface gone, unreachable route stays';
+}
+
+function bothWays(
+  name: string,
+  { a, b }: Lab,
+  run: (from: Gateway, to: Gateway, signal: AbortSignal) => Promise<string>,
+): Check[] {
+  return [
+    { name: `${name}, a to b`, run: (signal) => run(a, b, signal) },
+    { name: `${name}, b to a`, run: (signal) => run(b, a, signal) },
+  ];
+}

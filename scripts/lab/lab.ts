@@ -1,0 +1,132 @@
+/**
+ * The whole lab: the network, a stranger's service on it, and two gateways on two routers that are each other's peer, with
+ * a web server and echo servers behind them. Used by `npm run lab` and by the live tests.
+ */
+
+import type { ExpectedFile } from './checks.ts';
+import { untilPingable } from './checks.ts';
+import { generateKeys } from './destination-keys.ts';
+import { createGateway, type Gateway, type GatewayPlan } from './gateway.ts';
+import { type I2pNetwork, type NetworkOptions, startNetwork } from './i2p-network.ts';
+import type { Progress } from './progress.ts';
+import { planStranger, type Stranger, startStranger } from './stranger.ts';
+import { FILE_LENGTH, fileHash } from './web-server.ts';
+
+export type LabOptions = {
+  readonly signal: AbortSignal;
+  readonly progress: Progress;
+  /** 5 unless told. */
+  readonly routers?: number;
+  /**
+   * `fresh`: new destinations, as a person starts with; i2pd 2.45.1 takes 20 s for them. `reserved`: destinations whose
+   * tunnels stand already.
+   */
+  readonly keys?: 'fresh' | 'reserved';
+  /** More lines for the config files of both gateways. */
+  readonly moreConfig?: string;
+  /** Runs when a part did not come up, before everything is taken down. */
+  readonly onFailure?: () => Promise<void>;
+};
+
+export interface Lab {
+  readonly network: I2pNetwork;
+  readonly stranger: Stranger;
+  /** On router 1. */
+  readonly a: Gateway;
+  /** On router 2, with the web server behind it. */
+  readonly b: Gateway;
+  /** What the web servers serve as FILE_PATH. */
+  readonly file: ExpectedFile;
+  /** Removes all of it; idempotent. */
+  stop(): Promise<void>;
+}
+
+export const WEB_PORT = 8080;
+export const ECHO_PORT = 2222;
+const LINK_MS = 90_000;
+
+/** @throws Error when a part does not come up; nothing is left then */
+export async function startLab(options: LabOptions): Promise<Lab> {
+  const { signal, progress, routers, keys = 'fresh', moreConfig, onFailure = async () => {} } = options;
+  const undo: (() => Promise<void>)[] = [];
+  const stop = async () => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    const plan = planStranger();
+    const networkOptions: NetworkOptions = {
+      signal,
+      reservedKeys: keys === 'reserved' ? 1 : 0,
+      ...plan.network,
+      ...(routers !== undefined && { routers }),
+    };
+    const network = await progress.step(
+      'private I2P network of i2pd routers',
+      (note) => startNetwork({ ...networkOptions, onProgress: note }),
+      ({ routers: all, name }) => `${all.length} routers in namespaces ${name}-r1 to ${name}-r${all.length}`,
+    );
+    undo.push(() => network.stop());
+
+    const stranger = await progress.step(
+      "a stranger's web server in I2P",
+      () => startStranger(network, plan),
+      () => plan.bookName,
+    );
+    undo.push(() => stranger.stop());
+
+    const [planOfA, planOfB] = planGateways(network, keys, moreConfig);
+    const create = async (gatewayPlan: GatewayPlan) => {
+      const gateway = await createGateway(network, gatewayPlan);
+      undo.push(() => gateway.remove());
+      return gateway;
+    };
+    const { a, b } = await progress.step('namespaces for two gateways', async () => ({
+      a: await create(planOfA),
+      b: await create(planOfB),
+    }));
+    const start = (gateway: Gateway, router: number) =>
+      progress.step(
+        `gateway ${gateway.name} on router ${router}`,
+        () => gateway.start(signal),
+        () => gateway.addresses.oc,
+      );
+    await allOrFirstFailure([start(a, planOfA.router), start(b, planOfB.router)]);
+    await progress.step('the gateways reach each other', () =>
+      untilPingable(a.namespace, b.addresses.oc, LINK_MS, signal),
+    );
+    await progress.step('servers behind the gateways', async () => {
+      for (const { helper, addresses } of [a, b]) {
+        await helper.perform({ kind: 'serve-echo', host: addresses.oc, port: ECHO_PORT });
+      }
+      await b.helper.perform({ kind: 'serve-web', host: b.addresses.oc, port: WEB_PORT });
+    });
+    return { network, stranger, a, b, file: { length: FILE_LENGTH, sha256: fileHash() }, stop };
+  } catch (error) {
+    if (!signal.aborted) await onFailure();
+    await stop();
+    throw error;
+  }
+}
+
+function planGateways(
+  network: I2pNetwork,
+  keys: 'fresh' | 'reserved',
+  moreConfig: string | undefined,
+): [GatewayPlan, GatewayPlan] {
+  const keysOf = (router: number) => (keys === 'fresh' ? generateKeys() : network.reservedKeys(router, 1));
+  const [ofA, ofB] = [keysOf(1), keysOf(2)];
+  const more = moreConfig === undefined ? {} : { moreConfig };
+  const peerA = { name: 'a', destination: ofA.destination };
+  const peerB = { name: 'b', destination: ofB.destination };
+  return [
+    { name: 'a', address: '198.18.101.1', router: 1, seenFrom: 2, keys: ofA, peers: [peerB], ...more },
+    { name: 'b', address: '198.18.102.1', router: 2, seenFrom: 1, keys: ofB, peers: [peerA], ...more },
+  ];
+}
+
+/** Like Promise.all, but returns only when nothing runs any more, so that cleaning up meets no work in progress. */
+async function allOrFirstFailure(work: readonly Promise<unknown>[]): Promise<void> {
+  const outcomes = await Promise.allSettled(work);
+  const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failure?.status === 'rejected') throw failure.reason;
+}

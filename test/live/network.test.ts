@@ -1,0 +1,79 @@
+/** The lab's own I2P network: does it come up, carry streams between routers, and survive what the live tests do to it? */
+import assert from 'node:assert/strict';
+import { text } from 'node:stream/consumers';
+import { after, before, test } from 'node:test';
+import { runCommand, waitUntil } from '../../scripts/lab/command.ts';
+import { type I2pNetwork, startNetwork } from '../../scripts/lab/i2p-network.ts';
+import { runInside } from '../../scripts/lab/namespaces.ts';
+import { echoes, untilBridgeAnswers } from '../../scripts/lab/ready.ts';
+import { greetBridge, openSession } from '../../scripts/lab/sam-client.ts';
+import { planStranger, startStranger } from '../../scripts/lab/stranger.ts';
+import { PAGE_TEXT } from '../../scripts/lab/web-server.ts';
+
+let network: I2pNetwork;
+const { signal } = new AbortController();
+const plan = planStranger();
+
+before(
+  async () => {
+    network = await startNetwork({ routers: 5, reservedKeys: 2, ...plan.network });
+  },
+  { timeout: 240_000 },
+);
+after(() => network?.stop());
+
+const open = (number: number) => (stop: AbortSignal) => network.openBridge(number, stop);
+
+test('two sessions on different routers echo, both ways', { timeout: 60_000 }, async () => {
+  const [a, b] = await Promise.all([
+    openSession(open(1), network.reservedKeys(1, 1).base64, signal),
+    openSession(open(2), network.reservedKeys(2, 1).base64, signal),
+  ]);
+  try {
+    assert.equal(await echoes(a, b, signal), true);
+    assert.equal(await echoes(b, a, signal), true);
+  } finally {
+    a.close();
+    b.close();
+  }
+});
+
+test("a stranger's service answers by its name in the address book", { timeout: 120_000 }, async () => {
+  const stranger = await startStranger(network, plan);
+  const session = await openSession(open(1), network.reservedKeys(1, 2).base64, signal);
+  try {
+    const stream = await session.connect(stranger.bookName, signal);
+    stream.write('GET / HTTP/1.0\r\n\r\n');
+    const [head = '', body] = (await text(stream)).split('\r\n\r\n');
+    assert.match(head, /^HTTP\/1\.1 200 OK/);
+    assert.equal(body, PAGE_TEXT);
+  } finally {
+    session.close();
+    await stranger.stop();
+  }
+});
+
+test('a router dies by kill -9 and comes back', { timeout: 60_000 }, async () => {
+  const router = network.router(5);
+  await router.kill();
+  assert.equal(router.alive(), false);
+  await assert.rejects(greetBridge(open(5), signal), Error);
+  await router.start();
+  assert.equal(router.alive(), true);
+  await untilBridgeAnswers(open(5), 30_000, signal, () => undefined);
+});
+
+test('a router without a cable is out of reach until it is back', { timeout: 60_000 }, async () => {
+  const ping = () => runInside(network.segment.hub, 'ping', ['-n', '-c', '1', '-W', '1', network.router(4).address]);
+  await network.plug(4, false);
+  await assert.rejects(ping(), /100% packet loss/);
+  await network.plug(4, true);
+  await waitUntil('the router answers again', ping, { timeoutMs: 10_000 });
+});
+
+test('nothing inside has a route out', async () => {
+  for (const { namespace } of network.routers) {
+    const routes = await runCommand('ip', ['-n', namespace, 'route', 'show', 'default']);
+    assert.equal(routes, '');
+  }
+});
