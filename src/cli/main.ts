@@ -8,7 +8,6 @@ import { convert, namesOf } from './address.ts';
 import { check } from './check.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts';
 import { init } from './init.ts';
-import { run } from './run.ts';
 import { peers, status } from './status.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
 import { version } from './version.ts';
@@ -35,7 +34,11 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .description('run the gateway until a signal ends it')
     .addOption(config())
     .option('--socks-only', 'without the VPN; needs no root')
-    .action((options) => run(options, places, terminal, signal));
+    .action(async (options) => {
+      // The whole gateway hangs on this one: no other verb should have to wait until it is loaded.
+      const { run } = await import('./run.ts');
+      await run(options, places, terminal, signal);
+    });
   root
     .command('check')
     .description('check config file and identity, change nothing')

@@ -1,6 +1,5 @@
 /** `garligate status` and `garligate peers`: what the running gateway says over its control socket. */
-import { z } from 'zod';
-import { peerStatus, type StatusReport, statusReport } from '../control/status.ts';
+import { parsePeers, parseStatus, type StatusReport } from '../control/status.ts';
 import { systemClock } from '../io/clock.ts';
 import { loadConfig } from '../io/config-file.ts';
 import { type ControlClient, connectControl } from '../io/control-socket.ts';
@@ -38,7 +37,7 @@ export async function status(
   const client = await connect(options, places, signal);
   try {
     for (;;) {
-      const report = read(statusReport, await client.request('status', { reveal: options.reveal === true }));
+      const report = understood(parseStatus(await client.request('status', { reveal: options.reveal === true })));
       if (options.watch === true && options.json !== true && terminal.isScreen) terminal.clear();
       terminal.print(options.json === true ? JSON.stringify(report) : statusText(report).join('\n'));
       if (options.watch !== true) return options.strict === true && !isWell(report) ? EXIT.degraded : EXIT.ok;
@@ -61,7 +60,7 @@ export async function peers(
 ): Promise<void> {
   const client = await connect(options, places, signal);
   try {
-    const list = read(z.array(peerStatus), await client.request('peers', { reveal: options.reveal === true }));
+    const list = understood(parsePeers(await client.request('peers', { reveal: options.reveal === true })));
     if (options.json === true) terminal.print(JSON.stringify(list));
     else terminal.print(list.length === 0 ? 'no peers' : peersText(list).join('\n'));
   } finally {
@@ -78,8 +77,7 @@ async function connect(options: ControlOptions, places: Places, signal: AbortSig
   return connectControl(path, systemClock, signal);
 }
 
-function read<Shape extends z.ZodType>(shape: Shape, value: unknown): z.output<Shape> {
-  const parsed = shape.safeParse(value);
-  if (parsed.success) return parsed.data;
+function understood<T>(answer: T | undefined): T {
+  if (answer !== undefined) return answer;
   throw new GateError('local-io', 'control.version', 'the running gateway is of another version; restart it');
 }

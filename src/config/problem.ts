@@ -31,7 +31,7 @@ export function foundText(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? '[]' : 'a list';
   if (value instanceof Date) return 'a date';
   if (typeof value === 'object') return 'a table';
-  const text = JSON.stringify(value);
+  const text = typeof value === 'number' ? String(value) : JSON.stringify(value);
   return text.length <= LONGEST_QUOTE ? text : `a text of ${String(value).length} characters`;
 }
 

@@ -17,9 +17,7 @@ export interface DefaultPaths {
 
 export type Config = z.output<ReturnType<typeof configSchema>>;
 export type PeerConfig = Config['peer'][number];
-export type SocksConfig = Config['socks'][number];
 export type RouterConfig = Config['router'];
-export type TunnelsConfig = Config['tunnels'];
 
 export function configSchema(paths: DefaultPaths) {
   return z.strictObject({

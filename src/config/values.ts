@@ -124,11 +124,11 @@ export const peerDestination = parsed(
 const MILLISECONDS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 const BYTES = { B: 1, KiB: 1024, MiB: 1024 * 1024 };
 
-export function parseDuration(text: string): number | undefined {
+function parseDuration(text: string): number | undefined {
   return parseQuantity(text, MILLISECONDS);
 }
 
-export function parseByteSize(text: string): number | undefined {
+function parseByteSize(text: string): number | undefined {
   return parseQuantity(text, BYTES);
 }
 

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { asGateError, GateError } from '../kit/errors.ts';
 
-export const PROTOCOL_VERSION = 1;
+const PROTOCOL_VERSION = 1;
 /** Bytes in a request, the newline not counted. */
 export const LONGEST_REQUEST = 64 * 1024;
 /** A status of thousands of peers stays below it. Bytes. */

@@ -22,7 +22,7 @@ const session = z.object({
   reason: z.string().optional(),
 });
 
-export const peerStatus = z.object({
+const peerStatus = z.object({
   name: z.string(),
   /** The oc address. */
   address: z.string(),
@@ -83,6 +83,15 @@ export type StatusReport = z.output<typeof statusReport>;
 export type RouterState = z.output<typeof router>;
 export type PeerStatus = z.output<typeof peerStatus>;
 export type HealthItem = z.output<typeof healthItem>;
+
+/** Undefined for what is no report of this version. */
+export function parseStatus(value: unknown): StatusReport | undefined {
+  return statusReport.safeParse(value).data;
+}
+
+export function parsePeers(value: unknown): readonly PeerStatus[] | undefined {
+  return z.array(peerStatus).safeParse(value).data;
+}
 
 /** The report without full b32 names, fit for a screenshot. */
 export function shortened(report: StatusReport): StatusReport {

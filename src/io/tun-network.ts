@@ -20,7 +20,7 @@ export interface NetworkOptions {
 const PREFIX_ADDRESS = Buffer.concat([PREFIX], ADDRESS_LENGTH);
 
 /** The highest there is: every other route to the /48 wins over it. */
-export const UNREACHABLE_METRIC = 0xffff_ffff;
+const UNREACHABLE_METRIC = 0xffff_ffff;
 /** What `ip route add` takes by default, so that a route prepared with it and ours look the same. */
 const ROUTE_METRIC = 1024;
 /** IN6_ADDR_GEN_MODE_NONE. */

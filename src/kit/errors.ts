@@ -39,7 +39,7 @@ export type Facts = Readonly<Record<string, string | number | boolean | undefine
 export class GateError extends Error {
   override readonly name = 'GateError';
   readonly kind: ErrorKind;
-  /** Dotted and stable, such as `sam.session.duplicated-destination`; listed in docs/errors.md. */
+  /** Dotted and stable, such as `sam.duplicated-destination`: for programs, and to search for. */
   readonly code: string;
   readonly facts: Facts;
 

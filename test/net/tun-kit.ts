@@ -9,10 +9,10 @@ import { type Address, PREFIX_TEXT, parseIpv6, toAddress } from '../../src/wire/
 
 export const NAME = 'garlitest0';
 export const OURS_TEXT = 'fd60:db4d:ddb5:54d8:7266:8a0b:fc9c:5163';
-export const OURS_TOO_TEXT = 'fd60:db4d:ddb5:4698:d27b:e76c:e666:54a0';
+const OURS_TOO_TEXT = 'fd60:db4d:ddb5:4698:d27b:e76c:e666:54a0';
 export const PEER_TEXT = 'fd60:db4d:ddb5:1:2:3:4:5';
 export const OURS = address(OURS_TEXT);
-export const OURS_TOO = address(OURS_TOO_TEXT);
+const OURS_TOO = address(OURS_TOO_TEXT);
 export const PEER = address(PEER_TEXT);
 
 function address(words: string): Address {
@@ -111,7 +111,7 @@ export function addressesOn(name = NAME): Table {
   return Array.isArray(info) ? info : [];
 }
 
-export function routesToPrefix(): Table {
+function routesToPrefix(): Table {
   return table('route', 'show', PREFIX_TEXT);
 }
 

@@ -76,7 +76,7 @@ for (const [what, toml, expected] of [
     [/^f:2: vpn\.mtu: found "big", wanted a whole number from 1280 to 65535$/],
   ],
   ['a fraction', '[vpn]\nmtu = 1400.5', [/^f:2: vpn\.mtu: found 1400\.5, wanted a whole number/]],
-  ['nan', '[vpn]\nmtu = nan', [/^f:2: vpn\.mtu: found null, wanted a whole number/]],
+  ['nan', '[vpn]\nmtu = nan', [/^f:2: vpn\.mtu: found NaN, wanted a whole number/]],
   ['a number too small', '[vpn]\nmtu = 1279', [/^f:2: vpn\.mtu: found 1279/]],
   ['a number for a flag', '[vpn]\nenabled = 1', [/^f:2: vpn\.enabled: found 1, wanted true or false$/]],
   ['a wrong word', '[log]\nlevel = "loud"', [/^f:2: log\.level: found "loud", wanted one of "trace"/]],

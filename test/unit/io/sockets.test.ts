@@ -47,7 +47,10 @@ function endpointOf(listener: ListenerPort): TcpEndpoint {
 }
 
 function dial(listener: ListenerPort): Socket {
-  const { host, port } = endpointOf(listener);
+  return dialAt(endpointOf(listener));
+}
+
+function dialAt({ host, port }: TcpEndpoint): Socket {
   const socket = connect({ host, port, allowHalfOpen: true });
   socket.on('error', () => {});
   opened.push(socket);
@@ -220,27 +223,23 @@ test('the bridge says what to do when nobody listens, and keeps no timer', async
 });
 
 test('a bridge that does not even answer is given up', async () => {
+  const holder = spawn(process.execPath, ['-e', SMALL_LISTENER]);
+  const port = Number(await new Promise((resolve) => holder.stdout.once('data', resolve)));
+  holder.kill('SIGSTOP');
   // Its queue is full and nobody accepts: a further connection gets no answer.
-  const holder = spawn('python3', ['-c', FULL_LISTENER]);
-  const port = await new Promise((resolve) => holder.stdout.once('data', (data) => resolve(Number(data))));
+  const endpoint = { ...ANY_PORT, port };
+  for (let count = 0; count < 8; count += 1) dialAt(endpoint);
   const clock = new FakeClock();
-  const opening = tcpBridge({ kind: 'tcp', host: '127.0.0.1', port: Number(port) }, clock).open(NEVER);
+  const opening = tcpBridge(endpoint, clock).open(NEVER);
   const refused = assert.rejects(opening, fails('router-down', 'router.no-answer', /does not answer/));
   await clock.advance(10_000);
   await refused;
-  holder.kill();
+  holder.kill('SIGKILL');
 });
 
-const FULL_LISTENER = `import socket, sys
-listener = socket.socket()
-listener.bind(('127.0.0.1', 0))
-listener.listen(0)
-waiting = [socket.socket() for _ in range(8)]
-for client in waiting:
-    client.setblocking(False)
-    client.connect_ex(listener.getsockname())
-print(listener.getsockname()[1], flush=True)
-sys.stdin.read()`;
+const SMALL_LISTENER = `require('node:net').createServer().listen({ host: '127.0.0.1', port: 0, backlog: 1 }, function () {
+  process.stdout.write(String(this.address().port));
+})`;
 
 test('an outgoing connection that is given up leaves no socket', async () => {
   const controller = new AbortController();

@@ -1,0 +1,165 @@
+/** The verbs that need no running gateway, as people run them. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { generateKeys } from '../../../src/io/key-generate.ts';
+import { ALICE, garligate, inRoot, MAIN, place, start } from './command-kit.ts';
+
+test('says its version, and how it is used', async () => {
+  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
+  for (const args of [['version'], ['--version']]) {
+    assert.deepEqual(await garligate(...args), { code: 0, out: `${version}\n`, err: '' });
+  }
+  const help = await garligate('--help');
+  assert.equal(help.code, 0);
+  for (const verb of ['run', 'check', 'init', 'address', 'status', 'peers', 'version']) {
+    assert.match(help.out, new RegExp(`^  ${verb}\\b`, 'm'));
+  }
+});
+
+for (const args of [[], ['walk'], ['run', '--fast'], ['status', 'now'], ['check', '--config']]) {
+  test(`wrong usage ends with 2: ${JSON.stringify(args)}`, async () => {
+    const { code, out, err } = await garligate(...args);
+    assert.deepEqual([code, out], [2, '']);
+    assert.notEqual(err, '');
+  });
+}
+
+test('init makes what is missing, once, and says what a friend needs', async () => {
+  const { config, key } = place('init');
+  const first = await garligate('init', '--config', config);
+  assert.deepEqual([first.code, first.err], [0, '']);
+  const [, b32 = ''] = /^destination = "([a-z2-7]{52})\.b32\.i2p"$/m.exec(first.out) ?? [];
+  assert.match(first.out, new RegExp(`^b32 +${b32}\\.b32\\.i2p$`, 'm'));
+  assert.match(first.out, /^address +fd60:db4d:ddb5:/m);
+  assert.match(first.out, /^\[\[peer\]\]$/m);
+  assert.equal(statSync(key).mode & 0o777, 0o600);
+  assert.ok(!first.out.includes(readFileSync(key, 'utf8').slice(0, 60)));
+
+  const before = [readFileSync(config, 'utf8'), readFileSync(key, 'utf8')];
+  const again = await garligate('init', '--config', config);
+  assert.equal(again.code, 0);
+  assert.ok(again.out.includes(b32));
+  assert.deepEqual([readFileSync(config, 'utf8'), readFileSync(key, 'utf8')], before);
+  assert.match((await garligate('address', '-c', config)).out, new RegExp(`^b32 +${b32}`, 'm'));
+});
+
+if (process.geteuid?.() === 0) {
+  test('an ordinary user gets everything below the home directory', async () => {
+    const home = mkdtempSync(join(tmpdir(), 'garligate-home-'));
+    try {
+      const script = `chown nobody "$0" && exec setpriv --reuid=65534 --regid=65534 --clear-groups -- "$@"`;
+      const env = { ...process.env, HOME: home, XDG_CONFIG_HOME: '', XDG_STATE_HOME: '', XDG_RUNTIME_DIR: '' };
+      const run = (...args: string[]) =>
+        new Promise<number | null>((resolve) => {
+          const command = ['-c', script, home, process.execPath, ...process.execArgv, MAIN, ...args];
+          spawn('sh', command, { env, cwd: home, stdio: 'ignore' }).once('close', resolve);
+        });
+      assert.equal(await run('init'), 0);
+      assert.deepEqual(readdirSync(join(home, '.config/garligate')), ['garligate.toml']);
+      assert.deepEqual(readdirSync(join(home, '.local/state/garligate')), ['identity.key']);
+      assert.equal(statSync(join(home, '.config/garligate/garligate.toml')).mode & 0o777, 0o600);
+      assert.equal(await run('check'), 0);
+    } finally {
+      rmSync(home, { recursive: true });
+    }
+  });
+}
+
+test('check tells mistakes with file and line and ends with 3', async () => {
+  const { config } = place('wrong', '[vpn]\nmtu = 12\nmtv = 1\n');
+  const { code, out, err } = await garligate('check', '-c', config);
+  assert.deepEqual([code, out], [3, '']);
+  const [first = '', second = '', ...rest] = err.trimEnd().split('\n');
+  assert.match(first, /^garligate: .*wrong\.toml:10: vpn\.mtu: found 12, wanted a whole number/);
+  assert.match(second, /^garligate: .*wrong\.toml:11: vpn\.mtv: found an unknown key, .*did you mean mtu\?/);
+  assert.deepEqual(rest, []);
+});
+
+test('check refuses what run would refuse', async () => {
+  const open = place('open');
+  chmodSync(open.config, 0o666);
+  assert.equal((await garligate('check', '-c', open.config)).code, 3);
+  assert.equal((await garligate('check', '-c', inRoot('absent.toml'))).code, 3);
+  const key = place('bad-key');
+  await garligate('init', '-c', key.config);
+  chmodSync(key.key, 0o644);
+  const refused = await garligate('check', '-c', key.config);
+  assert.equal(refused.code, 8);
+  assert.match(refused.err, /chmod 600/);
+  chmodSync(key.key, 0o600);
+  const own = /^b32 +(\S+)/m.exec((await garligate('address', '-c', key.config)).out)?.[1] ?? '';
+  writeFileSync(key.config, `${readFileSync(key.config, 'utf8')}[[peer]]\nname = "me"\ndestination = "${own}"\n`);
+  const self = await garligate('check', '-c', key.config);
+  assert.deepEqual([self.code, /is this gateway itself/.test(self.err)], [3, true]);
+});
+
+test('check of a good config changes nothing', async () => {
+  const { config, key } = place('good', `[[peer]]\nname = "alice"\ndestination = "${ALICE}"\n`);
+  const { code, out } = await garligate('check', '-c', config);
+  assert.equal(code, 0);
+  assert.match(out, /good\.toml: correct/);
+  assert.match(out, /1 peers/);
+  assert.equal(existsSync(key), false);
+  // The environment names the file as the option does.
+  assert.match((await start(['check'], { GARLIGATE_CONFIG: config }).ended).out, /good\.toml: correct/);
+});
+
+test('address converts in every direction', async () => {
+  const { destination } = generateKeys();
+  const all = await garligate('address', ALICE, ALICE.slice(0, 52).toUpperCase(), destination.base64);
+  const [first = '', second = '', third = ''] = all.out.trimEnd().split('\n\n');
+  assert.equal(all.code, 0);
+  assert.equal(
+    first,
+    [
+      `b32      ${ALICE}`,
+      'address  fd60:db4d:ddb5:54d8:7266:8a0b:fc9c:5163',
+      'name     ktmhezukbp6jyuld.oc.b32.i2p',
+      'ocat4    fd60:db4d:ddb5:4698:d27b:e76c:e666:54a0',
+    ].join('\n'),
+  );
+  assert.equal(second, first);
+  assert.match(third, new RegExp(`^b32 +${destination.b32}\\.b32\\.i2p`));
+  const short = 'address  fd60:db4d:ddb5:54d8:7266:8a0b:fc9c:5163\nname     ktmhezukbp6jyuld.oc.b32.i2p\n';
+  for (const form of ['ktmhezukbp6jyuld.oc.b32.i2p', 'FD60:DB4D:DDB5:54D8:7266:8A0B:FC9C:5163']) {
+    assert.equal((await garligate('address', form)).out, short);
+  }
+});
+
+test('address refuses what has none, with 2', async () => {
+  const forms = ['example.com', 'stats.i2p', '::1', `${'a'.repeat(56)}.b32.i2p`, 'a b'];
+  for (const [index, { code, out, err }] of (
+    await Promise.all(forms.map((form) => garligate('address', form)))
+  ).entries()) {
+    const form = forms[index];
+    assert.deepEqual([code, out], [2, ''], form);
+    assert.match(err, /^garligate: /);
+  }
+});
+
+test('the command of a checkout that is not built says how to build it', async () => {
+  const checkout = inRoot('checkout');
+  mkdirSync(join(checkout, 'bin'), { recursive: true });
+  copyFileSync(new URL('../../../bin/garligate', import.meta.url), join(checkout, 'bin/garligate'));
+  writeFileSync(join(checkout, 'package.json'), '{"type":"module"}');
+  const command = spawn(join(checkout, 'bin/garligate'), ['version'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const closed = new Promise((resolve) => command.once('close', resolve));
+  assert.match(await text(command.stderr), /not built yet.*npm start/);
+  assert.equal(await closed, 1);
+});

@@ -1,0 +1,108 @@
+/** The verbs around a running gateway, as people run them. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { test } from 'node:test';
+import { controlMethods } from '../../../src/control/methods.ts';
+import { statusReport } from '../../../src/control/status.ts';
+import { systemClock } from '../../../src/io/clock.ts';
+import { ControlServer } from '../../../src/io/control-socket.ts';
+import { silentLogger } from '../../../src/kit/log.ts';
+import { until } from '../../helpers/until.ts';
+import { sampleReport } from '../control/sample-report.ts';
+import { garligate, inRoot, place, start } from './command-kit.ts';
+
+test('status and peers of a gateway that does not run end with 1', async () => {
+  const { config, socket } = place('down');
+  for (const args of [['status'], ['peers'], ['status', '--json']]) {
+    const { code, out, err } = await garligate(...args, '-c', config);
+    assert.deepEqual([code, out], [1, '']);
+    assert.match(err, /^garligate: not running: .*garligate run/);
+    assert.ok(err.includes(socket));
+  }
+});
+
+test('status and peers show what the gateway says', async () => {
+  const { config, socket } = place('shown');
+  const server = new ControlServer({
+    path: socket,
+    mode: 0o600,
+    methods: controlMethods({ status: sampleReport }),
+    clock: systemClock,
+    log: silentLogger,
+  });
+  await server.start();
+  try {
+    const shown = await garligate('status', '-c', config);
+    assert.deepEqual([shown.code, shown.err], [0, '']);
+    assert.match(shown.out, /^identity +ktmh…mvfa\.b32\.i2p$/m);
+    assert.match(shown.out, /^alice +fd60:/m);
+    const json = await garligate('status', '--json', '--reveal', '--socket', socket);
+    assert.deepEqual(statusReport.parse(JSON.parse(json.out)), sampleReport());
+    const list = await garligate('peers', '--json', '-c', config);
+    assert.equal(JSON.parse(list.out)[0].b32, 'bbbb…bbba');
+    assert.match((await garligate('peers', '-c', config)).out, /^PEER .*\nalice /);
+    assert.equal((await garligate('status', '--strict', '-c', config)).code, 6);
+
+    const watching = start(['status', '--watch', '-c', config]);
+    let seen = '';
+    watching.stdout?.on('data', (data) => {
+      seen += String(data);
+    });
+    await until('the status came twice', () => seen.split('garligate 1.2.3').length > 2, 20_000);
+    watching.kill('SIGINT');
+    assert.equal((await watching.ended).code, 0);
+  } finally {
+    await server.stop();
+  }
+});
+
+test('a control socket of another program is called so', async () => {
+  const { config, socket } = place('strange');
+  await garligate('init', '-c', config);
+  const path = inRoot('strange.sock');
+  const strange: Server = createServer((client) => client.end('{"id":1,"ok":{"schema":2}}\n').on('error', () => {}));
+  await new Promise<void>((resolve) => strange.listen(path, resolve));
+  const { code, err } = await garligate('status', '--socket', path);
+  assert.deepEqual([code, /another version/.test(err)], [1, true], err);
+  assert.equal(existsSync(socket), false);
+  strange.close();
+});
+
+test('run comes up, says what is there, answers status, and ends clean at a signal', async () => {
+  const { config, socket } = place('run', 'socks = [{ listen = "127.0.0.1:0" }]');
+  const running = start(['run', '--socks-only', '--config', config]);
+  let said = '';
+  running.stdout?.on('data', (data) => {
+    said += String(data);
+  });
+  await until('it is up', () => /^router/m.test(said) || running.exitCode !== null, 20_000);
+  assert.match(said, /^socks up: 127\.0\.0\.1:\d+/m);
+  assert.ok(said.trimEnd().split('\n').length <= 6, said);
+  const report = statusReport.parse(JSON.parse((await garligate('status', '--json', '-c', config)).out));
+  assert.equal(report.vpn, undefined);
+  assert.deepEqual(report.router, { kind: 'external', where: '127.0.0.1:1' });
+
+  const second = await garligate('run', '--socks-only', '-c', config);
+  assert.deepEqual([second.code, /in use by another gateway/.test(second.err)], [1, true], second.err);
+
+  const before = performance.now();
+  running.kill('SIGTERM');
+  const { code, err } = await running.ended;
+  assert.equal(code, 0, err);
+  assert.ok(performance.now() - before < 5_000);
+  assert.equal(existsSync(socket), false);
+  assert.doesNotMatch(err, /fd60:|b32\.i2p/);
+});
+
+test('run that cannot come up leaves nothing behind', async () => {
+  const occupied = createServer();
+  await new Promise<void>((resolve) => occupied.listen(0, '127.0.0.1', resolve));
+  const address = occupied.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const { config, socket } = place('occupied', `socks = [{ listen = "127.0.0.1:${port}" }]`);
+  const { code, err } = await garligate('run', '--socks-only', '-c', config);
+  assert.deepEqual([code, /in use by another program/.test(err)], [1, true], err);
+  assert.equal(existsSync(socket), false);
+  occupied.close();
+});

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { bytes, span, statusText } from '../../../src/cli/status-text.ts';
+import { plain } from '../../../src/cli/terminal.ts';
+import { sampleReport } from '../control/sample-report.ts';
+
+test('says all that there is, in one screen', () => {
+  assert.deepEqual(statusText(sampleReport()), [
+    'garligate 1.2.3, up for 1h 2m',
+    'identity  ktmhezukbp6jyuldedcjmso6p4e6aegeikqli2mne67hnttgmvfa.b32.i2p',
+    'address   fd60:db4d:ddb5:54d8:7266:8a0b:fc9c:5163',
+    'router    own i2pd, process 77, for 1m, 2 restarts',
+    'session   gateway: waiting for 5s, the router is away',
+    'vpn       garli0 up, mtu 1500, 3 packets dropped',
+    'socks     127.0.0.1:9160, 3 clients, identity gateway',
+    'relay     3 streams',
+    '',
+    'PEER   ADDRESS                                 STATE  DIR  FOR    RECEIVED  SENT  QUEUE  DROPPED  LAST ERROR',
+    'alice  fd60:db4d:ddb5:842:1084:2108:4210:8421  up     out  1d 1h  1.5 KiB   0 B   4/256  7        gone?[31m? (1m 1s ago)',
+    '',
+    'health: high: no session (session.lost)',
+    '        look at the router',
+  ]);
+});
+
+test('says what is not there', () => {
+  const { vpn: _, ...rest } = sampleReport();
+  const text = statusText({
+    ...rest,
+    router: { kind: 'none', why: 'no i2pd', advice: 'install it' },
+    peers: [],
+    health: [],
+  }).join('\n');
+  assert.match(text, /^router +none: no i2pd; install it$/m);
+  assert.match(text, /^vpn +off$/m);
+  assert.match(text, /^no peers$/m);
+  assert.match(text, /^health: all well$/m);
+});
+
+test('nothing from elsewhere can move the cursor', () => {
+  assert.equal(plain('a\u001b[2J\r\n\u0007\u202e\u2028\u009bz'), 'a?[2J??????z');
+  assert.equal(plain('grün – ok'), 'grün – ok');
+});
+
+for (const [seconds, text] of [
+  [0, '0s'],
+  [0.9, '0s'],
+  [59, '59s'],
+  [60, '1m'],
+  [3601, '1h'],
+  [90_061, '1d 1h'],
+  [86_400 * 400, '400d'],
+] as const) {
+  test(`${seconds} seconds are ${text}`, () => assert.equal(span(seconds), text));
+}
+
+for (const [count, text] of [
+  [0, '0 B'],
+  [1023, '1023 B'],
+  [1024, '1.0 KiB'],
+  [5 * 1024 ** 3, '5.0 GiB'],
+  [1024 ** 6, '1048576.0 TiB'],
+] as const) {
+  test(`${count} bytes are ${text}`, () => assert.equal(bytes(count), text));
+}

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { controlMethods } from '../../../src/control/methods.ts';
+import { parseRequest } from '../../../src/control/protocol.ts';
+import { type StatusReport, statusReport } from '../../../src/control/status.ts';
+import { GateError } from '../../../src/kit/errors.ts';
+import { sampleReport } from './sample-report.ts';
+
+const registry = controlMethods({ status: () => sampleReport() });
+
+function call(method: string, params: Record<string, unknown> = {}): Promise<unknown> {
+  return registry.call({ v: 1, id: 1, method, params });
+}
+
+test('the sample is a report', () => {
+  assert.deepEqual(statusReport.parse(sampleReport()), sampleReport());
+});
+
+test('names are shortened unless they are asked for in full', async () => {
+  const full = sampleReport();
+  const short = statusReport.parse(await call('status'));
+  assert.equal(short.identity.b32, 'ktmh…mvfa');
+  assert.equal(short.peers[0]?.b32, 'bbbb…bbba');
+  assert.ok(!JSON.stringify(short).includes(full.identity.b32));
+  assert.deepEqual(await call('status', { reveal: true }), full);
+  assert.deepEqual(await call('peers', { reveal: true }), full.peers);
+  assert.deepEqual(await call('peers'), short.peers);
+});
+
+test('help lists every method with its parameters', async () => {
+  assert.deepEqual(await call('help'), [
+    { name: 'help', doc: 'Lists the methods.', params: {} },
+    { name: 'status', doc: 'The state of the gateway.', params: { reveal: 'show b32 names in full' } },
+    { name: 'peers', doc: 'The peers and their links.', params: { reveal: 'show b32 names in full' } },
+  ]);
+});
+
+for (const [what, method, params, pattern] of [
+  ['an unknown method', 'reboot', {}, /there are help, status, peers/],
+  ['a method that every object has', 'toString', {}, /there is no such method/],
+  ['an unknown parameter', 'status', { all: true }, /wrong parameters for status/],
+  ['a parameter of a wrong type', 'status', { reveal: 'yes' }, /reveal/],
+] as const) {
+  test(`refuses ${what}`, async () => {
+    await assert.rejects(call(method, params), (error) => error instanceof GateError && pattern.test(error.message));
+  });
+}
+
+test('a status that fails is not taken for an answer', async () => {
+  const broken = controlMethods({
+    status: (): StatusReport => {
+      throw new TypeError('broken');
+    },
+  });
+  await assert.rejects(broken.call(parseRequest('{"v":1,"id":1,"method":"status"}')), TypeError);
+});

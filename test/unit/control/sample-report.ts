@@ -1,0 +1,40 @@
+/** A whole status report, for tests of whatever carries or prints one. */
+import type { StatusReport } from '../../../src/control/status.ts';
+
+export function sampleReport(): StatusReport {
+  return {
+    schema: 1,
+    version: '1.2.3',
+    uptimeSeconds: 3723,
+    router: { kind: 'managed', pid: 77, age: 60, restarts: 2 },
+    identity: {
+      b32: 'ktmhezukbp6jyuldedcjmso6p4e6aegeikqli2mne67hnttgmvfa',
+      address: 'fd60:db4d:ddb5:54d8:7266:8a0b:fc9c:5163',
+      ocat4Address: 'fd60:db4d:ddb5:4698:d27b:e76c:e666:54a0',
+    },
+    sessions: [{ key: 'gateway', state: 'waiting', age: 5, reason: 'the router is away' }],
+    vpn: { interface: 'garli0', state: 'up', mtu: 1500, drops: { foreign: 2, full: 1 } },
+    peers: [
+      {
+        name: 'alice',
+        address: 'fd60:db4d:ddb5:842:1084:2108:4210:8421',
+        b32: `${'b'.repeat(51)}a`,
+        state: 'up',
+        age: 90_061,
+        direction: 'out',
+        bytesIn: 1536,
+        bytesOut: 0,
+        packetsIn: 3,
+        packetsOut: 0,
+        queue: { packets: 4, bytes: 400, limitPackets: 256, limitBytes: 262_144 },
+        drops: { overflow: 1, age: 6 },
+        lastError: { text: 'gone\u001b[31m\n', age: 61 },
+      },
+    ],
+    socks: [{ listen: '127.0.0.1:9160', clients: 3, counters: { connected: 9 }, identity: 'gateway' }],
+    inbound: { armed: 4, counters: {} },
+    flows: { counters: {} },
+    relay: { active: 3, counters: {} },
+    health: [{ code: 'session.lost', severity: 'high', text: 'no session', advice: 'look at the router' }],
+  };
+}
