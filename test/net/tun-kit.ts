@@ -9,7 +9,7 @@ import { type Address, PREFIX_TEXT, parseIpv6, toAddress } from '../../src/wire/
 
 export const NAME = 'garlitest0';
 export const OURS_TEXT = 'fd60:db4d:ddb5:54d8:7266:8a0b:fc9c:5163';
-const OURS_TOO_TEXT = 'fd60:db4d:ddb5:4698:d27b:e76c:e666:54a0';
+export const OURS_TOO_TEXT = 'fd60:db4d:ddb5:4698:d27b:e76c:e666:54a0';
 export const PEER_TEXT = 'fd60:db4d:ddb5:1:2:3:4:5';
 export const OURS = address(OURS_TEXT);
 const OURS_TOO = address(OURS_TOO_TEXT);
