@@ -37,7 +37,7 @@ export type RouterSettings = {
  */
 export function routerConfig({ directory, address, floodfill }: RouterSettings): string {
   return `
-loglevel = debug
+loglevel = warn
 log = file
 logfile = ${directory}/i2pd.log
 datadir = ${directory}/data

@@ -18,7 +18,7 @@ before(
   async () => {
     network = await startNetwork({ routers: 5, reservedKeys: 2, ...plan.network });
   },
-  { timeout: 240_000 },
+  { timeout: 400_000 },
 );
 after(() => network?.stop());
 
