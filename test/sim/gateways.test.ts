@@ -37,6 +37,8 @@ for (const [first, second] of PAIRS) {
       assert.ok(atAlice !== undefined && atBob !== undefined);
       alice = await startGateway({ bridge: atAlice, keys: ofAlice, peers: [ofBob.destination.b32] });
       bob = await startGateway({ bridge: atBob, keys: ofBob, peers: [ofAlice.destination.b32] });
+      // Java I2P refuses a stream to a destination that does not accept yet.
+      await until('both accept', () => [alice, bob].every(({ gateway }) => gateway.accepting.armed > 0));
     });
 
     afterEach(async () => {

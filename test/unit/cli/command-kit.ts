@@ -26,12 +26,15 @@ before(() => {
 });
 after(() => rmSync(root, { recursive: true }));
 
+/** Node's flags for running the sources; absolute, since the command runs in another folder. */
+export const WITH_TYPESCRIPT = ['--import', import.meta.resolve('tsx')];
+
 export function start(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): ChildProcess & { ended: Promise<Ended> } {
   const { GARLIGATE_CONFIG: _, ...inherited } = process.env;
-  const child = spawn(process.execPath, [...process.execArgv, MAIN, ...args], {
+  const child = spawn(process.execPath, [...WITH_TYPESCRIPT, MAIN, ...args], {
     cwd: root,
     env: { ...inherited, HOME: root, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -18,7 +18,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { generateKeys } from '../../../src/io/key-generate.ts';
-import { ALICE, garligate, inRoot, MAIN, place, start } from './command-kit.ts';
+import { ALICE, garligate, inRoot, MAIN, place, start, WITH_TYPESCRIPT } from './command-kit.ts';
 
 test('says its version, and how it is used', async () => {
   const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
@@ -67,7 +67,7 @@ if (process.geteuid?.() === 0) {
       const env = { ...process.env, HOME: home, XDG_CONFIG_HOME: '', XDG_STATE_HOME: '', XDG_RUNTIME_DIR: '' };
       const run = (...args: string[]) =>
         new Promise<number | null>((resolve) => {
-          const command = ['-c', script, home, process.execPath, ...process.execArgv, MAIN, ...args];
+          const command = ['-c', script, home, process.execPath, ...WITH_TYPESCRIPT, MAIN, ...args];
           spawn('sh', command, { env, cwd: home, stdio: 'ignore' }).once('close', resolve);
         });
       assert.equal(await run('init'), 0);
