@@ -18,9 +18,9 @@ import { ROOT } from './command.mjs';
 
 /** From the quickest to the slowest. @type {readonly TestGroup[]} */
 export const GROUPS = [
-  { name: 'unit', folders: ['unit', '.'], what: 'parts alone', root: false, serial: false, fileSeconds: 30 },
-  { name: 'sim', folders: ['sim'], what: 'whole gateways, fake bridge', root: false, serial: false, fileSeconds: 60 },
-  { name: 'fuzz', folders: ['property'], what: 'properties, generated', root: false, serial: false, fileSeconds: 60 },
+  { name: 'unit', folders: ['unit', '.'], what: 'parts alone', root: false, serial: false, fileSeconds: 120 },
+  { name: 'sim', folders: ['sim'], what: 'whole gateways, fake bridge', root: false, serial: false, fileSeconds: 150 },
+  { name: 'fuzz', folders: ['property'], what: 'properties, generated', root: false, serial: false, fileSeconds: 150 },
   { name: 'net', folders: ['net'], what: 'real TUN in namespaces', root: true, serial: true, fileSeconds: 120 },
   { name: 'live', folders: ['live'], what: 'real I2P routers', root: true, serial: true, fileSeconds: 600 },
 ];

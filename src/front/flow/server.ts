@@ -37,6 +37,11 @@ const PREFACE_MS = 20_000;
 const CONNECT_MS = 20_000;
 /** A refused stream is closed by the dialling side when it has read the answer; this is for one that does not. */
 const REFUSED_LINGER_MS = 30_000;
+/**
+ * A peer whose router dies sends no end, so that only idleness tells. RFC 5382, section 5: no established connection may
+ * be given up earlier.
+ */
+const IDLE_MS = 124 * 60_000;
 /** Flows of one peer beyond its limit that are still given an answer; more are closed at once. */
 const REFUSALS_PER_PEER = 32;
 
@@ -72,7 +77,7 @@ export function flowServer(options: FlowServerOptions): FlowServer {
       await relay.join(
         { stream: framedStream(stream), halfClose: true },
         { stream: service, halfClose: true },
-        { signal: stopping.signal, idleMs: 0 },
+        { signal: stopping.signal, idleMs: IDLE_MS },
       );
     } catch (error) {
       counts.add('failed');

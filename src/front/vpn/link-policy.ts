@@ -27,6 +27,8 @@ export const UNHEARD_MS = 30_000;
 const PROBE_AFTER_UNANSWERED_MS = 10_000;
 const PROBE_AFTER_SILENCE_MS = 60_000;
 const PROBE_ANSWER_MS = 20_000;
+/** An OnionCat answers no probe, but dials back when it is dialled: so a new stream is the only way to ask it. */
+const ONIONCAT_UNHEARD_MS = 300_000;
 /** How long a stream that is no longer used may still bring what was under way on it. */
 const RETIRE_AFTER_MS = 15_000;
 
@@ -38,7 +40,13 @@ export function preferredDirection(own: B32, peer: B32): Direction {
   return own < peer ? 'out' : 'in';
 }
 
-/** The stream to send on: one on which the peer has spoken, of the preferred direction, the newest. */
+/**
+ * Dials that cross are opened within this of each other. One that comes later says that its dialler has lost the stream
+ * before, though we may not know yet: a router that dies tells nobody.
+ */
+const CROSSING_MS = 10_000;
+
+/** The stream to send on: one on which the peer has spoken; a later one, else of the preferred direction, else the newest. */
 export function chooseStream<Stream extends StreamFacts>(
   streams: Iterable<Stream>,
   preferred: Direction,
@@ -46,12 +54,15 @@ export function chooseStream<Stream extends StreamFacts>(
   let best: Stream | undefined;
   for (const stream of streams) {
     if (!stream.heard || stream.retired) continue;
-    const better =
-      best === undefined ||
-      (stream.direction === best.direction ? stream.openedAt >= best.openedAt : stream.direction === preferred);
-    if (better) best = stream;
+    if (best === undefined || isBetter(stream, best, preferred)) best = stream;
   }
   return best;
+}
+
+function isBetter(one: StreamFacts, other: StreamFacts, preferred: Direction): boolean {
+  const later = one.openedAt - other.openedAt;
+  if (one.direction === other.direction) return later >= 0;
+  return Math.abs(later) > CROSSING_MS ? later > 0 : one.direction === preferred;
 }
 
 export type StreamFate = 'keep' | 'probe' | 'retire' | 'dead';
@@ -67,7 +78,10 @@ export function fateOf(stream: StreamFacts, chosen: StreamFacts | undefined, now
   }
   if (stream.probedAt !== undefined) return now - stream.probedAt > PROBE_ANSWER_MS ? 'dead' : 'keep';
   const silence = now - stream.lastHeardAt;
-  if (!stream.answers) return now - stream.lastSentAt > PROBE_AFTER_SILENCE_MS ? 'probe' : 'keep';
-  const unanswered = stream.lastSentAt > stream.lastHeardAt && silence > PROBE_AFTER_UNANSWERED_MS;
-  return unanswered || silence > PROBE_AFTER_SILENCE_MS ? 'probe' : 'keep';
+  const unanswered = stream.lastSentAt > stream.lastHeardAt;
+  if (!stream.answers) {
+    if (unanswered && silence > ONIONCAT_UNHEARD_MS) return 'dead';
+    return now - stream.lastSentAt > PROBE_AFTER_SILENCE_MS ? 'probe' : 'keep';
+  }
+  return (unanswered && silence > PROBE_AFTER_UNANSWERED_MS) || silence > PROBE_AFTER_SILENCE_MS ? 'probe' : 'keep';
 }

@@ -7,20 +7,19 @@ import type { RelayEnd } from '../../core/dial/target.ts';
 import type { Peer } from '../../core/peers/table.ts';
 import type { PacketRun } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
-import { type BackoffRange, backoffDelay } from '../../kit/backoff.ts';
-import { type Clock, type Timer, within } from '../../kit/clock.ts';
+import type { Clock, Timer } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import { DropOldestQueue, type QueueLimits } from '../../kit/queue.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
 import type { Addresses } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
-import { Deframer } from '../../wire/packet/deframer.ts';
 import { packetLength } from '../../wire/packet/ipv6.ts';
-import { encodeKeepalive, isKeepalive, parseKeepalive } from '../../wire/packet/keepalive.ts';
-import { judgeInbound } from './admission.ts';
+import { encodeKeepalive, parseKeepalive } from '../../wire/packet/keepalive.ts';
+import { InboundPackets } from './inbound-packets.ts';
 import { chooseStream, type Direction, fateOf, preferredDirection, type StreamFacts } from './link-policy.ts';
 import { type PacketDuplex, packetDuplex } from './packet-duplex.ts';
+import { Redialer, type RedialState } from './redialer.ts';
 
 export interface LinkWorld {
   readonly own: { readonly b32: B32; readonly addresses: Addresses };
@@ -36,11 +35,7 @@ export interface LinkWorld {
   undeliverable(packet: Buffer): void;
 }
 
-export type LinkState =
-  | { readonly kind: 'idle' }
-  | { readonly kind: 'dialing' }
-  | { readonly kind: 'waiting'; readonly untilMs: number }
-  | { readonly kind: 'up'; readonly direction: Direction };
+export type LinkState = RedialState | { readonly kind: 'up'; readonly direction: Direction };
 
 export type LinkDrop = 'queueOverflow' | 'queueAge' | 'foreignSource' | 'foreignDestination';
 
@@ -56,8 +51,6 @@ export interface LinkReport {
 
 type LinkCounter = 'packetsOut' | 'bytesOut' | 'packetsIn' | 'bytesIn' | 'dials' | 'deadStreams';
 
-const REDIAL: BackoffRange = { firstMs: 1_000, longestMs: 30_000 };
-const DIAL_DEADLINE_MS = 120_000;
 const TICK_MS = 2_000;
 /** OnionCat closes an idle link after this; one that is only kept on demand does the same. */
 const IDLE_MS = 180_000;
@@ -88,14 +81,12 @@ export class PeerLink {
   readonly #traffic: Tally<LinkCounter>;
   readonly #preferred: Direction;
   readonly #flowLabel: number;
+  readonly #redialer: Redialer;
   readonly #streams = new Set<LinkStream>();
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<void>>();
   #chosen: LinkStream | undefined;
-  #dialing: AbortController | undefined;
-  #retry: { readonly timer: Timer; readonly at: number } | undefined;
   #ticking: Timer | undefined;
-  #failures = 0;
   #lastPacketAt: number;
   #since: number;
   #shown: LinkState['kind'] = 'idle';
@@ -112,6 +103,21 @@ export class PeerLink {
     });
     this.#preferred = preferredDirection(world.own.b32, peer.b32);
     this.#flowLabel = Math.floor(world.random() * 0x100000);
+    this.#redialer = new Redialer({
+      clock: world.clock,
+      random: world.random,
+      dial: (signal) => world.dial(peer, signal),
+      opened: (end) => this.#carry(end, 'out'),
+      failed: (error) => {
+        this.#note(error);
+        world.log.debug(`a peer cannot be reached: ${error.message}`, { code: error.code });
+        this.#retryLater();
+      },
+      idle: () => {
+        this.#stateMayHaveChanged();
+        this.#dialIfWanted();
+      },
+    });
     this.#lastPacketAt = world.clock.now();
     this.#since = world.clock.now();
   }
@@ -123,10 +129,9 @@ export class PeerLink {
   async stop(): Promise<void> {
     this.#stopping.abort(new GateError('shutdown', 'shutdown', 'the gateway is stopping'));
     this.#ticking?.cancel();
-    this.#retry?.timer.cancel();
-    this.#dialing?.abort();
     this.#queue.clear();
     for (const stream of this.#streams) stream.packets.stream.destroy();
+    await this.#redialer.stop();
     await Promise.all(this.#running);
   }
 
@@ -168,8 +173,7 @@ export class PeerLink {
 
   #state(): LinkState {
     if (this.#chosen !== undefined) return { kind: 'up', direction: this.#chosen.direction };
-    if (this.#dialing !== undefined || this.#hasStreams()) return { kind: 'dialing' };
-    return this.#retry === undefined ? { kind: 'idle' } : { kind: 'waiting', untilMs: this.#retry.at };
+    return this.#hasStreams() ? { kind: 'dialing' } : this.#redialer.state;
   }
 
   /** Notes when the state changed, for status. */
@@ -182,54 +186,31 @@ export class PeerLink {
 
   #dialIfWanted(): void {
     const wanted = this.peer.connect === 'always' || this.#queue.length > 0;
-    const busy = this.#dialing !== undefined || this.#retry !== undefined || this.#hasStreams();
+    const busy = this.#redialer.state.kind !== 'idle' || this.#hasStreams();
     if (!wanted || busy || this.#stopping.signal.aborted) return;
-    const dialing = new AbortController();
-    this.#dialing = dialing;
-    this.#stateMayHaveChanged();
-    this.#keep(this.#dial(dialing));
-  }
-
-  async #dial(dialing: AbortController): Promise<void> {
-    const { clock, log } = this.#world;
     this.#traffic.add('dials');
-    try {
-      const late = new GateError('peer-timeout', 'link.dial-late', 'the router opened no stream to the peer in time');
-      const end = await within(clock, DIAL_DEADLINE_MS, late, dialing.signal, (signal) =>
-        this.#world.dial(this.peer, signal),
-      );
-      this.#dialing = undefined;
-      this.#carry(end, 'out');
-    } catch (error) {
-      this.#dialing = undefined;
-      if (dialing.signal.aborted) {
-        this.#stateMayHaveChanged();
-        return;
-      }
-      const why = asGateError(error, 'connecting to a peer');
-      this.#note(why);
-      log.debug(`a peer cannot be reached: ${why.message}`, { code: why.code });
-      this.#retryLater();
-    }
+    this.#redialer.dial();
+    this.#stateMayHaveChanged();
   }
 
   #retryLater(): void {
-    if (this.#stopping.signal.aborted || this.#retry !== undefined || this.#hasStreams()) return;
-    const { clock, random } = this.#world;
-    this.#failures += 1;
-    const ms = backoffDelay(REDIAL, this.#failures, random());
-    const timer = clock.after(ms, () => {
-      this.#retry = undefined;
-      this.#stateMayHaveChanged();
-      this.#dialIfWanted();
-    });
-    this.#retry = { timer, at: clock.now() + ms };
+    if (!this.#hasStreams()) this.#redialer.rest();
     this.#stateMayHaveChanged();
   }
 
   #carry(end: RelayEnd, direction: Direction): void {
     const { clock, relay } = this.#world;
-    const deframer = new Deframer();
+    const inbound = new InboundPackets(this.peer.addresses, this.#world.own.addresses, {
+      packets: (run, count) => {
+        this.#hear(stream);
+        this.#lastPacketAt = stream.lastHeardAt;
+        this.#traffic.add('packetsIn', count);
+        this.#traffic.add('bytesIn', run.length);
+        this.#world.deliver(run);
+      },
+      keepalive: (packet) => this.#receivedKeepalive(stream, packet),
+      refused: (verdict) => this.#drops.add(verdict),
+    });
     const stream: LinkStream = {
       direction,
       openedAt: clock.now(),
@@ -242,7 +223,7 @@ export class PeerLink {
       keepalives: [],
       packets: packetDuplex({
         pull: () => this.#pull(stream),
-        deliver: (bytes) => this.#received(stream, deframer, bytes),
+        deliver: (bytes) => this.#received(inbound, bytes),
       }),
     };
     this.#streams.add(stream);
@@ -290,49 +271,17 @@ export class PeerLink {
   }
 
   /** @throws GateError when the peer has lost the framing */
-  #received(stream: LinkStream, deframer: Deframer, chunk: Buffer): void {
-    const { own } = this.#world;
-    // Packets that stand side by side and may pass are delivered in one piece.
-    let run: { readonly bytes: Buffer; readonly start: number; end: number } | undefined;
-    const flush = () => {
-      if (run !== undefined) this.#world.deliver(run.bytes.subarray(run.start, run.end));
-      run = undefined;
-    };
-    const visit = (bytes: Buffer, start: number, end: number) => {
-      const verdict = judgeInbound(bytes, start, this.peer.addresses, own.addresses);
-      if (verdict !== 'admit') {
-        this.#drops.add(verdict);
-        flush();
-        return;
-      }
-      this.#hear(stream);
-      if (isKeepalive(bytes, start)) {
-        this.#receivedKeepalive(stream, bytes.subarray(start, end));
-        flush();
-        return;
-      }
-      this.#lastPacketAt = stream.lastHeardAt;
-      this.#traffic.add('packetsIn');
-      this.#traffic.add('bytesIn', end - start);
-      if (run !== undefined && run.bytes === bytes && run.end === start) run.end = end;
-      else {
-        flush();
-        run = { bytes, start, end };
-      }
-      // The deframer's own buffer is used again at once.
-      if (bytes !== chunk) flush();
-    };
+  #received(inbound: InboundPackets, bytes: Buffer): void {
     try {
-      deframer.push(chunk, visit);
-      flush();
+      inbound.push(bytes);
     } catch (error) {
-      flush();
       this.#note(asGateError(error, 'reading packets from a peer'));
       throw error;
     }
   }
 
   #receivedKeepalive(stream: LinkStream, packet: Buffer): void {
+    this.#hear(stream);
     const { announcement } = parseKeepalive(packet);
     this.peer.knowsFlows = announcement?.knowsFlows ?? false;
     stream.answers = announcement !== undefined;
@@ -359,11 +308,11 @@ export class PeerLink {
     stream.probedAt = undefined;
     if (stream.heard) return;
     stream.heard = true;
-    this.#failures = 0;
+    this.#redialer.succeeded();
     this.#lastError = undefined;
     this.#choose();
     // The peer's own dial has won: ours would only make a second stream.
-    if (stream.direction === 'in' && this.#preferred === 'in') this.#dialing?.abort();
+    if (stream.direction === 'in' && this.#preferred === 'in') this.#redialer.giveUp();
   }
 
   #choose(): void {
@@ -379,18 +328,20 @@ export class PeerLink {
     const idle = this.peer.connect === 'demand' && now - this.#lastPacketAt > IDLE_MS;
     for (const stream of [...this.#streams]) {
       if (idle && stream.direction === 'out') this.#retire(stream);
-      else this.#apply(stream, now);
+      else this.#apply(stream, now, idle);
     }
     this.#dialIfWanted();
     this.#ticking = clock.after(TICK_MS, () => this.#tick());
   }
 
-  #apply(stream: LinkStream, now: number): void {
+  #apply(stream: LinkStream, now: number, idle: boolean): void {
     const fate = fateOf(stream, this.#chosen, now);
     switch (fate) {
       case 'keep':
         return;
       case 'probe':
+        // Nobody wants it: left alone, the peer closes it.
+        if (idle) return;
         if (stream.answers) stream.probedAt = now;
         this.#sendKeepalive(stream, stream.answers);
         return;

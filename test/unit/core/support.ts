@@ -78,15 +78,17 @@ export class LineEnd extends Duplex {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     const other = this.#other;
-    if (this.#silent) return done();
-    if (other === undefined || other.destroyed) return done(systemError('EPIPE'));
+    if (this.#silent) done();
+    else if (other === undefined || other.destroyed) done(systemError('EPIPE'));
     // Lost, and nobody says so.
-    if (other.#incomingEnded) return done();
-    other.#incoming.push(Buffer.from(chunk));
-    other.#incomingBytes += chunk.length;
-    if (other.#incomingBytes > other.#capacity) other.#writerWaits = done;
-    else done();
-    other.#pump();
+    else if (other.#incomingEnded) done();
+    else {
+      other.#incoming.push(Buffer.from(chunk));
+      other.#incomingBytes += chunk.length;
+      if (other.#incomingBytes > other.#capacity) other.#writerWaits = done;
+      else done();
+      other.#pump();
+    }
   }
 
   override _final(done: (error?: Error | null) => void): void {

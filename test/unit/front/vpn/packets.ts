@@ -5,6 +5,7 @@ import { relayCore } from '../../../../src/core/relay/relay.ts';
 import { type LinkWorld, PeerLink } from '../../../../src/front/vpn/peer-link.ts';
 import { abortError, GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
+import type { Address } from '../../../../src/wire/i2p/address.ts';
 import { packetLength } from '../../../../src/wire/packet/ipv6.ts';
 import { encodeKeepalive } from '../../../../src/wire/packet/keepalive.ts';
 import type { FakeClock } from '../../../helpers/fake-clock.ts';
@@ -39,10 +40,10 @@ export function split(run: Buffer): Buffer[] {
 }
 
 /** OnionCat's own keepalive: ours without what an OnionCat does not know. */
-export function onionCatKeepalive(from: Peer, to: Buffer): Buffer {
+export function onionCatKeepalive(from: Peer, to: Address): Buffer {
   const ours = encodeKeepalive({
     source: from.addresses.ocat4,
-    destination: to as Peer['addresses']['oc'],
+    destination: to,
     flowLabel: 7,
     name: from.b32,
     announcement: { wantsAnswer: false, knowsFlows: false },
@@ -109,7 +110,11 @@ export class Network {
   readonly #connect: { left: Peer['connect']; right: Peer['connect'] };
   readonly #seeds: readonly [number, number];
 
-  constructor(clock: FakeClock, connect: { left: Peer['connect']; right: Peer['connect'] }, seeds = [1, 2] as const) {
+  constructor(
+    clock: FakeClock,
+    connect: { left: Peer['connect']; right: Peer['connect'] },
+    seeds: readonly [number, number] = [1, 2],
+  ) {
     this.#clock = clock;
     this.#connect = connect;
     this.#seeds = seeds;

@@ -1,0 +1,75 @@
+/**
+ * What comes on one stream of a peer: cut into packets, each judged, and sorted into those for the TUN and keepalives.
+ * Packets that stand side by side and may pass are handed on in one piece. Knows no stream and no time.
+ */
+import type { PacketRun } from '../../core/ports.ts';
+import type { Addresses } from '../../wire/i2p/address.ts';
+import { Deframer } from '../../wire/packet/deframer.ts';
+import { isKeepalive } from '../../wire/packet/keepalive.ts';
+import { judgeInbound, type Verdict } from './admission.ts';
+
+export interface InboundSink {
+  /** Packets for the TUN; borrowed until it returns. */
+  packets(run: PacketRun, count: number): void;
+  /** Borrowed until it returns. */
+  keepalive(packet: Buffer): void;
+  refused(verdict: Exclude<Verdict, 'admit'>): void;
+}
+
+/** Packets side by side in the same memory. */
+interface Run {
+  readonly bytes: Buffer;
+  readonly start: number;
+  end: number;
+  count: number;
+}
+
+export class InboundPackets {
+  readonly #peer: Addresses;
+  readonly #own: Addresses;
+  readonly #sink: InboundSink;
+  readonly #deframer = new Deframer();
+  #run: Run | undefined;
+
+  constructor(peer: Addresses, own: Addresses, sink: InboundSink) {
+    this.#peer = peer;
+    this.#own = own;
+    this.#sink = sink;
+  }
+
+  /** @throws GateError `peer-protocol` when the peer has lost the framing; what came before it has been handed on */
+  push(chunk: Buffer): void {
+    try {
+      this.#deframer.push(chunk, (bytes, start, end) => {
+        this.#visit(bytes, start, end);
+        // The deframer's own buffer is used again at once.
+        if (bytes !== chunk) this.#flush();
+      });
+    } finally {
+      this.#flush();
+    }
+  }
+
+  #visit(bytes: Buffer, start: number, end: number): void {
+    const verdict = judgeInbound(bytes, start, this.#peer, this.#own);
+    if (verdict !== 'admit') {
+      this.#flush();
+      this.#sink.refused(verdict);
+    } else if (isKeepalive(bytes, start)) {
+      this.#flush();
+      this.#sink.keepalive(bytes.subarray(start, end));
+    } else if (this.#run !== undefined && this.#run.bytes === bytes && this.#run.end === start) {
+      this.#run.end = end;
+      this.#run.count += 1;
+    } else {
+      this.#flush();
+      this.#run = { bytes, start, end, count: 1 };
+    }
+  }
+
+  #flush(): void {
+    const run = this.#run;
+    this.#run = undefined;
+    if (run !== undefined) this.#sink.packets(run.bytes.subarray(run.start, run.end), run.count);
+  }
+}

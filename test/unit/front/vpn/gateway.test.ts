@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { RelayEnd } from '../../../../src/core/dial/target.ts';
+import { peerTable } from '../../../../src/core/peers/table.ts';
+import type { PacketRun, TunPort } from '../../../../src/core/ports.ts';
+import { relayCore } from '../../../../src/core/relay/relay.ts';
+import { vpnGateway } from '../../../../src/front/vpn/gateway.ts';
+import { GateError } from '../../../../src/kit/errors.ts';
+import { silentLogger } from '../../../../src/kit/log.ts';
+import { checksum } from '../../../../src/wire/packet/icmpv6.ts';
+import { encodeKeepalive } from '../../../../src/wire/packet/keepalive.ts';
+import { FakeClock } from '../../../helpers/fake-clock.ts';
+import { type LineEnd, line, own, peer } from '../../core/support.ts';
+import { packet, QUEUE, split, tagOf } from './packets.ts';
+
+const NEVER = new AbortController().signal;
+
+class FakeTun implements TunPort {
+  readonly name = 'test0';
+  readonly mtu = 1280;
+  readonly written: Buffer[] = [];
+  take: (run: PacketRun) => void = () => assert.fail('not started');
+  lose: (error: GateError) => void = () => assert.fail('not started');
+
+  onPackets(take: (run: PacketRun) => void): void {
+    this.take = take;
+  }
+  onLost(lost: (error: GateError) => void): void {
+    this.lose = lost;
+  }
+  write(run: PacketRun): void {
+    this.written.push(...split(run));
+  }
+  drops(): Readonly<Record<string, number>> {
+    return {};
+  }
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+async function setting() {
+  const clock = new FakeClock();
+  const tun = new FakeTun();
+  const me = own(1);
+  const peers = peerTable([peer(2), peer(3)], me.addresses);
+  const dialled = new Map<string, LineEnd>();
+  let lost: GateError | undefined;
+  const gateway = vpnGateway({
+    tun,
+    own: me,
+    peers,
+    relay: relayCore({ clock, maxPairs: 10, heldEndMs: 30_000 }),
+    clock,
+    log: silentLogger,
+    random: () => 0.5,
+    queue: QUEUE,
+    dial: (to): Promise<RelayEnd> => {
+      const [ours, theirs] = line({ halfClose: false });
+      dialled.set(to.name, theirs);
+      return Promise.resolve({ stream: ours, halfClose: false });
+    },
+    onTunLost: (error) => {
+      lost = error;
+    },
+  });
+  await gateway.start(NEVER);
+  /** The peer answers on the stream that was dialled to it. */
+  const answers = async (name: string) => {
+    const end = dialled.get(name);
+    const from = peers.list().find((one) => one.name === name);
+    assert.ok(end !== undefined && from !== undefined);
+    end.write(
+      encodeKeepalive({
+        source: from.addresses.oc,
+        destination: me.addresses.oc,
+        flowLabel: 1,
+        name: from.b32,
+        announcement: { wantsAnswer: false, knowsFlows: true },
+      }),
+    );
+    await clock.settle();
+    return end;
+  };
+  return { clock, tun, gateway, me: me.addresses, dialled, answers, lost: () => lost };
+}
+
+function address(hex: string): Buffer {
+  return Buffer.from(hex.padEnd(32, '0'), 'hex');
+}
+
+/** Type, code, whom it answers and the tag of the packet that it quotes; checked to be well formed. */
+function readError(bytes: Buffer): { type: number; code: number; to: string; quotes: number } {
+  assert.equal(bytes[6], 58);
+  assert.equal(bytes.length, 40 + bytes.readUInt16BE(4));
+  // A message with its right checksum in place sums up to nothing.
+  assert.equal(checksum(bytes), 0);
+  return {
+    type: bytes[40] ?? 0,
+    code: bytes[41] ?? 0,
+    to: bytes.toString('hex', 24, 40),
+    quotes: tagOf(bytes.subarray(48)),
+  };
+}
+
+test('takes a mixed run apart: each packet to its peer, in order, and errors for the rest', async () => {
+  const { clock, tun, gateway, me, answers } = await setting();
+  const [two, three, stranger] = [peer(2).addresses, peer(3).addresses, peer(4).addresses];
+  const lan = address('20010db800000000000000000000beef');
+  tun.take(
+    Buffer.concat([
+      packet(me.oc, two.oc, 1),
+      packet(me.oc, two.oc, 2, 1_000),
+      packet(me.oc, three.oc, 3),
+      packet(lan, two.oc, 4),
+      packet(me.ocat4, two.ocat4, 5),
+      packet(me.oc, stranger.oc, 6),
+      packet(me.oc, address('2001db8'), 7),
+      packet(me.oc, two.oc, 8),
+    ]),
+  );
+  await clock.settle();
+  const tags = (end: LineEnd) => {
+    const bytes: unknown = end.read();
+    assert.ok(bytes instanceof Buffer);
+    return split(bytes)
+      .filter((one) => one[6] === 17)
+      .map(tagOf);
+  };
+  assert.deepEqual(tags(await answers('peer2')), [1, 2, 5, 8]);
+  assert.deepEqual(tags(await answers('peer3')), [3]);
+  const myself = me.oc.toString('hex');
+  assert.deepEqual(tun.written.map(readError), [
+    { type: 1, code: 5, to: lan.toString('hex'), quotes: 4 },
+    { type: 1, code: 3, to: myself, quotes: 6 },
+    { type: 1, code: 0, to: myself, quotes: 7 },
+  ]);
+  const drops = gateway.drops();
+  assert.deepEqual(drops, { multicastOrLinkLocal: 0, outsidePrefix: 1, foreignSource: 1, unknownPeer: 1 });
+  await gateway.stop();
+  await clock.settle();
+  assert.equal(clock.pending, 0);
+});
+
+test('multicast and link-local traffic ends here without a word', async () => {
+  const { clock, tun, gateway, me, dialled } = await setting();
+  for (const to of ['ff02000000000000000000000000001', 'ff05', 'fe80', 'febf']) {
+    tun.take(packet(me.oc, address(to), 1));
+    tun.take(packet(address('fe80000000000000000000000000aaaa'), address(to), 1));
+  }
+  await clock.settle();
+  assert.deepEqual([tun.written.length, dialled.size], [0, 0]);
+  assert.equal(gateway.drops().multicastOrLinkLocal, 8);
+  tun.take(packet(me.oc, address('fec0'), 1));
+  assert.equal(tun.written.length, 1, 'the address behind the link-local ones is none');
+  await gateway.stop();
+});
+
+test('an error is not answered by an error', async () => {
+  const { tun, gateway, me } = await setting();
+  const unknown = peer(9).addresses.oc;
+  const error = packet(me.oc, unknown, 0);
+  error[6] = 58;
+  error[40] = 1;
+  tun.take(error);
+  tun.take(packet(address('00'), unknown, 1));
+  assert.equal(tun.written.length, 0);
+  const ping = packet(me.oc, unknown, 0);
+  ping[6] = 58;
+  ping[40] = 128;
+  tun.take(ping);
+  assert.equal(tun.written.length, 1);
+  await gateway.stop();
+});
+
+test('errors are limited in rate, counters are not', async () => {
+  const { clock, tun, gateway, me } = await setting();
+  const unknown = peer(9).addresses.oc;
+  for (let count = 0; count < 1_000; count += 1) tun.take(packet(me.oc, unknown, count));
+  assert.equal(tun.written.length, 50);
+  assert.equal(gateway.drops().unknownPeer, 1_000);
+  await clock.advance(100);
+  for (let count = 0; count < 1_000; count += 1) tun.take(packet(me.oc, unknown, count));
+  assert.equal(tun.written.length, 60);
+  await gateway.stop();
+});
+
+test('a packet that waited in vain is answered as unreachable', async () => {
+  const { clock, tun, gateway, me, dialled } = await setting();
+  tun.take(packet(me.oc, peer(2).addresses.oc, 77));
+  await clock.advance(QUEUE.ageMs + 2_100);
+  assert.equal(dialled.size, 1);
+  assert.deepEqual(tun.written.map(readError), [{ type: 1, code: 3, to: me.oc.toString('hex'), quotes: 77 }]);
+  await gateway.stop();
+});
+
+test('a stream of a peer is carried by its link and by no other', async () => {
+  const { clock, tun, gateway, me } = await setting();
+  const [two, three] = [peer(2), peer(3)];
+  const table = gateway.links().map((link) => link.peer);
+  const [ours, theirs] = line({ halfClose: false });
+  const known = table.find((one) => one.name === 'peer2');
+  assert.ok(known !== undefined);
+  gateway.take(known, ours);
+  theirs.write(Buffer.concat([packet(two.addresses.oc, me.oc, 1), packet(three.addresses.oc, me.oc, 2)]));
+  await clock.settle();
+  assert.deepEqual(tun.written.map(tagOf), [1]);
+  // A peer that is in no table: cannot happen, and must not leak if it does.
+  const [stray] = line();
+  gateway.take(peer(8), stray);
+  assert.equal(stray.destroyed, true);
+  await gateway.stop();
+  await gateway.stop();
+  await clock.settle();
+  assert.deepEqual([ours.destroyed, clock.pending], [true, 0]);
+});
+
+test('says when the interface is gone', async () => {
+  const { tun, gateway, lost } = await setting();
+  const error = new GateError('local-io', 'tun.gone', 'gone');
+  tun.lose(error);
+  assert.equal(lost(), error);
+  await gateway.stop();
+});
