@@ -35,7 +35,7 @@ export interface AcceptorOptions {
 
 /**
  * i2pd from 2.5x on closes ACCEPTs that were armed less than 3 s before another on the same session. It speaks SAM 3.2
- * or later; Java I2P, which does too, does not mind the pause.
+ * or later, as Java I2P does; but of the two only Java knows PING, and Java refuses streams that find no ACCEPT armed.
  */
 const BURST_WINDOW_MS = 3_500;
 const ARM_DEADLINE_MS = 20_000;
@@ -63,7 +63,7 @@ export function acceptor(options: AcceptorOptions): Service & { readonly armed: 
 
   /** Keeps arming until the session is over. An ACCEPT is given up only with it: closing one can swallow a CONNECT. */
   const keepArmed = async (ready: ReadySession, signal: AbortSignal) => {
-    const window = knowsPorts(ready.version) ? BURST_WINDOW_MS : 0;
+    const window = knowsPorts(ready.version) && !(await ready.canPing) ? BURST_WINDOW_MS : 0;
     /** When each slot in use was armed. */
     const slots = new Map<Duplex, number>();
     let change = () => {};

@@ -44,6 +44,8 @@ export interface SessionManagerWorld {
 /** Tunnel building is work for the router; more at once makes each slower. */
 const BUILDS_AT_ONCE = 3;
 
+type Turnstile = <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>;
+
 interface Held {
   readonly session: Session;
   leases: number;
@@ -53,13 +55,10 @@ interface Held {
 export function sessionManager(options: SessionManagerOptions, world: SessionManagerWorld): SessionManager {
   const isolated = new Map<string, Held>();
   const turns = turnstile(BUILDS_AT_ONCE);
-  const newSession = (key: SessionKey, keys: Sensitive<string> | 'transient') =>
-    new Session(
-      key,
-      { keys, options: options.options, credentials: options.credentials },
-      { ...world, takeTurn: (build, signal) => turns(build, signal) },
-    );
-  const gateway = newSession(GATEWAY, options.gatewayKeys);
+  const newSession = (key: SessionKey, keys: Sensitive<string> | 'transient', takeTurn: Turnstile) =>
+    new Session(key, { keys, options: options.options, credentials: options.credentials }, { ...world, takeTurn });
+  // The gateway's own session waits for nobody: the VPN hangs on it.
+  const gateway = newSession(GATEWAY, options.gatewayKeys, (build) => build());
   let stopped = false;
 
   const heldFor = (token: string): Held => {
@@ -76,7 +75,11 @@ export function sessionManager(options: SessionManagerOptions, world: SessionMan
       }
       retire(spare[0]);
     }
-    const held: Held = { session: newSession({ kind: 'isolated', token }, 'transient'), leases: 0, idle: undefined };
+    const held: Held = {
+      session: newSession({ kind: 'isolated', token }, 'transient', turns),
+      leases: 0,
+      idle: undefined,
+    };
     isolated.set(token, held);
     return held;
   };
@@ -125,7 +128,7 @@ export function sessionManager(options: SessionManagerOptions, world: SessionMan
 }
 
 /** Lets so many pieces of work run at once; the others wait in order. */
-function turnstile(places: number): <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T> {
+function turnstile(places: number): Turnstile {
   let free = places;
   const queue: Array<() => void> = [];
   const enter = (signal: AbortSignal) =>

@@ -23,6 +23,8 @@ export interface ReadySession {
   readonly version: SamVersion;
   /** Aborts when this very build of the session is over. */
   readonly over: AbortSignal;
+  /** Does the bridge know PING, and stay? Java I2P does, i2pd does not. Never rejects. */
+  readonly canPing: Promise<boolean>;
   /** For whoever hears from the router that it no longer knows the session, though the control connection still stands. */
   readonly gone: (why: GateError) => void;
 }
@@ -222,21 +224,22 @@ export class Session {
     );
     const [end, loss] = [new AbortController(), new AbortController()];
     const gone = (why: GateError) => loss.abort(why);
-    const session = { id, me: out.keys.destination, version: out.version, over: end.signal, gone };
+    const canPing = this.#provePing(out.version, end.signal);
+    const session = { id, me: out.keys.destination, version: out.version, over: end.signal, canPing, gone };
     return { control: stream, session, end, loss: loss.signal };
   }
 
   async #live({ control, session, end, loss }: LiveSession, signal: AbortSignal): Promise<GateError> {
     const { clock, log } = this.#world;
     this.#become({ kind: 'ready', since: clock.now(), session });
-    const why = await watchControl(control, clock, this.#canPing(session), AbortSignal.any([signal, loss]));
+    const why = await watchControl(control, clock, session.canPing, AbortSignal.any([signal, loss]));
     end.abort(why);
     if (!signal.aborted) log.warn(`session lost: ${why.message}`, { code: why.code });
     return why;
   }
 
   /** Tried on a connection of its own, since a bridge that only seems to know PING closes the one that it came on. */
-  async #canPing({ version, over }: ReadySession): Promise<boolean> {
+  async #provePing(version: SamVersion, over: AbortSignal): Promise<boolean> {
     if (!knowsPorts(version)) return false;
     const { bridge, clock } = this.#world;
     const late = new GateError('router-protocol', 'sam.ping-late', 'the SAM bridge did not answer PING');

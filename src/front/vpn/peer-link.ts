@@ -15,10 +15,8 @@ import { type Tally, tally } from '../../kit/tally.ts';
 import type { Addresses } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
 import { packetLength } from '../../wire/packet/ipv6.ts';
-import { encodeKeepalive, parseKeepalive } from '../../wire/packet/keepalive.ts';
-import { InboundPackets } from './inbound-packets.ts';
-import { chooseStream, type Direction, fateOf, preferredDirection, type StreamFacts } from './link-policy.ts';
-import { type PacketDuplex, packetDuplex } from './packet-duplex.ts';
+import { chooseStream, type Direction, fateOf, preferredDirection } from './link-policy.ts';
+import { LinkStream } from './link-stream.ts';
 import { Redialer, type RedialState } from './redialer.ts';
 
 export interface LinkWorld {
@@ -56,22 +54,8 @@ const TICK_MS = 2_000;
 const IDLE_MS = 180_000;
 /** Enough packets to make a write worth its system call, few enough to drop late. */
 const BATCH_BYTES = 32 * 1024;
-/** Keepalives that wait on one stream; a peer that asks faster than it reads gets no more. */
-const KEEPALIVES_HELD = 4;
 /** Streams of one link at a time: one each way, and as many that replace them. */
 const LONGEST_STREAM_LIST = 8;
-
-/** One stream of the link. */
-interface LinkStream extends StreamFacts {
-  heard: boolean;
-  lastHeardAt: number;
-  lastSentAt: number;
-  probedAt: number | undefined;
-  answers: boolean;
-  retired: boolean;
-  readonly packets: PacketDuplex;
-  readonly keepalives: Buffer[];
-}
 
 export class PeerLink {
   readonly peer: Peer;
@@ -130,7 +114,7 @@ export class PeerLink {
     this.#stopping.abort(new GateError('shutdown', 'shutdown', 'the gateway is stopping'));
     this.#ticking?.cancel();
     this.#queue.clear();
-    for (const stream of this.#streams) stream.packets.stream.destroy();
+    for (const stream of this.#streams) stream.destroy();
     await this.#redialer.stop();
     await Promise.all(this.#running);
   }
@@ -146,7 +130,7 @@ export class PeerLink {
       this.#queue.push(kept.subarray(at, end), now);
       at = end;
     }
-    if (this.#chosen !== undefined) this.#chosen.packets.wake();
+    if (this.#chosen !== undefined) this.#chosen.wake();
     else this.#dialIfWanted();
   }
 
@@ -199,38 +183,32 @@ export class PeerLink {
   }
 
   #carry(end: RelayEnd, direction: Direction): void {
-    const { clock, relay } = this.#world;
-    const inbound = new InboundPackets(this.peer.addresses, this.#world.own.addresses, {
+    const { own, clock, relay, deliver } = this.#world;
+    const stream = new LinkStream({
+      direction,
+      peer: this.peer,
+      own,
+      flowLabel: this.#flowLabel,
+      clock,
+      pull: (one) => (one === this.#chosen ? this.#nextBatch() : undefined),
+      heard: (one) => this.#heard(one),
       packets: (run, count) => {
-        this.#hear(stream);
-        this.#lastPacketAt = stream.lastHeardAt;
+        this.#lastPacketAt = clock.now();
         this.#traffic.add('packetsIn', count);
         this.#traffic.add('bytesIn', run.length);
-        this.#world.deliver(run);
+        deliver(run);
       },
-      keepalive: (packet) => this.#receivedKeepalive(stream, packet),
+      announced: (announcement) => {
+        this.peer.knowsFlows = announcement?.knowsFlows ?? false;
+      },
       refused: (verdict) => this.#drops.add(verdict),
+      failed: (error) => this.#note(asGateError(error, 'reading packets from a peer')),
     });
-    const stream: LinkStream = {
-      direction,
-      openedAt: clock.now(),
-      heard: false,
-      lastHeardAt: clock.now(),
-      lastSentAt: clock.now(),
-      probedAt: undefined,
-      answers: false,
-      retired: false,
-      keepalives: [],
-      packets: packetDuplex({
-        pull: () => this.#pull(stream),
-        deliver: (bytes) => this.#received(inbound, bytes),
-      }),
-    };
     this.#streams.add(stream);
     this.#stateMayHaveChanged();
     // OnionCat's rule: whoever opens a stream speaks first.
-    if (direction === 'out') this.#sendKeepalive(stream, true);
-    const joined = relay.join({ stream: stream.packets.stream, halfClose: true }, end, {
+    if (direction === 'out') stream.sendKeepalive(true);
+    const joined = relay.join({ stream: stream.duplex, halfClose: true }, end, {
       signal: this.#stopping.signal,
       idleMs: 0,
     });
@@ -247,14 +225,8 @@ export class PeerLink {
     );
   }
 
-  #pull(stream: LinkStream): Buffer | undefined {
+  #nextBatch(): Buffer | undefined {
     const now = this.#world.clock.now();
-    const keepalive = stream.keepalives.shift();
-    if (keepalive !== undefined) {
-      stream.lastSentAt = now;
-      return keepalive;
-    }
-    if (stream !== this.#chosen) return undefined;
     const batch: Buffer[] = [];
     let bytes = 0;
     while (bytes < BATCH_BYTES) {
@@ -264,50 +236,12 @@ export class PeerLink {
       bytes += packet.length;
     }
     if (bytes === 0) return undefined;
-    stream.lastSentAt = now;
     this.#traffic.add('packetsOut', batch.length);
     this.#traffic.add('bytesOut', bytes);
     return Buffer.concat(batch, bytes);
   }
 
-  /** @throws GateError when the peer has lost the framing */
-  #received(inbound: InboundPackets, bytes: Buffer): void {
-    try {
-      inbound.push(bytes);
-    } catch (error) {
-      this.#note(asGateError(error, 'reading packets from a peer'));
-      throw error;
-    }
-  }
-
-  #receivedKeepalive(stream: LinkStream, packet: Buffer): void {
-    this.#hear(stream);
-    const { announcement } = parseKeepalive(packet);
-    this.peer.knowsFlows = announcement?.knowsFlows ?? false;
-    stream.answers = announcement !== undefined;
-    if (announcement?.wantsAnswer === true) this.#sendKeepalive(stream, false);
-  }
-
-  #sendKeepalive(stream: LinkStream, wantsAnswer: boolean): void {
-    if (stream.keepalives.length >= KEEPALIVES_HELD) return;
-    const { own } = this.#world;
-    stream.keepalives.push(
-      encodeKeepalive({
-        source: own.addresses.oc,
-        destination: this.peer.addresses.oc,
-        flowLabel: this.#flowLabel,
-        name: own.b32,
-        announcement: { wantsAnswer, knowsFlows: true },
-      }),
-    );
-    stream.packets.wake();
-  }
-
-  #hear(stream: LinkStream): void {
-    stream.lastHeardAt = this.#world.clock.now();
-    stream.probedAt = undefined;
-    if (stream.heard) return;
-    stream.heard = true;
+  #heard(stream: LinkStream): void {
     this.#redialer.succeeded();
     this.#lastError = undefined;
     this.#choose();
@@ -318,7 +252,7 @@ export class PeerLink {
   #choose(): void {
     this.#chosen = chooseStream(this.#streams, this.#preferred);
     this.#stateMayHaveChanged();
-    this.#chosen?.packets.wake();
+    this.#chosen?.wake();
   }
 
   #tick(): void {
@@ -341,9 +275,7 @@ export class PeerLink {
         return;
       case 'probe':
         // Nobody wants it: left alone, the peer closes it.
-        if (idle) return;
-        if (stream.answers) stream.probedAt = now;
-        this.#sendKeepalive(stream, stream.answers);
+        if (!idle) stream.probe();
         return;
       case 'retire':
         this.#retire(stream);
@@ -356,19 +288,17 @@ export class PeerLink {
         if (this.#chosen === undefined) {
           this.#note(new GateError('peer-timeout', 'link.silent', 'the peer does not answer'));
         }
-        stream.packets.stream.destroy();
+        stream.destroy();
         return;
       default:
         fate satisfies never;
     }
   }
 
-  /** Ends a stream in a regular way; what the peer still says on it is heard. */
   #retire(stream: LinkStream): void {
     if (stream.retired) return;
-    stream.retired = true;
+    stream.retire();
     if (this.#chosen === stream) this.#choose();
-    stream.packets.finish();
   }
 
   /** Is there a stream that carries our packets, or may soon? */

@@ -474,6 +474,51 @@ test('no order of events leaves a pair unresolved, loses bytes in the middle or 
   );
 });
 
+test('whatever the pauses and the order of the ends, regular ends lose nothing', async () => {
+  const steps = fc.array(
+    fc.constantFrom(
+      'client writes',
+      'service writes',
+      'client pauses',
+      'service pauses',
+      'client reads',
+      'time passes',
+    ),
+    { maxLength: 20 },
+  );
+  await fc.assert(
+    fc.asyncProperty(steps, fc.boolean(), fc.boolean(), async (events, farHalfClose, clientEndsFirst) => {
+      const setting = joined({ farHalfClose });
+      const said = { client: Buffer.alloc(0), service: Buffer.alloc(0) };
+      const heard = { client: hearAll(setting.client), service: hearAll(setting.service) };
+      for (const event of events) {
+        if (event === 'client writes' || event === 'service writes') {
+          const who = event === 'client writes' ? 'client' : 'service';
+          const more = pattern(15_000, said[who].length + 1);
+          said[who] = Buffer.concat([said[who], more]);
+          setting[who].write(more);
+        } else if (event === 'time passes') await setting.clock.advance(HELD_END_MS / 3);
+        else if (event === 'client reads') setting.client.resume();
+        else setting[event === 'client pauses' ? 'client' : 'service'].pause();
+        await setting.clock.settle();
+      }
+      // Through SAM the first end of the service is the end of both, so there the client must have been heard before.
+      if (clientEndsFirst || !farHalfClose) setting.client.end();
+      setting.service.resume();
+      await setting.clock.settle();
+      setting.service.end();
+      await setting.clock.advance(HELD_END_MS / 3);
+      setting.client.end();
+      setting.client.resume();
+      assert.ok((await heard.client).bytes.equals(said.service));
+      assert.ok((await heard.service).bytes.equals(said.client));
+      await setting.clock.advance(HELD_END_MS);
+      assert.equal((await checkOver(setting)).ended, 'both-finished');
+    }),
+    { numRuns: 60 },
+  );
+});
+
 // --- real sockets ---------------------------------------------------------------------------------------------------
 
 const servers: Server[] = [];

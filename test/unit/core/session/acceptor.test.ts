@@ -16,6 +16,8 @@ function setting({ version = '3.1', slots = 4 } = {}) {
   const clock = new FakeClock();
   const bridge = new ScriptedBridge();
   bridge.rules.version = version;
+  // Like i2pd 2.59, where a burst of accepts does harm.
+  bridge.rules.ping = (visit, text) => void visit.end.end(`PONG ${text}\n`);
   let drawn = 0;
   const random = () => 1 - ++drawn * 1e-9;
   const session = new Session(
@@ -71,6 +73,16 @@ test('a newer bridge gets its accepts one after another', async () => {
   }
   assert.equal(bridge.of('accept').length, 3);
   assert.equal(taken.length, 0);
+  await service.stop();
+  await session.close();
+});
+
+test('a newer bridge that knows PING is Java I2P, and gets all accepts at once', async () => {
+  const { clock, bridge, service, session } = setting({ version: '3.3', slots: 3 });
+  bridge.rules.ping = (_visit, text) => `PONG ${text}`;
+  await service.start(NEVER);
+  await clock.settle();
+  assert.equal(service.armed, 3);
   await service.stop();
   await session.close();
 });

@@ -108,20 +108,22 @@ test('beyond the cap an unused session makes room, a used one never', async () =
   assert.equal(clock.pending, 0);
 });
 
-test('builds three sessions at a time, in order', async () => {
+test('builds three isolated sessions at a time, in order, and the gateway without waiting', async () => {
   const { clock, bridge, manager } = setting(10);
   bridge.rules.create = () => undefined;
-  await manager.start(NEVER);
   const leases = Array.from({ length: 6 }, (_, index) => manager.lease(isolated(String(index))));
   const abort = new AbortController();
   const ready = leases.map((lease) => lease.session.ready(abort.signal));
   for (const one of ready) one.catch(() => {});
   await clock.settle();
   assert.equal(bridge.of('control').length, 3);
+  await manager.start(NEVER);
+  await clock.settle();
+  assert.equal(bridge.of('control').length, 4);
   const [first] = bridge.of('control');
   first?.end.write(`${CREATED}\n`);
   await clock.settle();
-  assert.equal(bridge.of('control').length, 4);
+  assert.equal(bridge.of('control').length, 5);
   // One that waits for its turn can be closed, and loses nobody else's.
   await leases[3]?.session.close();
   bridge.rules.create = () => CREATED;
