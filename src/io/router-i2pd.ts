@@ -35,7 +35,8 @@ const RESTART: BackoffRange = { firstMs: 500, longestMs: 60_000 };
 /** A router that ran this long did not fail to start. */
 const GOOD_RUN_MS = 60_000;
 const POLL_MS = 200;
-const TERMINATE_MS = 3_000;
+/** All of garligate is to be down within 5 s. i2pd loses nothing by being killed. */
+const TERMINATE_MS = 2_000;
 /** One run of the program. */
 interface Run {
   readonly child: ChildProcess;
