@@ -16,7 +16,7 @@ import { isCommand, main, ROOT } from './lib/command.mjs';
 
 /** From the bottom up. @type {readonly Layer[]} */
 const LAYERS = [
-  { folder: 'kit', sees: [], builtins: ['type:node:stream', 'node:util'] },
+  { folder: 'kit', sees: [], builtins: ['type:node:stream', 'node:events', 'node:util'] },
   { folder: 'wire', sees: ['kit'], builtins: ['node:crypto'] },
   { folder: 'core', sees: ['kit', 'wire'], builtins: ['node:stream', 'node:crypto'] },
   { folder: 'config', sees: ['kit', 'wire'], builtins: [] },

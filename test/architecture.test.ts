@@ -47,7 +47,7 @@ describe('the one-way rule', () => {
       'io/resolver.ts:2: package: fast-check is not one of the packages that src/ may use',
       'io/resolver.ts:3: package: commander is used only in cli',
       'kit/upward.ts:1: layer: kit may not know io (io/resolver.ts); it sees nothing but itself',
-      'kit/upward.ts:3: builtin: node:stream is not for kit, which uses of Node: the types of node:stream, node:util; the outside world is for io/',
+      'kit/upward.ts:3: builtin: node:stream is not for kit, which uses of Node: the types of node:stream, node:events, node:util; the outside world is for io/',
     ]);
   });
 

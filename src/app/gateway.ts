@@ -68,9 +68,10 @@ export function assembleGateway(config: Config, world: World) {
     { bridge, clock, log, random },
   );
   const relay = relayCore({ clock, maxPairs: config.limits.streams, heldEndMs: HELD_END_MS });
+  const names = resolver({ bridge, clock, credentials });
   const outward = dialer({
     sessions,
-    resolver: resolver({ bridge, clock, credentials }),
+    resolver: names,
     peers,
     clock,
     own: addresses,
@@ -89,6 +90,7 @@ export function assembleGateway(config: Config, world: World) {
           clock,
           log,
           random,
+          takesFlows: config.vpn.flows,
           queue: { items: config.vpn.queue.packets, bytes: config.vpn.queue.bytes, ageMs: config.vpn.queue.age },
           dial: outward.openPacketStream,
           onTunLost: world.onFatal,
@@ -98,6 +100,7 @@ export function assembleGateway(config: Config, world: World) {
     clock,
     log,
     local: tun === undefined ? undefined : { address: addresses.oc, connector: world.connector },
+    allowed: config.vpn.flows,
     maxPerPeer: FLOWS_PER_PEER,
   });
   const inbound = inboundSwitch(
@@ -140,6 +143,7 @@ export function assembleGateway(config: Config, world: World) {
   const inboundService: Service = { name: 'inbound', start: async () => {}, stop: async () => inbound.stop() };
   const services: readonly Service[] = [
     sessions,
+    names,
     flows,
     ...(vpn === undefined ? [] : [vpn]),
     inboundService,

@@ -117,6 +117,10 @@ function vpnSchema() {
     mtu: value.wholeNumber(1280, 65_535).prefault(1500).meta({
       description: 'Largest packet on the interface, in bytes.',
     }),
+    flows: value.flag.prefault(true).meta({
+      description:
+        "Let peers reach TCP services on this gateway's VPN address by flow. Such connections come from that address itself, over loopback: a packet filter on the interface does not see them.",
+    }),
     keep_unreachable: value.flag.prefault(true).meta({
       description:
         'Leave an unreachable route for fd60:db4d:ddb5::/48 behind at the end, so that no packet meant for a peer ever takes another way.',
@@ -179,7 +183,7 @@ function socksSchema() {
 
 function limitsSchema() {
   return z.strictObject({
-    accepts: value.wholeNumber(1, 32).prefault(4).meta({
+    accepts: value.wholeNumber(1, 32).prefault(8).meta({
       description: 'STREAM ACCEPTs that wait at the router at the same time.',
     }),
     streams: value.wholeNumber(1, 65_536).prefault(1024).meta({

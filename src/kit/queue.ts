@@ -20,7 +20,8 @@ export type OnDrop = (bytes: Buffer, cause: 'overflow' | 'age') => void;
 export class DropOldestQueue {
   readonly #limits: QueueLimits;
   readonly #onDrop: OnDrop;
-  #entries: Entry[] = [];
+  /** A place is emptied when its entry is taken, so that its bytes can go. */
+  #entries: Array<Entry | undefined> = [];
   /** Index of the oldest entry: shifting an array is linear, moving an index is not. */
   #head = 0;
   #bytes = 0;
@@ -80,6 +81,7 @@ export class DropOldestQueue {
   #take(): Buffer | undefined {
     const entry = this.#entries[this.#head];
     if (entry === undefined) return undefined;
+    this.#entries[this.#head] = undefined;
     this.#head += 1;
     this.#bytes -= entry.bytes.length;
     if (this.#head === this.#entries.length) {

@@ -121,6 +121,21 @@ for (const [first, second] of PAIRS) {
       await closeServer(server);
     });
 
+    // Not where bob is on i2pd 2.59, which loses streams of a burst by itself.
+    if (second !== 'i2pd-2.59') {
+      it('a burst of clients all reach the peer, though its gateway arms accepts one by one', async () => {
+        const server = await loopbackServer((client) => client.end('served'));
+        bob.serve(bob.addresses.oc, 80, server);
+        const one = async () => {
+          const { socket } = await SocksClient.createConnection(request(alice, formatAddress(bob.addresses.oc), 80));
+          return exchange(socket, Buffer.alloc(0));
+        };
+        const served = await Promise.all(Array.from({ length: 16 }, one));
+        assert.deepEqual([...new Set(served.map(String))], ['served']);
+        await closeServer(server);
+      });
+    }
+
     it('a service that is not there is refused with its own code', async () => {
       await assert.rejects(SocksClient.createConnection(request(alice, formatAddress(bob.addresses.oc), 9)), /Refused/);
     });

@@ -109,6 +109,30 @@ describe('a gateway among strangers', () => {
     await closeServer(server);
   });
 
+  it('keeps no flow whose carrier ended while its service was being asked', async () => {
+    const server = await loopbackServer((client) => client.resume());
+    gateway.serve(gateway.addresses.oc, 80, server);
+    for (let round = 0; round < 30; round += 1) {
+      const stream = await peer.connect(gateway.b32);
+      stream.resume();
+      stream.end(Buffer.from([0xf6, 1, 0, 80, 0]));
+    }
+    await until('all flows were taken', () => gateway.gateway.flows.counters().joined === 30);
+    await until('none is left', () => gateway.gateway.relay.active <= 1);
+    await closeServer(server);
+  });
+
+  it('stops at once in the middle of a name lookup', async () => {
+    bridge.misbehave({ on: 'NAMING LOOKUP', action: { kind: 'silence' } });
+    const asking = SocksClient.createConnection(request(gateway, 'slow.i2p', 80)).catch(() => {});
+    await until('it was asked', () => bridge.commands.some(({ line }) => line.startsWith('NAMING')));
+    const startedAt = performance.now();
+    await gateway.stop();
+    await asking;
+    assert.ok(performance.now() - startedAt < 3_000);
+    await until('only the raw peer is left', () => bridge.openSockets <= 1);
+  });
+
   it('reaches a service of a stranger by b32 and by name, and the reply survives the end of the request', async () => {
     const service = await rawPeer(bridge);
     network.addressBook.set('service.i2p', service.keys.destination.base64);

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
+import { turnstile } from '../../kit/turnstile.ts';
 import { type Address, type Addresses, addressKey } from '../../wire/i2p/address.ts';
 import { dialFlow } from '../flow/dial-flow.ts';
 import type { Resolver } from '../naming/resolver.ts';
@@ -15,7 +16,7 @@ import type { Dialer, DialOptions, DialTarget, PacketDialer, RelayEnd } from './
 
 export interface DialerParts {
   readonly sessions: SessionManager;
-  readonly resolver: Resolver;
+  readonly resolver: Pick<Resolver, 'resolve'>;
   readonly peers: PeerTable;
   readonly clock: Clock;
   readonly own: Addresses;
@@ -24,6 +25,9 @@ export interface DialerParts {
   /** Connections for clients that are being made at one time. */
   readonly maxDials: number;
 }
+
+/** Links of many peers come back at the same moment; the router shall not get all of their dials in it. */
+const LINK_DIALS_AT_ONCE = 16;
 
 export function dialer(parts: DialerParts): Dialer & PacketDialer {
   /** Streams hold their session: an isolated one must not end under them. */
@@ -94,9 +98,11 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
     }
   };
 
+  const linkDials = turnstile(LINK_DIALS_AT_ONCE);
   let dials = 0;
   return {
-    openPacketStream: (peer, signal) => toDestination(destinationOf(peer), { session: GATEWAY, port: 0, signal }),
+    openPacketStream: (peer, signal) =>
+      linkDials(() => toDestination(destinationOf(peer), { session: GATEWAY, port: 0, signal }), signal),
     dial: async (target, options) => {
       if (dials >= parts.maxDials) {
         throw new GateError(

@@ -2,9 +2,9 @@
  * Opens a TCP connection to a service of a peer without packets: an I2P stream whose preface names the port. Works
  * without a TUN on our side; the peer's gateway joins the stream to that port on its own VPN address.
  */
-import { type Clock, within } from '../../kit/clock.ts';
+import { type Clock, sleep, within } from '../../kit/clock.ts';
 import { drive } from '../../kit/drive.ts';
-import { GateError } from '../../kit/errors.ts';
+import { asGateError, GateError } from '../../kit/errors.ts';
 import { type FlowStatus, flowRequestMachine } from '../../wire/flow/preface.ts';
 import type { RelayEnd } from '../dial/target.ts';
 import type { Session } from '../session/session.ts';
@@ -13,8 +13,35 @@ import { framedStream } from './framed-stream.ts';
 /** The stream is open when this starts; what remains is one round trip and a connect on the peer's machine. */
 const ANSWER_DEADLINE_MS = 60_000;
 
+/**
+ * Java I2P refuses a stream while the peer's gateway is re-arming its accepts, which takes milliseconds; seen from i2pd it
+ * then opens and ends at once. So a refusal of the stream, unlike one of the service, is tried again after these
+ * pauses. Milliseconds.
+ */
+const REFUSED_RETRIES = [250, 500, 1_000];
+
 /** @throws GateError `peer-*`, `policy` as the peer answered, or of the session */
 export async function dialFlow(
+  session: Pick<Session, 'connect'>,
+  destination: string,
+  port: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<RelayEnd> {
+  const open = () => openFlow(session, destination, port, clock, signal);
+  for (const pause of REFUSED_RETRIES) {
+    try {
+      return await open();
+    } catch (error) {
+      const { code } = asGateError(error, 'opening a connection to a peer');
+      if (code !== 'sam.peer-refused' && code !== 'flow.closed') throw error;
+      await sleep(clock, pause, signal);
+    }
+  }
+  return open();
+}
+
+async function openFlow(
   session: Pick<Session, 'connect'>,
   destination: string,
   port: number,

@@ -58,17 +58,26 @@ export function framedStream(carrier: Duplex): Duplex {
   };
 
   carrier.on('data', (chunk: Buffer) => {
+    // However small the frames are, what came together is handed on together.
+    const parts: Buffer[] = [];
+    const flush = () => {
+      const [first] = parts;
+      if (first === undefined) return;
+      const bytes = parts.length === 1 ? first : Buffer.concat(parts);
+      parts.length = 0;
+      if (!framed.push(bytes)) carrier.pause();
+    };
     frames.push(chunk, {
-      data: (bytes) => {
-        if (!framed.push(bytes)) carrier.pause();
-      },
+      data: (bytes) => parts.push(bytes),
       end: () => {
+        flush();
         framed.push(null);
         // Nobody reads from here on, but the end of the carrier must still be seen.
         carrier.resume();
         if (endSent) carrier.end();
       },
     });
+    flush();
   });
   carrier.on('error', onCarrierOver);
   carrier.on('end', () => {
@@ -80,7 +89,8 @@ export function framedStream(carrier: Duplex): Duplex {
   // Its user may not have taken it over yet when the carrier is cut.
   framed.on('error', () => {});
   carrier.pause();
-  if (carrier.destroyed) onCarrierOver();
+  // Its end may have been read, and its event missed, before it came here.
+  if (carrier.destroyed || carrier.readableEnded) onCarrierOver();
   return framed;
 }
 

@@ -3,6 +3,7 @@
  * first byte decides which front takes a peer's stream.
  */
 import type { Duplex } from 'node:stream';
+import { sharedController } from '../../kit/abort.ts';
 import { type Clock, within } from '../../kit/clock.ts';
 import { drive } from '../../kit/drive.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
@@ -53,7 +54,7 @@ export function inboundSwitch(peers: PeerTable, takers: InboundTakers, clock: Cl
     'silent',
   ]);
   const undecided = new Map<Peer, number>();
-  const stopping = new AbortController();
+  const stopping = sharedController();
 
   const decide = async (peer: Peer, stream: Duplex) => {
     undecided.set(peer, (undecided.get(peer) ?? 0) + 1);

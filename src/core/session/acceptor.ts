@@ -3,6 +3,7 @@
  * with the destination it comes from: the only authenticated fact about it.
  */
 import type { Duplex } from 'node:stream';
+import { sharedController } from '../../kit/abort.ts';
 import { type BackoffRange, backoffDelay } from '../../kit/backoff.ts';
 import { type Clock, sleep, within } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
@@ -43,7 +44,7 @@ const RETRY: BackoffRange = { firstMs: 500, longestMs: 15_000 };
 
 export function acceptor(options: AcceptorOptions): Service & { readonly armed: number } {
   const { session, bridge, clock, log } = options;
-  const stopping = new AbortController();
+  const stopping = sharedController();
   let armed = 0;
   let running: Promise<void> | undefined;
 

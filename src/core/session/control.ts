@@ -43,8 +43,10 @@ export async function watchControl(
     for (;;) {
       const line = await continueConversation(stream, receiveLine(), 'watching the session', over);
       if (line.startsWith('PONG')) unanswered = false;
-      else if (line.startsWith('PING')) stream.write(pongCommand(line.slice('PING '.length)));
-      else return new GateError('session-lost', 'sam.session-ended', 'the router ended the session');
+      // A bridge that asks and does not read gets no further answers.
+      else if (line.startsWith('PING')) {
+        if (stream.writableLength === 0) stream.write(pongCommand(line.slice('PING '.length)));
+      } else return new GateError('session-lost', 'sam.session-ended', 'the router ended the session');
     }
   } catch (error) {
     const known = asGateError(error, 'watching the session');

@@ -3,10 +3,11 @@
  * an isolated one ends some time after its last lease. The gateway's own session lives as long as the manager.
  */
 import type { Clock, Timer } from '../../kit/clock.ts';
-import { abortError, GateError } from '../../kit/errors.ts';
+import { GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Sensitive } from '../../kit/sensitive.ts';
 import type { Service } from '../../kit/service.ts';
+import { type Turnstile, turnstile } from '../../kit/turnstile.ts';
 import type { SamCredentials, SessionOptions } from '../../wire/sam/command.ts';
 import type { BridgePort } from '../ports.ts';
 import { GATEWAY, type SessionKey } from './key.ts';
@@ -43,8 +44,6 @@ export interface SessionManagerWorld {
 
 /** Tunnel building is work for the router; more at once makes each slower. */
 const BUILDS_AT_ONCE = 3;
-
-type Turnstile = <T>(work: () => Promise<T>, signal: AbortSignal) => Promise<T>;
 
 interface Held {
   readonly session: Session;
@@ -124,39 +123,5 @@ export function sessionManager(options: SessionManagerOptions, world: SessionMan
       };
     },
     list: () => [gateway, ...[...isolated.values()].map((held) => held.session)],
-  };
-}
-
-/** Lets so many pieces of work run at once; the others wait in order. */
-function turnstile(places: number): Turnstile {
-  let free = places;
-  const queue: Array<() => void> = [];
-  const enter = (signal: AbortSignal) =>
-    new Promise<void>((resolve, reject) => {
-      const onTurn = () => {
-        signal.removeEventListener('abort', onAbort);
-        resolve();
-      };
-      const onAbort = () => {
-        queue.splice(queue.indexOf(onTurn), 1);
-        reject(abortError(signal, 'waiting to build the session'));
-      };
-      if (signal.aborted) return reject(abortError(signal, 'waiting to build the session'));
-      if (free > 0) {
-        free -= 1;
-        return resolve();
-      }
-      queue.push(onTurn);
-      signal.addEventListener('abort', onAbort, { once: true });
-    });
-  return async (work, signal) => {
-    await enter(signal);
-    try {
-      return await work();
-    } finally {
-      const next = queue.shift();
-      if (next === undefined) free += 1;
-      else next();
-    }
   };
 }

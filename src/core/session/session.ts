@@ -3,6 +3,7 @@
  * it, and builds it again after a pause when it is lost; everybody else only sees its state and asks it for streams.
  */
 import type { Duplex } from 'node:stream';
+import { eitherSignal, sharedController } from '../../kit/abort.ts';
 import { type BackoffRange, backoffDelay } from '../../kit/backoff.ts';
 import { type Clock, within } from '../../kit/clock.ts';
 import { abortError, asGateError, GateError } from '../../kit/errors.ts';
@@ -76,11 +77,11 @@ export class Session {
   readonly key: SessionKey;
   readonly #settings: SessionSettings;
   readonly #world: SessionWorld;
-  readonly #closing = new AbortController();
+  readonly #closing = sharedController();
   readonly #watchers = new Set<(state: SessionState) => void>();
   #state: SessionState = { kind: 'idle' };
   #running: Promise<void> | undefined;
-  #pause: { readonly since: number; readonly end: () => void } | undefined;
+  #pause: { readonly since: number; readonly mayBeCut: boolean; readonly end: () => void } | undefined;
 
   constructor(key: SessionKey, settings: SessionSettings, world: SessionWorld) {
     this.key = key;
@@ -116,8 +117,7 @@ export class Session {
     this.open();
     const state = this.#state;
     if (state.kind === 'waiting' && this.#pause !== undefined) {
-      const cheapToAskAgain = state.why.kind === 'router-down' || state.why.kind === 'session-lost';
-      if (!cheapToAskAgain || !this.#cutPauseShort()) return Promise.reject(state.why);
+      if (!this.#cutPauseShort()) return Promise.reject(state.why);
     }
     return this.#ready(signal, 'until it fails');
   }
@@ -171,14 +171,18 @@ export class Session {
    * @param destination base64 destination or `.b32.i2p` name
    */
   async connect(destination: string, port: number, signal: AbortSignal): Promise<Duplex> {
-    const { id, gone } = await this.ready(signal);
+    const { id, over, gone } = await this.ready(signal);
     const request = connectStream({ id, destination, port }, this.#settings.credentials);
+    // A router that stopped may never answer; what it was asked ends with the session.
+    const either = eitherSignal(signal, over);
     try {
-      return (await converse(this.#world.bridge, request, 'opening a stream', signal)).stream;
+      return (await converse(this.#world.bridge, request, 'opening a stream', either.signal)).stream;
     } catch (error) {
       const why = asGateError(error, 'opening a stream');
       if (why.kind === 'session-lost') gone(why);
       throw why;
+    } finally {
+      either.clear();
     }
   }
 
@@ -222,7 +226,7 @@ export class Session {
     const { stream, out } = await within(clock, BUILD_DEADLINE_MS, late, signal, (limit) =>
       converse(bridge, request, 'creating the session', limit),
     );
-    const [end, loss] = [new AbortController(), new AbortController()];
+    const [end, loss] = [sharedController(), new AbortController()];
     const gone = (why: GateError) => loss.abort(why);
     const canPing = this.#provePing(out.version, end.signal);
     const session = { id, me: out.keys.destination, version: out.version, over: end.signal, canPing, gone };
@@ -271,14 +275,18 @@ export class Session {
       };
       const timer = clock.after(ms, end);
       this.#closing.signal.addEventListener('abort', end, { once: true });
-      this.#pause = { since, end };
+      // Asking a router that is not there costs nothing, and a session that lived may be had again at once; but one that
+      // keeps dying costs a whole set of tunnels each time.
+      const mayBeCut = why.kind === 'router-down' || (why.kind === 'session-lost' && attempt === 1);
+      this.#pause = { since, mayBeCut, end };
       this.#become({ kind: 'waiting', since, until: since + ms, why });
     });
   }
 
   #cutPauseShort(): boolean {
     const pause = this.#pause;
-    if (pause === undefined || this.#world.clock.now() - pause.since < LEAST_PAUSE_MS) return false;
+    if (pause === undefined || !pause.mayBeCut) return false;
+    if (this.#world.clock.now() - pause.since < LEAST_PAUSE_MS) return false;
     pause.end();
     return true;
   }

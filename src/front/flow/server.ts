@@ -7,6 +7,7 @@ import { framedStream } from '../../core/flow/framed-stream.ts';
 import type { Peer } from '../../core/peers/table.ts';
 import type { ConnectorPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
+import { sharedController } from '../../kit/abort.ts';
 import { type Clock, within } from '../../kit/clock.ts';
 import { drive } from '../../kit/drive.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
@@ -22,6 +23,8 @@ export interface FlowServerOptions {
   readonly log: Logger;
   /** Our VPN address, and how to connect to it; undefined where there is no TUN. */
   readonly local: { readonly address: Address; readonly connector: ConnectorPort } | undefined;
+  /** Whether peers may use flows here at all. */
+  readonly allowed: boolean;
   readonly maxPerPeer: number;
 }
 
@@ -49,7 +52,7 @@ export function flowServer(options: FlowServerOptions): FlowServer {
   const { relay, clock, log, local } = options;
   const counts: Tally<FlowCounter> = tally(['joined', 'refusedService', 'refusedLimit', 'failed']);
   const perPeer = new Map<Peer, number>();
-  const stopping = new AbortController();
+  const stopping = sharedController();
   const running = new Set<Promise<void>>();
 
   const serve = async (stream: Duplex, overLimit: boolean) => {
@@ -68,7 +71,7 @@ export function flowServer(options: FlowServerOptions): FlowServer {
       );
       if (overLimit) return await refuse(stream, 'busy', 'refusedLimit');
       if (!request.understood) return await refuse(stream, 'version', 'refusedService');
-      if (request.port === 0) return await refuse(stream, 'forbidden', 'refusedService');
+      if (!options.allowed || request.port === 0) return await refuse(stream, 'forbidden', 'refusedService');
       if (local === undefined) return await refuse(stream, 'unreachable', 'refusedService');
       const service = await reach(local.connector, local.address, request.port);
       if (typeof service === 'string') return await refuse(stream, service, 'refusedService');
@@ -116,7 +119,7 @@ export function flowServer(options: FlowServerOptions): FlowServer {
       stream.write(flowAnswer(status));
       stream.resume();
       // The peer, or `stop`, may have been quicker: no event comes for that any more.
-      if (stopping.signal.aborted) close();
+      if (stopping.signal.aborted || stream.readableEnded) close();
       if (stream.closed) {
         timer.cancel();
         resolve();

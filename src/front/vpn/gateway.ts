@@ -30,6 +30,8 @@ export interface VpnOptions {
   readonly log: Logger;
   readonly random: () => number;
   readonly queue: QueueLimits;
+  /** Announced to peers: whether this gateway takes TCP connections as flows. */
+  readonly takesFlows: boolean;
   readonly dial: (peer: Peer, signal: AbortSignal) => Promise<RelayEnd>;
   /** The interface is gone and will not come back by itself. */
   readonly onTunLost: (error: GateError) => void;
@@ -66,6 +68,7 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
       random: options.random,
       relay: options.relay,
       queue: options.queue,
+      takesFlows: options.takesFlows,
       dial: options.dial,
       deliver: (run) => tun.write(run),
       undeliverable: (packet) => answer(packet, UNREACHABLE.address),

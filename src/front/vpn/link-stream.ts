@@ -20,6 +20,7 @@ export interface LinkStreamParts {
   readonly own: { readonly b32: B32; readonly addresses: Addresses };
   /** 20 bits, the same on every stream of the link. */
   readonly flowLabel: number;
+  readonly takesFlows: boolean;
   readonly clock: Clock;
   /** Packets to be sent on this stream, if it is this stream's turn and there are any. */
   pull(stream: LinkStream): Buffer | undefined;
@@ -88,14 +89,14 @@ export class LinkStream implements StreamFacts {
 
   sendKeepalive(wantsAnswer: boolean): void {
     if (this.#keepalives.length >= KEEPALIVES_HELD) return;
-    const { own, peer, flowLabel } = this.#parts;
+    const { own, peer, flowLabel, takesFlows } = this.#parts;
     this.#keepalives.push(
       encodeKeepalive({
         source: own.addresses.oc,
         destination: peer.addresses.oc,
         flowLabel,
         name: own.b32,
-        announcement: { wantsAnswer, knowsFlows: true },
+        announcement: { wantsAnswer, knowsFlows: takesFlows },
       }),
     );
     this.wake();

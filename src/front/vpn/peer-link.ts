@@ -7,6 +7,7 @@ import type { RelayEnd } from '../../core/dial/target.ts';
 import type { Peer } from '../../core/peers/table.ts';
 import type { PacketRun } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
+import { sharedController } from '../../kit/abort.ts';
 import type { Clock, Timer } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
@@ -26,6 +27,7 @@ export interface LinkWorld {
   readonly random: () => number;
   readonly relay: Relay;
   readonly queue: QueueLimits;
+  readonly takesFlows: boolean;
   dial(peer: Peer, signal: AbortSignal): Promise<RelayEnd>;
   /** Packets for the TUN; borrowed until it returns. */
   deliver(run: PacketRun): void;
@@ -67,7 +69,7 @@ export class PeerLink {
   readonly #flowLabel: number;
   readonly #redialer: Redialer;
   readonly #streams = new Set<LinkStream>();
-  readonly #stopping = new AbortController();
+  readonly #stopping = sharedController();
   readonly #running = new Set<Promise<void>>();
   #chosen: LinkStream | undefined;
   #ticking: Timer | undefined;
@@ -136,10 +138,12 @@ export class PeerLink {
 
   /** A stream that the peer opened, with all its bytes. */
   accept(stream: Duplex): void {
-    if (this.#streams.size >= LONGEST_STREAM_LIST || this.#stopping.signal.aborted) {
+    if (this.#stopping.signal.aborted) {
       stream.destroy();
       return;
     }
+    // The newest says most about where the peer is.
+    if (this.#streams.size >= LONGEST_STREAM_LIST) this.#dropLeastUseful();
     this.#carry({ stream, halfClose: false }, 'in');
   }
 
@@ -183,12 +187,13 @@ export class PeerLink {
   }
 
   #carry(end: RelayEnd, direction: Direction): void {
-    const { own, clock, relay, deliver } = this.#world;
+    const { own, clock, relay, deliver, takesFlows } = this.#world;
     const stream = new LinkStream({
       direction,
       peer: this.peer,
       own,
       flowLabel: this.#flowLabel,
+      takesFlows,
       clock,
       pull: (one) => (one === this.#chosen ? this.#nextBatch() : undefined),
       heard: (one) => this.#heard(one),
@@ -299,6 +304,15 @@ export class PeerLink {
     if (stream.retired) return;
     stream.retire();
     if (this.#chosen === stream) this.#choose();
+  }
+
+  /** Of the oldest that we have ended, else the oldest that does not carry our packets. */
+  #dropLeastUseful(): void {
+    const idle = [...this.#streams].filter((stream) => stream !== this.#chosen);
+    const victim = idle.find((stream) => stream.retired) ?? idle[0];
+    if (victim === undefined) return;
+    this.#streams.delete(victim);
+    victim.destroy();
   }
 
   /** Is there a stream that carries our packets, or may soon? */

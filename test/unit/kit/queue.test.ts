@@ -1,6 +1,8 @@
 /** The queue that drops: against an oracle that is slow and plain, and the bounds that its owner relies on. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { DropOldestQueue, type QueueLimits } from '../../../src/kit/queue.ts';
 
@@ -152,3 +154,20 @@ function numbered(value: number): Buffer {
   bytes.writeUInt32BE(value);
   return bytes;
 }
+
+test('what was taken is let go at once, not when the queue is next tidied', async () => {
+  const queue = new DropOldestQueue({ items: 1_000, bytes: 1024 * 1024, ageMs: 1_000 }, () => {});
+  const taken = Array.from({ length: 100 }, (_, index) => {
+    const bytes = Buffer.alloc(1_000, index);
+    queue.push(bytes, 0);
+    return new WeakRef(bytes);
+  });
+  queue.push(Buffer.from('one stays'), 0);
+  for (let count = 0; count < taken.length; count += 1) queue.shift(0);
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  assert.ok(typeof collect === 'function');
+  await new Promise((resolve) => setImmediate(resolve));
+  collect();
+  assert.equal(taken.filter((reference) => reference.deref() !== undefined).length, 0);
+});

@@ -16,7 +16,7 @@ const REFUSED_LINGER_MS = 30_000;
 
 type Behaviour = 'accept' | 'hang' | ErrorKind;
 
-function setting({ maxPerPeer = 10, withTun = true } = {}) {
+function setting({ maxPerPeer = 10, withTun = true, allowed = true } = {}) {
   const clock = new FakeClock();
   const services: LineEnd[] = [];
   const asked: Array<readonly [address: string, port: number]> = [];
@@ -27,6 +27,7 @@ function setting({ maxPerPeer = 10, withTun = true } = {}) {
     clock,
     log: silentLogger,
     maxPerPeer,
+    allowed,
     local: withTun
       ? {
           address: own(1).addresses.oc,
@@ -286,9 +287,52 @@ test('the dialling side gives up on a peer that is silent, closes, talks nonsens
     assert.equal(clock.pending, 0);
   };
   await dial(() => {}, 'peer-timeout', 'flow.silent');
-  await dial((far) => far.end(), 'peer-closed', 'flow.closed');
   await dial((far) => far.write('no'), 'peer-protocol', 'flow.protocol');
   await dial((far) => far.write(Buffer.from([0xf6, 1, 99, 0])), 'peer-protocol', 'flow.protocol');
   await dial((far) => far.write(Buffer.from([0xf6, 9, 0, 0])), 'unsupported', 'flow.version');
   await dial(() => 'abort', 'cancelled', 'test.enough');
+});
+
+test('a stream that is refused, or closed without an answer, is tried again a few times', async () => {
+  const clock = new FakeClock();
+  let tries = 0;
+  const refusing: Pick<Session, 'connect'> = {
+    connect: () => {
+      tries += 1;
+      return Promise.reject(new GateError('peer-refused', 'sam.peer-refused', 'nobody accepts'));
+    },
+  };
+  const closing: Pick<Session, 'connect'> = {
+    connect: () => {
+      tries += 1;
+      const [ours, theirs] = line({ halfClose: false });
+      theirs.end();
+      return Promise.resolve(ours);
+    },
+  };
+  for (const [session, kind, code] of [
+    [refusing, 'peer-refused', 'sam.peer-refused'],
+    [closing, 'peer-closed', 'flow.closed'],
+  ] as const) {
+    tries = 0;
+    const refused = rejectsWith(dialFlow(session, 'peer', 80, clock, NEVER), kind, code);
+    for (let step = 0; step < 20; step += 1) await clock.advance(100);
+    await refused;
+    assert.equal(tries, 4);
+    assert.equal(clock.pending, 0);
+  }
+});
+
+test('where flows are not allowed, every port is forbidden', async () => {
+  const { clock, server, asked } = setting({ allowed: false });
+  const [ours, far] = line({ halfClose: false });
+  server.take(peer(2), ours);
+  far.write(Buffer.from('f601005000', 'hex'));
+  await clock.settle();
+  assert.equal(far.read()?.toString('hex'), 'f6010400');
+  assert.deepEqual(asked, []);
+  far.end();
+  await clock.settle();
+  await server.stop();
+  assert.equal(clock.pending, 0);
 });

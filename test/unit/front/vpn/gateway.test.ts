@@ -55,6 +55,7 @@ async function setting() {
     log: silentLogger,
     random: () => 0.5,
     queue: QUEUE,
+    takesFlows: true,
     dial: (to): Promise<RelayEnd> => {
       const [ours, theirs] = line({ halfClose: false });
       dialled.set(to.name, theirs);

@@ -91,6 +91,7 @@ export function node(options: NodeOptions): Node {
     random: () => 0.999,
     relay,
     queue: options.queue ?? QUEUE,
+    takesFlows: true,
     dial: options.dial ?? (() => Promise.reject(new GateError('peer-unreachable', 'test.nobody', 'nobody is there'))),
     deliver: (run) => delivered.push(...split(run)),
     undeliverable: (bytes) => undeliverable.push(Buffer.from(bytes)),

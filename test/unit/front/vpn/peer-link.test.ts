@@ -534,12 +534,17 @@ test('our own dial is dropped when the peer that may dial has dialled', async ()
   }
 });
 
-test('streams beyond a handful are refused, and those after the stop', async () => {
+test('of too many streams the newest stay, and after the stop none is taken', async () => {
   const { clock, me, link, arrives, far } = manual();
   link.start();
-  for (let count = 0; count < 20; count += 1) arrives();
+  const ends = Array.from({ length: 20 }, () => arrives());
+  for (const end of ends) end.resume();
   await clock.settle();
   assert.equal(me.relay.active, 8);
+  assert.deepEqual(
+    ends.map((end) => end.readableEnded || end.destroyed),
+    ends.map((_, index) => index < 12),
+  );
   await checkStopped(clock, me, far);
   const late = arrives();
   late.resume();
