@@ -6,7 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { check } from './check.mjs';
 import { isRoot, main, SetUpError } from './lib/command.mjs';
-import { TEST_PACKAGES } from './lib/debian.mjs';
+import { CLIENT_PACKAGES, TEST_PACKAGES } from './lib/debian.mjs';
 import { endAll, runFiles } from './lib/run-tests.mjs';
 import { GROUPS, select } from './lib/test-groups.mjs';
 import { setUp } from './setup.mjs';
@@ -33,7 +33,9 @@ async function test(wanted) {
     );
   }
   const whole = needRoot.length > 0;
-  await setUp({ packages: whole ? TEST_PACKAGES : [], native: whole, dist: whole });
+  const live = selections.some(({ group }) => group.name === 'live');
+  const packages = [...(whole ? TEST_PACKAGES : []), ...(live ? CLIENT_PACKAGES : [])];
+  await setUp({ packages, native: whole, dist: whole });
 
   let sum = { passed: 0, failed: 0 };
   if (everything) sum = add(sum, (await check()) ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 });

@@ -22,6 +22,8 @@ export interface SamSession {
   connect(destination: string, signal: AbortSignal): Promise<Socket>;
   /** The next stream from anybody. */
   accept(signal: AbortSignal): Promise<Socket>;
+  /** The same, and whose it is: a destination in I2P base64. */
+  acceptFrom(signal: AbortSignal): Promise<{ readonly stream: Socket; readonly from: string }>;
   close(): void;
 }
 
@@ -37,6 +39,17 @@ export async function openSession(open: OpenBridge, keys: string, signal: AbortS
   const blob = fieldOf(await ask(control, command, limit(SESSION_MS, signal)), 'DESTINATION');
   const bytes = Buffer.from(blob.replaceAll('-', '+').replaceAll('~', '/'), 'base64');
   const publicPart = bytes.subarray(0, 387 + bytes.readUInt16BE(385)).toString('base64');
+  const acceptFrom = async (stop: AbortSignal) => {
+    const stream = await greet(open, stop);
+    await ask(stream, `STREAM ACCEPT ID=${id} SILENT=false`, limit(REPLY_MS, stop));
+    try {
+      const [from = ''] = (await readLine(stream, stop)).split(' ');
+      return { stream, from };
+    } catch (error) {
+      stream.destroy();
+      throw error;
+    }
+  };
   return {
     destination: publicPart.replaceAll('+', '-').replaceAll('/', '~'),
     connect: async (destination, stop) => {
@@ -44,17 +57,8 @@ export async function openSession(open: OpenBridge, keys: string, signal: AbortS
       await ask(stream, `STREAM CONNECT ID=${id} DESTINATION=${destination} SILENT=false`, limit(REPLY_MS, stop));
       return stream;
     },
-    accept: async (stop) => {
-      const stream = await greet(open, stop);
-      await ask(stream, `STREAM ACCEPT ID=${id} SILENT=false`, limit(REPLY_MS, stop));
-      try {
-        await readLine(stream, stop);
-      } catch (error) {
-        stream.destroy();
-        throw error;
-      }
-      return stream;
-    },
+    accept: async (stop) => (await acceptFrom(stop)).stream,
+    acceptFrom,
     close: () => void control.destroy(),
   };
 }

@@ -12,8 +12,8 @@ import { readExactly } from './sam-client.ts';
 import { webServer } from './web-server.ts';
 
 export type Task =
-  /** Serves the lab's web pages. */
-  | { readonly kind: 'serve-web'; readonly host: string; readonly port: number }
+  /** Serves the lab's web pages, and the files of a folder. */
+  | { readonly kind: 'serve-web'; readonly host: string; readonly port: number; readonly folder?: string }
   /** Sends back what comes, over TCP and UDP. */
   | { readonly kind: 'serve-echo'; readonly host: string; readonly port: number }
   /** Carries connections to a unix socket, which has no namespace, to a TCP port inside this one. */
@@ -42,7 +42,7 @@ const STRAGGLERS_MS = 3_000;
 export async function perform(task: Task): Promise<RoundTrips> {
   switch (task.kind) {
     case 'serve-web':
-      return listening(webServer(), { host: task.host, port: task.port });
+      return listening(webServer(task.folder), { host: task.host, port: task.port });
     case 'serve-echo':
       return serveEcho(task.host, task.port);
     case 'carry':

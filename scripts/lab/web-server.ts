@@ -3,7 +3,9 @@
  * can be judged anywhere by its SHA-256.
  */
 import { createCipheriv, createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
+import { join } from 'node:path';
 
 export const PAGE_TEXT = 'hello from behind garligate\n';
 export const FILE_PATH = '/20MB.bin';
@@ -19,16 +21,27 @@ export function fileHash(): string {
   return createHash('sha256').update(fileBytes()).digest('hex');
 }
 
-/** `GET /` answers PAGE_TEXT, `GET /20MB.bin` the file, anything else 404. Not listening yet. */
-export function webServer(): Server {
+/**
+ * `GET /` answers PAGE_TEXT, `GET /20MB.bin` the file, anything else 404. Not listening yet.
+ *
+ * @param folder whose files are there too, under their paths in it
+ */
+export function webServer(folder?: string): Server {
   const file = fileBytes();
-  return createServer((request, response) => {
-    const body = request.url === '/' ? Buffer.from(PAGE_TEXT) : request.url === FILE_PATH ? file : undefined;
+  const bodyOf = async (path: string): Promise<Buffer | undefined> => {
+    if (path === '/') return Buffer.from(PAGE_TEXT);
+    if (path === FILE_PATH) return file;
+    // Joined to the root first, so that no ".." leads out of the folder.
+    return folder === undefined ? undefined : readFile(join(folder, join('/', path))).catch(() => undefined);
+  };
+  return createServer(async (request, response) => {
+    const [path = '/'] = (request.url ?? '/').split('?');
+    const body = await bodyOf(path);
     if (body === undefined) {
       response.writeHead(404, { 'content-type': 'text/plain' }).end('not found\n');
       return;
     }
-    const type = body === file ? 'application/octet-stream' : 'text/plain';
+    const type = path === '/' ? 'text/plain' : 'application/octet-stream';
     response.writeHead(200, { 'content-type': type, 'content-length': body.length }).end(body);
   });
 }

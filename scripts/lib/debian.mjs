@@ -11,14 +11,20 @@ import { collect, findProgram, isRoot, SetUpError } from './command.mjs';
  * @property {string} why what it is needed for
  * @property {string} [program] it counts as installed when this program is there, however it came
  * @property {string} [file] the same with a file
- * @property {string} [service] the service that it brings and that must not run
+ * @property {Service} [service] what it brings and must not run
+ */
+
+/**
+ * @typedef {object} Service
+ * @property {string} name
+ * @property {string} what what would run
  */
 
 /** @type {Readonly<Record<string, DebianPackage>>} */
 const PACKAGES = {
   i2pd: {
     program: 'i2pd',
-    service: 'i2pd',
+    service: { name: 'i2pd', what: 'a public I2P router' },
     why: 'the I2P router that a gateway runs as its own child, and that the lab and the live tests are made of',
   },
   iproute2: { program: 'ip', why: 'network namespaces for the lab and for the tests with a real TUN' },
@@ -26,12 +32,38 @@ const PACKAGES = {
   curl: { program: 'curl', why: 'downloads through TUN and SOCKS, in the lab and in the tests' },
   gcc: { program: 'cc', why: 'compiles native/, the part that opens the TUN interface' },
   'libc6-dev': { file: '/usr/include/stdio.h', why: 'the C headers for native/' },
+  chromium: { program: 'chromium', why: 'a browser that loads a page through SOCKS, in test/live/clients.test.ts' },
+  git: { program: 'git', why: 'a repository for test/live/clients.test.ts, and its clone through SOCKS' },
+  'netcat-openbsd': { file: '/bin/nc.openbsd', why: 'the proxy command of ssh in test/live/clients.test.ts' },
+  'openssh-client': { program: 'ssh', why: 'a shell on a host in I2P, in test/live/clients.test.ts' },
+  'openssh-server': {
+    program: 'sshd',
+    service: { name: 'ssh', what: 'an SSH server that is open to the network' },
+    why: 'that host: test/live/clients.test.ts runs an sshd of its own, with its own keys, in a namespace',
+  },
+  proxychains4: { program: 'proxychains4', why: 'a SOCKS client by LD_PRELOAD, in test/live/clients.test.ts' },
+  'python3-socks': {
+    file: '/usr/lib/python3/dist-packages/socks.py',
+    why: "Python's SOCKS client, in test/live/clients.test.ts",
+  },
+  torsocks: { program: 'torsocks', why: "Tor's SOCKS client by LD_PRELOAD, in test/live/clients.test.ts" },
 };
 
 /** What `npm start` needs when it has to run a router of its own. */
 export const ROUTER_PACKAGES = ['i2pd'];
 /** What the lab and the tests with real interfaces and real routers need. */
 export const TEST_PACKAGES = ['i2pd', 'iproute2', 'iputils-ping', 'curl'];
+/** The programs that test/live sends through SOCKS, and what they meet at the other end. */
+export const CLIENT_PACKAGES = [
+  'chromium',
+  'git',
+  'netcat-openbsd',
+  'openssh-client',
+  'openssh-server',
+  'proxychains4',
+  'python3-socks',
+  'torsocks',
+];
 /** What the native part needs to be compiled. */
 export const COMPILER_PACKAGES = ['gcc', 'libc6-dev'];
 
@@ -70,7 +102,7 @@ async function isInstalled(name) {
 export async function installPackages(names) {
   if (names.length === 0) return;
   const list = names
-    .map((name) => `  ${name.padEnd(13)} ${PACKAGES[name]?.why ?? 'asked for by this command'}`)
+    .map((name) => `  ${name.padEnd(14)} ${PACKAGES[name]?.why ?? 'asked for by this command'}`)
     .join('\n');
   if (findProgram('apt-get') === undefined) {
     const message = `These programs are missing, and only apt-get is known here as a way to install them:\n${list}`;
@@ -82,10 +114,8 @@ export async function installPackages(names) {
       'Run the same command with sudo, or type:',
       `  sudo apt-get install --no-install-recommends ${names.join(' ')}`,
     ];
-    for (const service of servicesOf(names)) {
-      lines.push(
-        `  sudo systemctl disable --now ${service}    # the package starts a public router, which is not used here`,
-      );
+    for (const { name, what } of servicesOf(names)) {
+      lines.push(`  sudo systemctl disable --now ${name}    # the package starts ${what}, which is not used here`);
     }
     throw new SetUpError(lines.join('\n'));
   }
@@ -94,7 +124,10 @@ export async function installPackages(names) {
   for (const service of servicesOf(names)) await disableService(service);
 }
 
-/** @param {readonly string[]} names */
+/**
+ * @param {readonly string[]} names
+ * @returns {Service[]}
+ */
 function servicesOf(names) {
   return names.flatMap((name) => PACKAGES[name]?.service ?? []);
 }
@@ -134,7 +167,7 @@ function listsAreFresh() {
 
 /**
  * Keeps maintainer scripts from starting services while `work` runs: i2pd's would start a router in the public network.
- * @param {readonly string[]} services
+ * @param {readonly Service[]} services
  * @param {() => Promise<void>} work
  */
 async function withoutStartingServices(services, work) {
@@ -163,28 +196,27 @@ async function withoutStartingServices(services, work) {
 
 /**
  * Somebody else's policy stays as it is, but must say no.
- * @param {string} service
+ * @param {Service} service
  */
-async function demandForbidden(service) {
-  const { code } = await collect(POLICY_FILE, [service, 'start']);
+async function demandForbidden({ name, what }) {
+  const { code } = await collect(POLICY_FILE, [name, 'start']);
   if (code === POLICY_FORBIDDEN) return;
   throw new SetUpError(
-    `${POLICY_FILE} of this machine allows the service ${service} to start (it answered ${code}), and its package would ` +
-      `start a public I2P router.\nPlease install the package ${service} by hand, disable its service, and try again.`,
+    `${POLICY_FILE} of this machine allows the service ${name} to start (it answered ${code}), and its package would ` +
+      `start ${what}.\nPlease install that package by hand, disable its service, and try again.`,
   );
 }
 
 /**
  * The package leaves its service enabled, so that it would start with the next boot.
- * @param {string} service
+ * @param {Service} service
  */
-async function disableService(service) {
+async function disableService({ name, what }) {
   const [program, args] = findProgram('systemctl')
-    ? ['systemctl', ['disable', service]]
-    : ['update-rc.d', [service, 'disable']];
+    ? ['systemctl', ['disable', name]]
+    : ['update-rc.d', [name, 'disable']];
   if (findProgram(program) === undefined) return;
   const { ok, output } = await collect(program, args);
-  if (ok) console.error(`The service ${service} of that package is disabled: a gateway runs a router of its own.`);
-  else
-    console.error(`The service ${service} could not be disabled (${output.trim()}); it may start with the next boot.`);
+  if (ok) console.error(`The service ${name} of that package is disabled: ${what} is not needed here.`);
+  else console.error(`The service ${name} could not be disabled (${output.trim()}); it may start with the next boot.`);
 }

@@ -27,6 +27,8 @@ export const CLIENT_ENDS = [
   /** Closed or failed before its request was complete. */
   'leftEarly',
   'handshakeTimeout',
+  /** Had not said its wish when a newcomer needed its place. */
+  'displaced',
   'protocolError',
   'httpClient',
   'policyRefused',
@@ -61,8 +63,17 @@ export interface ClientWorld {
   readonly settings: ClientSettings;
 }
 
-/** Resolves when the client is closed; never throws. Owns the client. */
-export async function serveClient(client: Duplex, world: ClientWorld, signal: AbortSignal): Promise<void> {
+/**
+ * Resolves when the client is closed; never throws. Owns the client.
+ *
+ * @param keepPlace told `true` when the client has said its wish, and `false` when it has been refused
+ */
+export async function serveClient(
+  client: Duplex,
+  world: ClientWorld,
+  signal: AbortSignal,
+  keepPlace: (keep: boolean) => void = () => {},
+): Promise<void> {
   const { clock, counts, log } = world;
   const handshake = await shakeHands(client, world, signal);
   switch (handshake?.kind) {
@@ -82,7 +93,8 @@ export async function serveClient(client: Duplex, world: ClientWorld, signal: Ab
       log.debug('a SOCKS client was refused', { code: handshake.error.code });
       return farewell(client, handshake.reply, clock, signal);
     case 'request':
-      return serveRequest(client, handshake.request, world, signal);
+      keepPlace(true);
+      return serveRequest(client, handshake.request, world, signal, keepPlace);
     default:
       return handshake satisfies undefined;
   }
@@ -108,7 +120,8 @@ async function shakeHands(
       }),
     );
   } catch (error) {
-    counts.add(signal.aborted ? 'stopped' : error === late ? 'handshakeTimeout' : 'leftEarly');
+    if (signal.aborted) counts.add(abortError(signal, 'serving a client').kind === 'limit' ? 'displaced' : 'stopped');
+    else counts.add(error === late ? 'handshakeTimeout' : 'leftEarly');
     return undefined;
   }
 }
@@ -118,10 +131,12 @@ async function serveRequest(
   request: SocksRequest,
   world: ClientWorld,
   signal: AbortSignal,
+  keepPlace: (keep: boolean) => void,
 ): Promise<void> {
   const { clock, counts, log, relay, settings } = world;
   const form = replyForm(request);
   const refuse = (error: GateError) => {
+    keepPlace(false);
     log.debug('a SOCKS request failed', { kind: error.kind, code: error.code });
     return farewell(client, encodeReply(form, OUTCOME_OF[error.kind]), clock, signal);
   };

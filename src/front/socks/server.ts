@@ -39,7 +39,8 @@ const DEFAULTS: SocksServerOptions = {
 };
 
 /**
- * `accepted` is the sum of the ends in `ClientEnd` and of those still on their way. `refusedCap` were closed at accept.
+ * `accepted` is the sum of the ends in `ClientEnd` and of those still on their way. `refusedCap` were closed at accept:
+ * everybody else had a connection, or was being connected.
  */
 export type SocksCounter = 'accepted' | 'refusedCap' | 'dnsLeak' | ClientEnd;
 
@@ -55,6 +56,15 @@ export interface SocksServer extends Service {
   snapshot(): SocksStatus;
 }
 
+/** Of one client, in the order in which they came. */
+interface Place {
+  readonly address: string | undefined;
+  readonly cancel: AbortController;
+  /** A newcomer may not have it. */
+  kept: boolean;
+  served: Promise<void>;
+}
+
 /** Clients hear of the stop by a reply or a reset; whoever is still there after this long is cut off. */
 const STOP_MS = 3_000;
 
@@ -63,8 +73,11 @@ export function socksServer(parts: SocksServerParts, given: Partial<SocksServerO
   const options: SocksServerOptions = { ...DEFAULTS, ...given };
   const counts: Tally<SocksCounter> = tally(['accepted', 'refusedCap', 'dnsLeak', ...CLIENT_ENDS]);
   const world = { ...parts, counts, settings: options };
-  const running = new Map<Duplex, { readonly served: Promise<void>; readonly cancel: AbortController }>();
+  const running = new Map<Duplex, Place>();
   const perAddress = new Map<string, number>();
+  const crowded = (address: string | undefined) =>
+    address !== undefined && (perAddress.get(address) ?? 0) >= options.maxClientsPerAddress;
+  const full = (address: string | undefined) => running.size >= options.maxClients || crowded(address);
   let stopped: Promise<void> | undefined;
 
   const take = (client: Duplex, { address }: ClientOrigin) => {
@@ -72,33 +85,46 @@ export function socksServer(parts: SocksServerParts, given: Partial<SocksServerO
       client.destroy();
       return;
     }
-    const fromAddress = address === undefined ? 0 : (perAddress.get(address) ?? 0);
-    if (running.size >= options.maxClients || fromAddress >= options.maxClientsPerAddress) {
+    if (full(address)) makeRoom(address);
+    if (full(address)) {
       counts.add('refusedCap');
       client.destroy();
       return;
     }
     counts.add('accepted');
-    if (address !== undefined) perAddress.set(address, fromAddress + 1);
+    if (address !== undefined) perAddress.set(address, (perAddress.get(address) ?? 0) + 1);
     // One for each client: listeners of a signal are kept in a list, which thousands of clients would make long.
-    const cancel = new AbortController();
-    const served = serve(client, cancel.signal).finally(() => {
-      running.delete(client);
-      if (address !== undefined) leave(address);
-    });
-    running.set(client, { served, cancel });
+    const place: Place = { address, cancel: new AbortController(), kept: false, served: Promise.resolve() };
+    running.set(client, place);
+    place.served = serve(client, place).finally(() => leave(client));
   };
 
-  const serve = async (client: Duplex, signal: AbortSignal) => {
+  /** Whoever connects and says nothing must not keep out those who have something to say. */
+  const makeRoom = (address: string | undefined) => {
+    const sameAddress = crowded(address);
+    for (const [client, place] of running) {
+      if (place.kept || (sameAddress && place.address !== address)) continue;
+      place.cancel.abort(new GateError('limit', 'socks.displaced', 'a newcomer needed the place of a SOCKS client'));
+      client.destroy();
+      leave(client);
+      return;
+    }
+  };
+
+  const serve = async (client: Duplex, place: Place) => {
     try {
-      await serveClient(client, world, signal);
+      await serveClient(client, world, place.cancel.signal, (kept) => {
+        place.kept = kept;
+      });
     } catch (error) {
       client.destroy();
       log.error('a defect: serving a SOCKS client failed', { code: asGateError(error, 'serving a SOCKS client').code });
     }
   };
 
-  const leave = (address: string) => {
+  const leave = (client: Duplex) => {
+    const address = running.get(client)?.address;
+    if (!running.delete(client) || address === undefined) return;
     const left = (perAddress.get(address) ?? 1) - 1;
     if (left > 0) perAddress.set(address, left);
     else perAddress.delete(address);

@@ -8,7 +8,7 @@ import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { hex, spaced } from '../../wire/socks/feed.ts';
-import { DIALECTS, fakeDialer, fakeListener, fakeRelay, settle, world } from './fakes.ts';
+import { type App, DIALECTS, fakeDialer, fakeListener, fakeRelay, settle, world } from './fakes.ts';
 
 const HANDSHAKE_MS = 20_000;
 const STOP_MS = 3_000;
@@ -56,8 +56,9 @@ test('a client that closes before its request is complete costs nothing', async 
 
 test('D24 clients over the total cap are closed at once and counted, and places become free again', async () => {
   const { listener, server, counts } = await world({ maxClients: 2 });
-  const first = listener.connect();
-  listener.connect({ address: '127.0.0.2' });
+  const first = asking(listener.connect());
+  asking(listener.connect({ address: '127.0.0.2' }));
+  await settle();
   const third = listener.connect({ address: '127.0.0.3' });
   assert.equal(third.served.destroyed, true);
   assert.equal(first.served.destroyed, false);
@@ -66,40 +67,89 @@ test('D24 clients over the total cap are closed at once and counted, and places 
   first.stream.destroy();
   await settle();
   assert.equal(listener.connect({ address: '127.0.0.4' }).served.destroyed, false);
-  assert.deepEqual(counts(), { accepted: 3, leftEarly: 1, refusedCap: 1 });
+  assert.deepEqual(counts(), { accepted: 3, cancelled: 1, refusedCap: 1 });
 });
 
 test('D24 clients over the cap of one address are closed at once, others are not', async () => {
   const { listener, counts } = await world({ maxClientsPerAddress: 1 });
-  const first = listener.connect();
+  const first = asking(listener.connect());
+  await settle();
   assert.equal(listener.connect().served.destroyed, true);
   assert.equal(listener.connect({ address: '::1' }).served.destroyed, false);
 
   first.stream.destroy();
   await settle();
   assert.equal(listener.connect().served.destroyed, false);
-  assert.deepEqual(counts(), { accepted: 3, leftEarly: 1, refusedCap: 1 });
+  assert.deepEqual(counts(), { accepted: 3, cancelled: 1, refusedCap: 1 });
 });
 
 test('D24 clients of a unix socket have no address and count in total only', async () => {
   const { listener } = await world({ maxClients: 2, maxClientsPerAddress: 1 });
-  const clients = [1, 2, 3].map(() => listener.connect({ address: undefined }));
+  const clients = [1, 2].map(() => asking(listener.connect({ address: undefined })));
+  await settle();
+  clients.push(listener.connect({ address: undefined }));
   assert.deepEqual(
     clients.map(({ served }) => served.destroyed),
     [false, false, true],
   );
 });
 
-test('a crowd of silent clients is gone at the deadline, and a new one is served', async () => {
-  const { listener, clock, server, dialer } = await world({ maxClients: 300, maxClientsPerAddress: 200 });
+test('D24 the client that has been without a request for longest gives up its place to a newcomer', async () => {
+  const { listener, server, counts } = await world({ maxClients: 3 });
+  const asker = asking(listener.connect());
+  const slow = listener.connect();
+  slow.stream.write(hex('05 01'));
+  const silent = listener.connect();
+  await settle();
+
+  const newcomer = asking(listener.connect());
+  assert.equal(server.snapshot().clients, 3);
+  await settle();
+  assert.deepEqual(
+    [asker, slow, silent, newcomer].map(({ served }) => served.destroyed),
+    [false, true, false, false],
+  );
+  asking(listener.connect());
+  await settle();
+  assert.equal(listener.connect().served.destroyed, true, 'nobody without a request is left');
+  assert.equal(server.snapshot().clients, 3);
+  assert.deepEqual(counts(), { accepted: 5, displaced: 2, refusedCap: 1 });
+});
+
+test('D24 where one address is at its cap, only a client of that address makes room', async () => {
+  const { listener, counts } = await world({ maxClients: 2, maxClientsPerAddress: 1 });
+  const other = listener.connect({ address: '::1' });
+  const first = listener.connect();
+  assert.equal(listener.connect().served.destroyed, false);
+  assert.equal(first.served.destroyed, true);
+  assert.equal(other.served.destroyed, false);
+  await settle();
+  assert.deepEqual(counts(), { accepted: 3, displaced: 1 });
+});
+
+test('D24 a client that was refused and does not go gives up its place, counted once', async () => {
+  const { listener, counts, clock } = await world({ maxClients: 1 });
+  const refused = listener.connect();
+  refused.stream.write(DIALECTS.SOCKS5.ask('example.com'));
+  await settle();
+  assert.equal(spaced(refused.received()), `05 00 ${DIALECTS.SOCKS5.reply('02')}`);
+  const garbage = listener.connect();
+  assert.equal(refused.served.destroyed, true);
+  garbage.stream.write(hex('05 01 80'));
+  await settle();
+  assert.equal(listener.connect().served.destroyed, false);
+  await settle();
+  assert.deepEqual(counts(), { accepted: 3, policyRefused: 1, protocolError: 1 });
+  assert.equal(clock.pending, 1, 'nothing is left but the deadline of the last one');
+});
+
+test('a crowd of slow clients is gone at the deadline', async () => {
+  const { listener, clock, server } = await world({ maxClients: 300, maxClientsPerAddress: 200 });
   for (let count = 0; count < 300; count += 1) listener.connect().stream.write(hex('05'));
   assert.equal(server.snapshot().clients, 200);
   await clock.advance(HANDSHAKE_MS);
   await settle();
   assert.equal(server.snapshot().clients, 0);
-  listener.connect().stream.write(DIALECTS.SOCKS5.ask('a.i2p'));
-  await settle();
-  assert.equal(dialer.dials.length, 1);
 });
 
 test('stop ends clients in every phase: those with a complete request are told, the rest is closed', async () => {
@@ -243,3 +293,8 @@ test('property: whatever clients send, each ends once, is counted once, and leav
     { numRuns: 60 },
   );
 });
+
+function asking(app: App): App {
+  app.stream.write(DIALECTS.SOCKS5.ask('a.i2p'));
+  return app;
+}

@@ -1,0 +1,133 @@
+/**
+ * Clients that cannot be had as a Debian package of reasonable size, played byte by byte: what they send, in the pieces in
+ * which they send it, and what they insist on in the answers. And the npm package `socks`, which is one for Node.
+ */
+import type { Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { SocksClient } from 'socks';
+import { readExactly } from '../../../scripts/lab/sam-client.ts';
+import { type ClientLab, connectProxy } from './lab.ts';
+
+type Credentials = { readonly user: string; readonly password: string };
+
+const PATIENCE_MS = 60_000;
+const B32_LENGTH = 52;
+const NO_AUTHENTICATION = 0;
+const USER_AND_PASSWORD = 2;
+const IPV4 = 1;
+const NAME = 3;
+const IPV6 = 4;
+
+/**
+ * golang.org/x/net/internal/socks, which golang.org/x/net/proxy uses: each message in one write, and every field of the
+ * answers checked, the reserved one too.
+ */
+export async function fetchLikeGo(lab: ClientLab, host: string, credentials?: Credentials): Promise<string> {
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const socket = await connectProxy(lab);
+  const methods = credentials === undefined ? [NO_AUTHENTICATION] : [NO_AUTHENTICATION, USER_AND_PASSWORD];
+  socket.write(Buffer.from([5, methods.length, ...methods]));
+  const chosen = await readExactly(socket, 2, signal);
+  demand(chosen[0] === 5, `unexpected protocol version ${chosen[0]}`);
+  demand(chosen[1] !== 0xff, 'no acceptable authentication methods');
+  if (chosen[1] === USER_AND_PASSWORD && credentials !== undefined) {
+    socket.write(Buffer.concat([Buffer.from([1]), counted(credentials.user), counted(credentials.password)]));
+    const status = await readExactly(socket, 2, signal);
+    demand(status[0] === 1, 'invalid username/password version');
+    demand(status[1] === 0, 'username/password authentication failed');
+  } else demand(chosen[1] === NO_AUTHENTICATION, `unsupported authentication method ${chosen[1]}`);
+
+  socket.write(Buffer.concat([Buffer.from([5, 1, 0, NAME]), counted(host), Buffer.from([0, 80])]));
+  const [version, code, reserved, type] = await readExactly(socket, 4, signal);
+  demand(version === 5, `unexpected protocol version ${version}`);
+  demand(code === 0, `unknown error reply ${code}`);
+  demand(reserved === 0, 'non-zero reserved field');
+  await readExactly(socket, addressLength(type, (await lengthByte(socket, type, signal))[0]) + 2, signal);
+  return get(socket, host);
+}
+
+/**
+ * nsSOCKSSocketInfo of Firefox with `network.proxy.socks_remote_dns`: offers nothing but "no authentication", reads five
+ * bytes of the reply first, which must hold the address type, and takes the first byte of the address as a length.
+ */
+export async function fetchLikeFirefox(lab: ClientLab, host: string): Promise<string> {
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const socket = await connectProxy(lab);
+  socket.write(Buffer.from([5, 1, NO_AUTHENTICATION]));
+  const chosen = await readExactly(socket, 2, signal);
+  demand(chosen[0] === 5, 'not a SOCKS version 5 server');
+  demand(chosen[1] === NO_AUTHENTICATION, 'server did not accept our authentication method');
+  socket.write(Buffer.concat([Buffer.from([5, 1, 0, NAME]), counted(host), Buffer.from([0, 80])]));
+  const [version, code, , type, first] = await readExactly(socket, 5, signal);
+  demand(version === 5, 'unexpected version in the reply');
+  demand(code === 0, `connection refused with code ${code}`);
+  await readExactly(socket, addressLength(type, first) + (type === NAME ? 2 : 1), signal);
+  return get(socket, host);
+}
+
+/** The npm package itself. Asks for names in version 4 as well (4a). */
+export async function fetchByNode(
+  lab: ClientLab,
+  host: string,
+  type: 4 | 5,
+  credentials?: Credentials,
+): Promise<string> {
+  return get(await connectByNode(lab, host, type, credentials), host);
+}
+
+/** By whom the witness was called: the b32 that services see for these credentials. */
+export async function seenAs(lab: ClientLab, credentials?: Credentials): Promise<string> {
+  const socket = await connectByNode(lab, lab.witness.host, 5, credentials);
+  try {
+    socket.write('Who am I?');
+    return (await readExactly(socket, B32_LENGTH, AbortSignal.timeout(PATIENCE_MS))).toString();
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function connectByNode(lab: ClientLab, host: string, type: 4 | 5, credentials: Credentials | undefined) {
+  const { socket } = await SocksClient.createConnection({
+    proxy: {
+      host: lab.proxy.host,
+      port: lab.proxy.port,
+      type,
+      ...(credentials && { userId: credentials.user, password: credentials.password }),
+    },
+    existing_socket: await connectProxy(lab),
+    command: 'connect',
+    destination: { host, port: 80 },
+    timeout: PATIENCE_MS,
+  });
+  return socket;
+}
+
+function demand(right: boolean, complaint: string): void {
+  if (!right) throw new Error(complaint);
+}
+
+function counted(field: string): Buffer {
+  return Buffer.concat([Buffer.from([field.length]), Buffer.from(field, 'latin1')]);
+}
+
+function addressLength(type: number | undefined, length: number | undefined): number {
+  switch (type) {
+    case IPV4:
+      return 4;
+    case IPV6:
+      return 16;
+    case NAME:
+      return length ?? 0;
+    default:
+      throw new Error(`unknown address type ${type}`);
+  }
+}
+
+async function lengthByte(socket: Socket, type: number | undefined, signal: AbortSignal): Promise<Buffer> {
+  return type === NAME ? readExactly(socket, 1, signal) : Buffer.alloc(0);
+}
+
+function get(socket: Socket, host: string): Promise<string> {
+  socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+  return text(socket);
+}
