@@ -24,6 +24,12 @@ const PACKAGES = {
   iproute2: { program: 'ip', why: 'network namespaces for the lab and for the tests with a real TUN' },
   'iputils-ping': { program: 'ping', why: 'ping -6 through the tunnel, in the lab and in the tests' },
   curl: { program: 'curl', why: 'downloads through TUN and SOCKS, in the lab and in the tests' },
+  microsocks: { program: 'microsocks', why: 'the smallest SOCKS relay, which the measurements compare with' },
+  'dante-server': {
+    program: 'danted',
+    service: 'danted',
+    why: 'the fastest SOCKS relay with many processes, which the measurements compare with',
+  },
   gcc: { program: 'cc', why: 'compiles native/, the part that opens the TUN interface' },
   'libc6-dev': { file: '/usr/include/stdio.h', why: 'the C headers for native/' },
 };
@@ -32,6 +38,8 @@ const PACKAGES = {
 export const ROUTER_PACKAGES = ['i2pd'];
 /** What the lab and the tests with real interfaces and real routers need. */
 export const TEST_PACKAGES = ['i2pd', 'iproute2', 'iputils-ping', 'curl'];
+/** What `npm run bench` compares with. */
+export const BENCH_PACKAGES = ['microsocks', 'dante-server'];
 /** What the native part needs to be compiled. */
 export const COMPILER_PACKAGES = ['gcc', 'libc6-dev'];
 
