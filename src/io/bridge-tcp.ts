@@ -5,7 +5,7 @@ import { formatEndpoint, type TcpEndpoint } from '../config/endpoint.ts';
 import type { BridgePort } from '../core/ports.ts';
 import { type Clock, within } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
-import { connected } from './connected.ts';
+import { connected, STREAM_MARKS } from './connected.ts';
 
 /** A bridge on this machine answers at once, one behind a network within seconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -13,12 +13,24 @@ const CONNECT_TIMEOUT_MS = 10_000;
 export function tcpBridge(endpoint: TcpEndpoint, clock: Clock): BridgePort {
   return {
     open: (signal) =>
-      within(clock, CONNECT_TIMEOUT_MS, noAnswer(endpoint), signal, (limited) => openSocket(endpoint, limited)),
+      within(
+        clock,
+        CONNECT_TIMEOUT_MS,
+        () => noAnswer(endpoint),
+        signal,
+        (limited) => openSocket(endpoint, limited),
+      ),
   };
 }
 
 function openSocket(endpoint: TcpEndpoint, signal: AbortSignal): Promise<Duplex> {
-  const socket: Socket = connect({ host: endpoint.host, port: endpoint.port, noDelay: true, allowHalfOpen: true });
+  const socket: Socket = connect({
+    host: endpoint.host,
+    port: endpoint.port,
+    noDelay: true,
+    allowHalfOpen: true,
+    ...STREAM_MARKS,
+  });
   return connected(socket, signal, 'connecting to the SAM bridge', (error) => refused(endpoint, error));
 }
 

@@ -9,6 +9,7 @@ import { type Endpoint, formatEndpoint } from '../config/endpoint.ts';
 import type { ListenerPort } from '../core/ports.ts';
 import { GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
+import { leaveToOwner, STREAM_MARKS } from './connected.ts';
 
 export interface ListenSettings {
   readonly endpoint: Endpoint;
@@ -26,14 +27,12 @@ const BACKLOG = 128;
  */
 export async function listen(settings: ListenSettings, log: Logger): Promise<ListenerPort> {
   const { endpoint, mode } = settings;
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true, ...STREAM_MARKS });
   const waiting = new Set<Socket>();
   let take: ((client: Socket) => void) | undefined;
 
   server.on('connection', (client) => {
-    client.on('error', () => {
-      // Its owner hears of the end through the stream itself; without a listener the process would die of it.
-    });
+    client.on('error', leaveToOwner);
     if (take !== undefined) take(client);
     else if (waiting.size < BACKLOG) waiting.add(client);
     else client.destroy();

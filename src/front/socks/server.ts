@@ -82,20 +82,18 @@ export function socksServer(parts: SocksServerParts, given: Partial<SocksServerO
     if (address !== undefined) perAddress.set(address, fromAddress + 1);
     // One for each client: listeners of a signal are kept in a list, which thousands of clients would make long.
     const cancel = new AbortController();
-    const served = serve(client, cancel.signal).finally(() => {
-      running.delete(client);
-      if (address !== undefined) leave(address);
-    });
+    // No async function around it: its frame would live as long as the client.
+    const served = serveClient(client, world, cancel.signal)
+      .catch((error: unknown) => {
+        const { code } = asGateError(error, 'serving a SOCKS client');
+        client.destroy();
+        log.error('a defect: serving a SOCKS client failed', { code });
+      })
+      .then(() => {
+        running.delete(client);
+        if (address !== undefined) leave(address);
+      });
     running.set(client, { served, cancel });
-  };
-
-  const serve = async (client: Duplex, signal: AbortSignal) => {
-    try {
-      await serveClient(client, world, signal);
-    } catch (error) {
-      client.destroy();
-      log.error('a defect: serving a SOCKS client failed', { code: asGateError(error, 'serving a SOCKS client').code });
-    }
   };
 
   const leave = (address: string) => {
