@@ -3,6 +3,7 @@
  * the service through a bare SAM bridge, the others straight. docs/performance.md says how to read the tables.
  */
 import { compileLoadPrograms } from './lib/compile.ts';
+import { atLeast, atMost, type Goal, goalsTable } from './lib/goals.ts';
 import { type LoadPlan, runLoad, startLoad } from './lib/load.ts';
 import { describeMachine, type Machine, machineLine } from './lib/machine.ts';
 import { startProgram, untilSaid } from './lib/program.ts';
@@ -16,7 +17,6 @@ export interface SocksBenchOptions {
   readonly seconds: number;
   /** How many idle connections are held for the memory figure; 0 leaves it out. */
   readonly idle: number;
-  /** The longest that all of it may take. */
   readonly note: (text: string) => void;
 }
 
@@ -50,14 +50,6 @@ export interface SocksBenchReport {
   readonly samples: Readonly<Record<LoadName, Readonly<Record<RelayName, readonly Sample[]>>>>;
   readonly idle: Readonly<Partial<Record<RelayName, IdleSample>>>;
   readonly goals: readonly Goal[];
-}
-
-export interface Goal {
-  readonly text: string;
-  readonly measured: number;
-  readonly atLeast?: number;
-  readonly atMost?: number;
-  readonly reached: boolean;
 }
 
 /** The service ends by itself after this long, whatever became of the bench. Seconds. */
@@ -153,29 +145,17 @@ function judge(samples: SocksBenchReport['samples'], idle: SocksBenchReport['idl
       samples[name].garligate.map((each) => each[figure]),
       samples[name][other].map((each) => each[figure]),
     );
-  const atLeast = (text: string, measured: number, bound: number): Goal => ({
-    text,
-    measured,
-    atLeast: bound,
-    reached: measured >= bound,
-  });
-  const atMost = (text: string, measured: number, bound: number): Goal => ({
-    text,
-    measured,
-    atMost: bound,
-    reached: measured <= bound,
-  });
   const goals = [
-    atLeast('throughput down, one connection, against microsocks', compare('down', 'rate', 'microsocks'), 2),
-    atLeast('throughput up, one connection, against microsocks', compare('up', 'rate', 'microsocks'), 2),
-    atMost('CPU per GB down against microsocks', compare('down', 'cpu', 'microsocks'), 1),
-    atMost('CPU per GB up against microsocks', compare('up', 'cpu', 'microsocks'), 1),
-    atLeast('short connections per second against dante', compare('short connections', 'rate', 'dante'), 1),
+    atLeast(2, 'throughput down, one connection, against microsocks', compare('down', 'rate', 'microsocks')),
+    atLeast(2, 'throughput up, one connection, against microsocks', compare('up', 'rate', 'microsocks')),
+    atMost(1, 'CPU per GB down against microsocks', compare('down', 'cpu', 'microsocks')),
+    atMost(1, 'CPU per GB up against microsocks', compare('up', 'cpu', 'microsocks')),
+    atLeast(1, 'short connections per second against dante', compare('short connections', 'rate', 'dante')),
   ];
   const { garligate, microsocks } = idle;
   if (garligate !== undefined && microsocks !== undefined) {
     const text = `memory for ${garligate.opened} idle connections against microsocks`;
-    goals.push(atMost(text, garligate.bytes / garligate.opened / (microsocks.bytes / microsocks.opened), 1));
+    goals.push(atMost(1, text, garligate.bytes / garligate.opened / (microsocks.bytes / microsocks.opened)));
   }
   return goals;
 }
@@ -209,12 +189,6 @@ export function printSocksReport({ machine, samples, idle, goals }: SocksBenchRe
     const heading = ['idle connections', 'opened', 'MiB', 'MiB before', 'KiB each', 'processes'];
     sections.push(table([heading, ...idleRows]));
   }
-  const goalRows = goals.map(({ text, measured, atLeast, atMost, reached }) => [
-    text,
-    atLeast === undefined ? `<= ${atMost?.toFixed(2)}` : `>= ${atLeast.toFixed(2)}`,
-    measured.toFixed(2),
-    reached ? 'reached' : 'missed',
-  ]);
-  sections.push(table([['goal', 'wanted', 'measured', ''], ...goalRows]));
+  sections.push(goalsTable(goals));
   return `${sections.join('\n\n')}\n`;
 }

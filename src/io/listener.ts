@@ -33,6 +33,7 @@ export async function listen(settings: ListenSettings, log: Logger): Promise<Lis
 
   server.on('connection', (client) => {
     client.on('error', leaveToOwner);
+    Object.assign(client, { writesThrough: true });
     if (take !== undefined) take(client);
     else if (waiting.size < BACKLOG) waiting.add(client);
     else client.destroy();

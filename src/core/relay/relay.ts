@@ -12,6 +12,7 @@ import type { Clock, Timer } from '../../kit/clock.ts';
 import { NO_BYTES } from '../../kit/step.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
 import type { RelayEnd } from '../dial/target.ts';
+import { isLending, writesThrough } from '../ports.ts';
 import type { Relay, RelayOptions, RelayReport } from './report.ts';
 
 export interface RelayCoreOptions {
@@ -158,6 +159,12 @@ class Pair {
       for (let rest: unknown = stream.read(); rest instanceof Uint8Array; rest = stream.read()) pass(rest);
     };
     stream.on('data', pass);
+    if (isLending(stream) && writesThrough(to.stream)) {
+      stream.lend((bytes) => {
+        pass(bytes);
+        return to.stream.writableLength === 0 ? 'done' : 'kept';
+      });
+    }
     to.stream.on('drain', () => stream.resume());
     stream.on('end', () => this.#finished(from, to));
     stream.on('error', () => {
