@@ -9,12 +9,14 @@ import { type Endpoint, formatEndpoint } from '../config/endpoint.ts';
 import type { ListenerPort } from '../core/ports.ts';
 import { GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
-import { leaveToOwner, STREAM_MARKS } from './connected.ts';
+import { leaveToOwner } from './connected.ts';
 
 export interface ListenSettings {
   readonly endpoint: Endpoint;
   /** Permissions of a unix socket, such as 0o660. */
   readonly mode: number;
+  /** Bytes held in each direction of a client before the other side is stopped; Node's own mark unless told. */
+  readonly highWaterMark?: number;
 }
 
 /** Connections that the kernel holds while we are busy, and again as many that wait for `accept` to be called. */
@@ -26,8 +28,9 @@ const BACKLOG = 128;
  * @throws GateError `local-io` or `permission` with what to do
  */
 export async function listen(settings: ListenSettings, log: Logger): Promise<ListenerPort> {
-  const { endpoint, mode } = settings;
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true, ...STREAM_MARKS });
+  const { endpoint, mode, highWaterMark } = settings;
+  const marks = highWaterMark === undefined ? {} : { highWaterMark };
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true, ...marks });
   const waiting = new Set<Socket>();
   let take: ((client: Socket) => void) | undefined;
 

@@ -91,7 +91,9 @@ class Pair {
   readonly #clock: Clock;
   readonly #heldEndMs: number;
   readonly #counts: Tally<RelayCounter>;
-  readonly #timers = new Set<Timer>();
+  /** All but the idle one; made when the first of them is, since most pairs stand for long and need none. */
+  #timers: Set<Timer> | undefined;
+  #idle: Timer | undefined;
   readonly #over: (report: RelayReport) => void;
   readonly #onAbort = () => this.#fail('cancelled');
   #ended: RelayReport['ended'] = 'both-finished';
@@ -136,7 +138,8 @@ class Pair {
 
   #finish(): void {
     this.#how.signal.removeEventListener('abort', this.#onAbort);
-    for (const timer of this.#timers) timer.cancel();
+    for (const timer of this.#timers ?? []) timer.cancel();
+    this.#idle?.cancel();
     this.#over({ bytesOut: this.#near.bytes, bytesIn: this.#far.bytes, ended: this.#ended });
   }
 
@@ -286,17 +289,19 @@ class Pair {
     const check = () => {
       const idle = this.#clock.now() - Math.max(this.#near.lastRead, this.#far.lastRead);
       if (idle >= idleMs) this.#fail('idle');
-      else this.#after(idleMs - idle, check);
+      else this.#idle = this.#clock.after(idleMs - idle, check);
     };
-    this.#after(idleMs, check);
+    this.#idle = this.#clock.after(idleMs, check);
   }
 
   #after(ms: number, run: () => void): void {
+    this.#timers ??= new Set();
+    const timers = this.#timers;
     const timer = this.#clock.after(ms, () => {
-      this.#timers.delete(timer);
+      timers.delete(timer);
       run();
     });
-    this.#timers.add(timer);
+    timers.add(timer);
   }
 
   #otherOf(side: Side): Side {

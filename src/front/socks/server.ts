@@ -83,16 +83,15 @@ export function socksServer(parts: SocksServerParts, given: Partial<SocksServerO
     // One for each client: listeners of a signal are kept in a list, which thousands of clients would make long.
     const cancel = new AbortController();
     // No async function around it: its frame would live as long as the client.
-    const served = serveClient(client, world, cancel.signal)
-      .catch((error: unknown) => {
-        const { code } = asGateError(error, 'serving a SOCKS client');
-        client.destroy();
-        log.error('a defect: serving a SOCKS client failed', { code });
-      })
-      .then(() => {
-        running.delete(client);
-        if (address !== undefined) leave(address);
-      });
+    const over = () => {
+      running.delete(client);
+      if (address !== undefined) leave(address);
+    };
+    const served = serveClient(client, world, cancel.signal).then(over, (error: unknown) => {
+      over();
+      client.destroy();
+      log.error('a defect: serving a SOCKS client failed', { code: asGateError(error, 'serving a SOCKS client').code });
+    });
     running.set(client, { served, cancel });
   };
 
