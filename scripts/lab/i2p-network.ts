@@ -29,7 +29,13 @@ export type NetworkOptions = {
   readonly onProgress?: (text: string) => void;
 };
 
-export type ServicePlan = { readonly name: string; readonly keys: DestinationKeys; readonly port: number };
+export type ServicePlan = {
+  readonly name: string;
+  readonly keys: DestinationKeys;
+  readonly port: number;
+  /** `server` unless told: hands streams to a TCP service. `socks`: a SOCKS proxy of the router's own. */
+  readonly kind?: 'server' | 'socks';
+};
 
 export interface I2pNetwork {
   /** Namespaces are called `<name>-r1`, `<name>-hub`, ... */
@@ -177,7 +183,7 @@ function planRouters(options: NetworkOptions, directory: string): Omit<RouterPla
     }));
     const offered = services
       .filter((service) => service.router === number)
-      .map(({ name, keys, port }) => ({ name, kind: 'server' as const, keys, port }));
+      .map(({ name, keys, port, kind = 'server' }) => ({ name, kind, keys, port }));
     return {
       name: `r${number}`,
       address: `198.18.${number}.1`,
@@ -233,8 +239,8 @@ function sideOf(network: I2pNetwork, number: number): Side {
 async function untilAllFound(network: I2pNetwork, plans: Parts['plans'], signal: AbortSignal): Promise<void> {
   const waits = plans.flatMap(({ tunnels }, index) =>
     tunnels
-      // READY has spent the first reserved key, and its destination is gone.
-      .filter(({ name }) => name !== SPENT_KEY)
+      // READY has spent the first reserved key, and its destination is gone; that of a proxy is never published.
+      .filter(({ name, kind }) => name !== SPENT_KEY && kind !== 'socks')
       .map(({ keys }) => {
         const asker = index === 0 ? 2 : 1;
         const name = `${keys.destination.b32}.b32.i2p`;

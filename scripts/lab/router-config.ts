@@ -12,13 +12,13 @@ const NETWORK_ID = 77;
 export type LocalTunnel = {
   readonly name: string;
   /**
-   * `server`: hands streams to a TCP service. `reserved`: only keeps the destination's tunnels standing, so that a SAM
+   * `socks`: i2pd's own SOCKS proxy. `server`: hands streams to a TCP service. `reserved`: only keeps the destination's tunnels standing, so that a SAM
    * session with the same keys finds them ready. i2pd's `udpserver` type does that; its `server` type would take the
    * streams away from SAM.
    */
-  readonly kind: 'server' | 'reserved';
+  readonly kind: 'server' | 'reserved' | 'socks';
   readonly keyFile: string;
-  /** On 127.0.0.1 inside the router's namespace. */
+  /** On 127.0.0.1 inside the router's namespace; of a SOCKS proxy on all its addresses. */
   readonly port: number;
 };
 
@@ -101,6 +101,12 @@ addressbook = false
 `.trimStart();
 }
 
+const TUNNEL_TYPES: Readonly<Record<LocalTunnel['kind'], string>> = {
+  server: 'type = server\nhost = 127.0.0.1',
+  reserved: 'type = udpserver\nhost = 127.0.0.1',
+  socks: 'type = socks\naddress = 0.0.0.0',
+};
+
 /**
  * Outbound length 0 on purpose: 2.45.1 publishes a lease set only at the moment an inbound tunnel appears, and drops it
  * when no outbound tunnel stands by then. One without hops always stands, so the destination can be found at once.
@@ -109,8 +115,7 @@ export function tunnelsConfig(tunnels: readonly LocalTunnel[]): string {
   return tunnels
     .map(
       ({ name, kind, keyFile, port }) => `[${name}]
-type = ${kind === 'server' ? 'server' : 'udpserver'}
-host = 127.0.0.1
+${TUNNEL_TYPES[kind]}
 port = ${port}
 keys = ${keyFile}
 signaturetype = 7

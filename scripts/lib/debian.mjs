@@ -30,6 +30,12 @@ const PACKAGES = {
   iproute2: { program: 'ip', why: 'network namespaces for the lab and for the tests with a real TUN' },
   'iputils-ping': { program: 'ping', why: 'ping -6 through the tunnel, in the lab and in the tests' },
   curl: { program: 'curl', why: 'downloads through TUN and SOCKS, in the lab and in the tests' },
+  microsocks: { program: 'microsocks', why: 'the smallest SOCKS relay, which the measurements compare with' },
+  'dante-server': {
+    program: 'danted',
+    service: { name: 'danted', what: 'a SOCKS proxy' },
+    why: 'the fastest SOCKS relay with many processes, which the measurements compare with',
+  },
   gcc: { program: 'cc', why: 'compiles native/, the part that opens the TUN interface' },
   'libc6-dev': { file: '/usr/include/stdio.h', why: 'the C headers for native/' },
   chromium: { program: 'chromium', why: 'a browser that loads a page through SOCKS, in test/live/clients.test.ts' },
@@ -64,6 +70,8 @@ export const CLIENT_PACKAGES = [
   'python3-socks',
   'torsocks',
 ];
+/** What `npm run bench` compares with. */
+export const BENCH_PACKAGES = ['microsocks', 'dante-server'];
 /** What the native part needs to be compiled. */
 export const COMPILER_PACKAGES = ['gcc', 'libc6-dev'];
 

@@ -8,6 +8,7 @@ import type { RouterState } from '../control/status.ts';
 import type { ListenerPort, TunPort } from '../core/ports.ts';
 import { systemClock } from '../io/clock.ts';
 import { loadCredentials } from '../io/config-file.ts';
+import { STREAM_MARKS } from '../io/connected.ts';
 import { kernelConnector } from '../io/connector.ts';
 import { ControlServer } from '../io/control-socket.ts';
 import { loadOrCreateKeys, lockKeys } from '../io/key-file.ts';
@@ -43,7 +44,7 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
     if (tun !== undefined) undo.push(() => tun.close());
     const listeners: ListenerPort[] = [];
     for (const socks of config.socks) {
-      const listener = await listen({ endpoint: socks.listen, mode: socks.mode }, log);
+      const listener = await listen({ endpoint: socks.listen, mode: socks.mode, ...STREAM_MARKS }, log);
       listeners.push(listener);
       undo.push(() => listener.close());
     }

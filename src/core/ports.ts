@@ -1,11 +1,39 @@
 /**
- * The outside world as the core and the fronts want it: interfaces only. They are implemented in io/, and by fakes in
+ * The outside world as the core and the fronts want it: interfaces, and how to tell them apart. They are implemented in io/, and by fakes in
  * the tests. Every Duplex handed out here is paused, has half-open allowed, and already has an `error` listener, so that
  * a stream that dies between two owners never takes the process down.
  */
 import type { Duplex } from 'node:stream';
 import type { GateError } from '../kit/errors.ts';
 import type { Address } from '../wire/i2p/address.ts';
+
+/**
+ * What became of borrowed bytes: `done` with them, or `kept` by somebody who still needs them, who may then have them for
+ * good.
+ */
+export type Loan = 'done' | 'kept';
+
+/** A stream that can lend out what it reads from a buffer that it uses again, instead of making a new one every time. */
+export interface LendingStream extends Duplex {
+  /**
+   * From now on `take` gets what is read, and `data` is emitted only for what was read before; all else stays as it is,
+   * `pause` and `resume` too. The bytes are borrowed: overwritten soon after `take` returns, unless it returns `kept`.
+   */
+  lend(take: (bytes: Uint8Array) => Loan): void;
+}
+
+/** A stream that is done with what it is given as soon as its `writableLength` is 0 again, as a socket is. */
+export interface WriteThroughStream extends Duplex {
+  readonly writesThrough: true;
+}
+
+export function isLending(stream: Duplex): stream is LendingStream {
+  return 'lend' in stream;
+}
+
+export function writesThrough(stream: Duplex): stream is WriteThroughStream {
+  return 'writesThrough' in stream;
+}
 
 /** Connections to the SAM bridge of a router. */
 export interface BridgePort {

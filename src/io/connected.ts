@@ -1,6 +1,21 @@
-/** Waits for an outgoing socket, and hands it out as ports.ts promises: paused and with an `error` listener. */
+/**
+ * What sockets of both kinds have in common when they are handed out as ports.ts promises (paused, with an `error`
+ * listener), and the wait for an outgoing one.
+ */
 import type { Socket } from 'node:net';
 import { abortError, type GateError } from '../kit/errors.ts';
+
+/**
+ * Above the 64 KiB that Node reads at once: with a mark below it every single read would stop the other side and start it
+ * again.
+ */
+export const STREAM_MARKS = { highWaterMark: 128 * 1024 };
+
+/**
+ * The `error` listener of a socket that has an owner, who hears of the end through the stream itself: without any listener
+ * the process would die of it. One for all sockets.
+ */
+export function leaveToOwner(): void {}
 
 /**
  * @param socket just made and still connecting; destroyed when this fails
@@ -19,13 +34,16 @@ export function connected(
       socket.destroy();
       reject(error);
     };
-    // Stays for the life of the socket: after `connect` its owner hears of the end through the stream itself.
-    socket.on('error', (error) => fail(explain(error)));
+    const onError = (error: Error) => fail(explain(error));
+    socket.on('error', leaveToOwner);
+    socket.on('error', onError);
     if (signal.aborted) return onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
     socket.pause();
     socket.once('connect', () => {
       signal.removeEventListener('abort', onAbort);
+      // It would keep everything of this moment for the life of the socket.
+      socket.off('error', onError);
       resolve(socket);
     });
   });

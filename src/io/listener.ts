@@ -9,11 +9,14 @@ import { type Endpoint, formatEndpoint } from '../config/endpoint.ts';
 import type { ListenerPort } from '../core/ports.ts';
 import { GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
+import { leaveToOwner } from './connected.ts';
 
 export interface ListenSettings {
   readonly endpoint: Endpoint;
   /** Permissions of a unix socket, such as 0o660. */
   readonly mode: number;
+  /** Bytes held in each direction of a client before the other side is stopped; Node's own mark unless told. */
+  readonly highWaterMark?: number;
 }
 
 /** Connections that the kernel holds while we are busy, and again as many that wait for `accept` to be called. */
@@ -25,15 +28,15 @@ const BACKLOG = 128;
  * @throws GateError `local-io` or `permission` with what to do
  */
 export async function listen(settings: ListenSettings, log: Logger): Promise<ListenerPort> {
-  const { endpoint, mode } = settings;
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
+  const { endpoint, mode, highWaterMark } = settings;
+  const marks = highWaterMark === undefined ? {} : { highWaterMark };
+  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true, ...marks });
   const waiting = new Set<Socket>();
   let take: ((client: Socket) => void) | undefined;
 
   server.on('connection', (client) => {
-    client.on('error', () => {
-      // Its owner hears of the end through the stream itself; without a listener the process would die of it.
-    });
+    client.on('error', leaveToOwner);
+    Object.assign(client, { writesThrough: true });
     if (take !== undefined) take(client);
     else if (waiting.size < BACKLOG) waiting.add(client);
     else client.destroy();

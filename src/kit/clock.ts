@@ -38,9 +38,12 @@ export interface Deadline {
   clear(): void;
 }
 
-export function deadline(clock: Clock, ms: number, error: GateError, parent?: AbortSignal): Deadline {
+/** An error, or how to make it: one costs a stack trace, and most deadlines never pass. */
+export type Lateness = GateError | (() => GateError);
+
+export function deadline(clock: Clock, ms: number, error: Lateness, parent?: AbortSignal): Deadline {
   const controller = new AbortController();
-  const timer = clock.after(ms, () => controller.abort(error));
+  const timer = clock.after(ms, () => controller.abort(typeof error === 'function' ? error() : error));
   const onParent = () => {
     timer.cancel();
     controller.abort(parent?.reason);
@@ -60,7 +63,7 @@ export function deadline(clock: Clock, ms: number, error: GateError, parent?: Ab
 export async function within<T>(
   clock: Clock,
   ms: number,
-  error: GateError,
+  error: Lateness,
   parent: AbortSignal | undefined,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {

@@ -35,7 +35,8 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
     const lease = parts.sessions.lease(key);
     try {
       const end = await open(lease);
-      end.stream.once('close', () => lease.release());
+      // A function of its own here would keep the whole dial, its signals included, for as long as the stream lives.
+      end.stream.on('close', lease.release);
       if (end.stream.destroyed) lease.release();
       return end;
     } catch (error) {

@@ -12,6 +12,7 @@ import type { Clock, Timer } from '../../kit/clock.ts';
 import { NO_BYTES } from '../../kit/step.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
 import type { RelayEnd } from '../dial/target.ts';
+import { isLending, writesThrough } from '../ports.ts';
 import type { Relay, RelayOptions, RelayReport } from './report.ts';
 
 export interface RelayCoreOptions {
@@ -45,23 +46,25 @@ export function relayCore(options: RelayCoreOptions): RelayCore {
       return active;
     },
     counters: () => counts.snapshot(),
-    join: async (near, far, how) => {
+    join: (near, far, how) => {
       if (active >= options.maxPairs) {
         counts.add('refusedLimit');
         abandon(near.stream);
         abandon(far.stream);
-        return { bytesOut: 0, bytesIn: 0, ended: 'limit' };
+        return Promise.resolve({ bytesOut: 0, bytesIn: 0, ended: 'limit' });
       }
       active += 1;
       counts.add('joined');
-      try {
-        const report = await new Pair(near, far, how, options, counts).run();
-        if (report.ended === 'near-failed' || report.ended === 'far-failed') counts.add('failed');
-        if (report.ended === 'idle') counts.add('idle');
-        return report;
-      } finally {
-        active -= 1;
-      }
+      // Not an async function: one would keep its frame for as long as the pair stands.
+      return new Promise((resolve) => {
+        const over = (report: RelayReport) => {
+          active -= 1;
+          if (report.ended === 'near-failed' || report.ended === 'far-failed') counts.add('failed');
+          if (report.ended === 'idle') counts.add('idle');
+          resolve(report);
+        };
+        new Pair(near, far, how, options, counts, over).start();
+      });
     },
   };
 }
@@ -88,9 +91,12 @@ class Pair {
   readonly #clock: Clock;
   readonly #heldEndMs: number;
   readonly #counts: Tally<RelayCounter>;
-  readonly #timers = new Set<Timer>();
+  /** All but the idle one; made when the first of them is, since most pairs stand for long and need none. */
+  #timers: Set<Timer> | undefined;
+  #idle: Timer | undefined;
+  readonly #over: (report: RelayReport) => void;
+  readonly #onAbort = () => this.#fail('cancelled');
   #ended: RelayReport['ended'] = 'both-finished';
-  #resolve: () => void = () => {};
 
   constructor(
     near: RelayEnd,
@@ -98,11 +104,13 @@ class Pair {
     how: RelayOptions,
     options: RelayCoreOptions,
     counts: Tally<RelayCounter>,
+    over: (report: RelayReport) => void,
   ) {
     this.#how = how;
     this.#clock = options.clock;
     this.#heldEndMs = options.heldEndMs;
     this.#counts = counts;
+    this.#over = over;
     const now = this.#clock.now();
     const side = (name: 'near' | 'far', end: RelayEnd): Side => ({
       name,
@@ -118,19 +126,21 @@ class Pair {
     this.#far = side('far', far);
   }
 
-  async run(): Promise<RelayReport> {
-    const abort = () => this.#fail('cancelled');
-    await new Promise<void>((resolve) => {
-      this.#resolve = resolve;
-      this.#how.signal.addEventListener('abort', abort, { once: true });
-      this.#attach(this.#near, this.#far);
-      this.#attach(this.#far, this.#near);
-      if (this.#how.idleMs > 0) this.#watchIdle(this.#how.idleMs);
-      if (this.#how.signal.aborted) abort();
-    });
-    this.#how.signal.removeEventListener('abort', abort);
-    for (const timer of this.#timers) timer.cancel();
-    return { bytesOut: this.#near.bytes, bytesIn: this.#far.bytes, ended: this.#ended };
+  start(): void {
+    this.#how.signal.addEventListener('abort', this.#onAbort, { once: true });
+    this.#attach(this.#near, this.#far);
+    this.#attach(this.#far, this.#near);
+    // Both may have been gone before.
+    if (this.#near.closed && this.#far.closed) return;
+    if (this.#how.idleMs > 0) this.#watchIdle(this.#how.idleMs);
+    if (this.#how.signal.aborted) this.#onAbort();
+  }
+
+  #finish(): void {
+    this.#how.signal.removeEventListener('abort', this.#onAbort);
+    for (const timer of this.#timers ?? []) timer.cancel();
+    this.#idle?.cancel();
+    this.#over({ bytesOut: this.#near.bytes, bytesIn: this.#far.bytes, ended: this.#ended });
   }
 
   #attach(from: Side, to: Side): void {
@@ -152,6 +162,12 @@ class Pair {
       for (let rest: unknown = stream.read(); rest instanceof Uint8Array; rest = stream.read()) pass(rest);
     };
     stream.on('data', pass);
+    if (isLending(stream) && writesThrough(to.stream)) {
+      stream.lend((bytes) => {
+        pass(bytes);
+        return to.stream.writableLength === 0 ? 'done' : 'kept';
+      });
+    }
     to.stream.on('drain', () => stream.resume());
     stream.on('end', () => this.#finished(from, to));
     stream.on('error', () => {
@@ -242,7 +258,7 @@ class Pair {
     side.closed = true;
     const other = this.#otherOf(side);
     if (other.closed) {
-      this.#resolve();
+      this.#finish();
       return;
     }
     if (!side.finished && this.#ended === 'both-finished' && !this.#isOver()) {
@@ -273,17 +289,19 @@ class Pair {
     const check = () => {
       const idle = this.#clock.now() - Math.max(this.#near.lastRead, this.#far.lastRead);
       if (idle >= idleMs) this.#fail('idle');
-      else this.#after(idleMs - idle, check);
+      else this.#idle = this.#clock.after(idleMs - idle, check);
     };
-    this.#after(idleMs, check);
+    this.#idle = this.#clock.after(idleMs, check);
   }
 
   #after(ms: number, run: () => void): void {
+    this.#timers ??= new Set();
+    const timers = this.#timers;
     const timer = this.#clock.after(ms, () => {
-      this.#timers.delete(timer);
+      timers.delete(timer);
       run();
     });
-    this.#timers.add(timer);
+    timers.add(timer);
   }
 
   #otherOf(side: Side): Side {

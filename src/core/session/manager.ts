@@ -15,8 +15,8 @@ import { Session } from './session.ts';
 
 export interface Lease {
   readonly session: Session;
-  /** Idempotent. */
-  release(): void;
+  /** Idempotent, and good without its lease. */
+  readonly release: () => void;
 }
 
 export interface SessionManager extends Service {
@@ -58,6 +58,8 @@ export function sessionManager(options: SessionManagerOptions, world: SessionMan
     new Session(key, { keys, options: options.options, credentials: options.credentials }, { ...world, takeTurn });
   // The gateway's own session waits for nobody: the VPN hangs on it.
   const gateway = newSession(GATEWAY, options.gatewayKeys, (build) => build());
+  /** Nobody counts these: it lives as long as we do. */
+  const gatewayLease: Lease = { session: gateway, release: () => {} };
   let stopped = false;
 
   const heldFor = (token: string): Held => {
@@ -103,7 +105,7 @@ export function sessionManager(options: SessionManagerOptions, world: SessionMan
     },
     lease: (key) => {
       if (stopped) throw new GateError('shutdown', 'shutdown', 'the gateway is stopping');
-      if (key.kind === 'gateway') return { session: gateway, release: () => {} };
+      if (key.kind === 'gateway') return gatewayLease;
       const { token } = key;
       const held = heldFor(token);
       held.leases += 1;

@@ -106,11 +106,8 @@ async function shakeHands(
   { clock, counts, settings }: ClientWorld,
   signal: AbortSignal,
 ): Promise<SocksHandshake | undefined> {
-  const late = new GateError(
-    'client-protocol',
-    'socks.handshake-timeout',
-    'a SOCKS client was too slow to say its wish',
-  );
+  const late = () =>
+    new GateError('client-protocol', 'socks.handshake-timeout', 'a SOCKS client was too slow to say its wish');
   try {
     return await within(clock, settings.handshakeMs, late, signal, (limit) =>
       drive(socksMachine(), client, {
@@ -120,8 +117,9 @@ async function shakeHands(
       }),
     );
   } catch (error) {
+    const wasLate = error instanceof GateError && error.code === 'socks.handshake-timeout';
     if (signal.aborted) counts.add(abortError(signal, 'serving a client').kind === 'limit' ? 'displaced' : 'stopped');
-    else counts.add(error === late ? 'handshakeTimeout' : 'leftEarly');
+    else counts.add(wasLate ? 'handshakeTimeout' : 'leftEarly');
     return undefined;
   }
 }
@@ -160,8 +158,11 @@ async function serveRequest(
   }
   counts.add('connected');
   client.write(encodeReply(form, 'succeeded'));
-  await relay.join({ stream: client, halfClose: true }, far, { signal, idleMs: settings.idleMs });
+  // Handed on instead of awaited: the frame of this function would live for as long as the pair.
+  return relay.join({ stream: client, halfClose: true }, far, { signal, idleMs: settings.idleMs }).then(ignoreReport);
 }
+
+function ignoreReport(): void {}
 
 async function dial(
   client: Duplex,
@@ -171,7 +172,8 @@ async function dial(
   signal: AbortSignal,
 ): Promise<RelayEnd> {
   const doing = 'connecting for a SOCKS client';
-  const late = new GateError('peer-timeout', 'socks.connect-timeout', 'the destination could not be reached in time');
+  const late = () =>
+    new GateError('peer-timeout', 'socks.connect-timeout', 'the destination could not be reached in time');
   const session = sessionFor(request, settings.session);
   const watch = watchDeparture(client, signal);
   try {

@@ -96,7 +96,16 @@ export function socksServer(parts: SocksServerParts, given: Partial<SocksServerO
     // One for each client: listeners of a signal are kept in a list, which thousands of clients would make long.
     const place: Place = { address, cancel: new AbortController(), kept: false, served: Promise.resolve() };
     running.set(client, place);
-    place.served = serve(client, place).finally(() => leave(client));
+    const keepPlace = (kept: boolean) => {
+      place.kept = kept;
+    };
+    // No async function around it: its frame would live as long as the client.
+    const over = () => leave(client);
+    place.served = serveClient(client, world, place.cancel.signal, keepPlace).then(over, (error: unknown) => {
+      over();
+      client.destroy();
+      log.error('a defect: serving a SOCKS client failed', { code: asGateError(error, 'serving a SOCKS client').code });
+    });
   };
 
   /** Whoever connects and says nothing must not keep out those who have something to say. */
@@ -108,17 +117,6 @@ export function socksServer(parts: SocksServerParts, given: Partial<SocksServerO
       client.destroy();
       leave(client);
       return;
-    }
-  };
-
-  const serve = async (client: Duplex, place: Place) => {
-    try {
-      await serveClient(client, world, place.cancel.signal, (kept) => {
-        place.kept = kept;
-      });
-    } catch (error) {
-      client.destroy();
-      log.error('a defect: serving a SOCKS client failed', { code: asGateError(error, 'serving a SOCKS client').code });
     }
   };
 

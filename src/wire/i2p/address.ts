@@ -79,7 +79,8 @@ function isAddress(bytes: Buffer): bytes is Address {
 
 /** Strict: zone indices, prefixes, brackets and IPv4 forms are refused. `undefined` when it is not an IPv6 address. */
 export function parseIpv6(text: string): Buffer | undefined {
-  if (text.includes('%') || text.includes('/') || !Address6.isValid(text)) return undefined;
+  // A text without a colon is none, and finding that out by an exception is dear for what every host name is asked.
+  if (!text.includes(':') || text.includes('%') || text.includes('/') || !Address6.isValid(text)) return undefined;
   return Buffer.from(new Address6(text).toUnsignedByteArray());
 }
 

@@ -55,7 +55,7 @@ export function classifyHost(text: string): HostName {
 
 /** Everything that some resolver somewhere takes for IPv4: `1.2.3.4`, `0x7f.1`, `2130706433`. */
 function looksLikeIpv4(text: string): boolean {
-  return Address4.isValid(text) || /^(0x[0-9a-f]+|\d+)(\.(0x[0-9a-f]+|\d+)){0,3}\.?$/i.test(text);
+  return (/^\d/.test(text) && Address4.isValid(text)) || /^(0x[0-9a-f]+|\d+)(\.(0x[0-9a-f]+|\d+)){0,3}\.?$/i.test(text);
 }
 
 function invalid(why: string): GateError {
