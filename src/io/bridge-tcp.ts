@@ -6,6 +6,7 @@ import type { BridgePort } from '../core/ports.ts';
 import { type Clock, within } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
 import { connected } from './connected.ts';
+import { exhausted } from './exhausted.ts';
 
 /** A bridge on this machine answers at once, one behind a network within seconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -19,7 +20,12 @@ export function tcpBridge(endpoint: TcpEndpoint, clock: Clock): BridgePort {
 
 function openSocket(endpoint: TcpEndpoint, signal: AbortSignal): Promise<Duplex> {
   const socket: Socket = connect({ host: endpoint.host, port: endpoint.port, noDelay: true, allowHalfOpen: true });
-  return connected(socket, signal, 'connecting to the SAM bridge', (error) => refused(endpoint, error));
+  return connected(
+    socket,
+    signal,
+    'connecting to the SAM bridge',
+    (error) => exhausted(error) ?? refused(endpoint, error),
+  );
 }
 
 function noAnswer(endpoint: TcpEndpoint): GateError {
