@@ -1,7 +1,7 @@
 /** The state of a composed gateway as the control socket shows it. Reads; changes nothing. */
 import type { Config } from '../config/schema.ts';
 import type { HealthItem, PeerStatus, RouterState, StatusReport } from '../control/status.ts';
-import type { TunPort } from '../core/ports.ts';
+import type { TunPort, TunState } from '../core/ports.ts';
 import type { Session, SessionState } from '../core/session/session.ts';
 import type { LinkReport } from '../front/vpn/peer-link.ts';
 import type { Clock } from '../kit/clock.ts';
@@ -27,6 +27,7 @@ export function statusReport(parts: ReportParts): StatusReport {
   const now = clock.now();
   const age = (since: number) => Math.max(0, Math.round((now - since) / 100) / 10);
   const router = parts.router();
+  const tunState = tun?.state();
   return {
     schema: 1,
     version: parts.version,
@@ -38,9 +39,16 @@ export function statusReport(parts: ReportParts): StatusReport {
       ocat4Address: formatAddress(gateway.own.addresses.ocat4),
     },
     sessions: gateway.sessions.list().map((session) => sessionStatus(session, age)),
-    ...(tun === undefined || gateway.vpn === undefined
+    ...(tun === undefined || tunState === undefined || gateway.vpn === undefined
       ? {}
-      : { vpn: { interface: tun.name, state: 'up', mtu: tun.mtu, drops: { ...gateway.vpn.drops(), ...tun.drops() } } }),
+      : {
+          vpn: {
+            interface: tun.name,
+            state: tunState,
+            mtu: tun.mtu,
+            drops: { ...gateway.vpn.drops(), ...tun.drops() },
+          },
+        }),
     peers: gateway.vpn?.links().map((link) => peerStatus(link, config, age)) ?? [],
     socks: gateway.socks.map((front) => {
       const { where, clients, counts } = front.snapshot();
@@ -49,7 +57,10 @@ export function statusReport(parts: ReportParts): StatusReport {
     inbound: { armed: gateway.accepting.armed, counters: { ...gateway.inbound.counters() } },
     flows: { counters: { ...gateway.flows.counters() } },
     relay: { active: gateway.relay.active, counters: { ...gateway.relay.counters() } },
-    health: health(router, gateway.sessions.list()[0], now),
+    health: [
+      ...(tun === undefined || tunState === undefined ? [] : interfaceHealth(tun.name, tunState)),
+      ...health(router, gateway.sessions.list()[0], now),
+    ],
   };
 }
 
@@ -88,6 +99,34 @@ function peerStatus(link: LinkReport, config: Config, age: (since: number) => nu
       ? {}
       : { lastError: { text: link.lastError.error.message, age: age(link.lastError.at) } }),
   };
+}
+
+/** What the operator has to know of an interface in this state. */
+export function interfaceHealth(name: string, state: TunState): HealthItem[] {
+  switch (state) {
+    case 'up':
+      return [];
+    case 'down':
+      return [
+        {
+          code: 'tun.down',
+          severity: 'high',
+          text: `somebody has set the interface ${name} down, and the VPN carries nothing`,
+          advice: `restart garligate; where root prepared the interface for it, first: ip link set ${name} up`,
+        },
+      ];
+    case 'incomplete':
+      return [
+        {
+          code: 'tun.incomplete',
+          severity: 'high',
+          text: `the interface ${name} is up, but has lost an address or its route, and the VPN carries nothing`,
+          advice: 'restart garligate; this happens when somebody sets the interface down and up again',
+        },
+      ];
+    default:
+      return state satisfies never;
+  }
 }
 
 /** Only what the operator can act on, the cause before its consequences. */

@@ -16,10 +16,11 @@ import { listen } from '../io/listener.ts';
 import { pinoLogger } from '../io/log-pino.ts';
 import { routerFor, usualSearchPath } from '../io/router.ts';
 import { openTun } from '../io/tun-linux.ts';
-import { abortError } from '../kit/errors.ts';
+import { abortError, type GateError } from '../kit/errors.ts';
 import { type Addresses, addressesOf, formatAddress } from '../wire/i2p/address.ts';
 import { assembleGateway, type Gateway } from './gateway.ts';
 import { statusReport } from './report.ts';
+import { withUndo } from './undo.ts';
 
 export interface RunOptions {
   readonly config: Config;
@@ -32,21 +33,21 @@ export interface RunOptions {
 
 /** @throws GateError when it cannot come up, or when it loses something without which it cannot go on */
 export async function runGateway({ config, version, announce, signal }: RunOptions): Promise<void> {
-  const undo: Array<() => Promise<void>> = [];
-  try {
-    const log = pinoLogger(config.log.level);
+  const log = pinoLogger(config.log.level);
+  const reportUndo = ({ message, code }: GateError) => log.warn(`while ending: ${message}`, { code });
+  await withUndo(reportUndo, async (undo) => {
     const { keys, created } = await loadOrCreateKeys(config.identity.key_file);
     const lock = await lockKeys(config.identity.key_file);
-    undo.push(() => lock.release());
+    undo(() => lock.release());
     const credentials = await loadCredentials(config.router);
 
     const tun = config.vpn.enabled ? openInterface(config, addressesOf(keys.destination.b32)) : undefined;
-    if (tun !== undefined) undo.push(() => tun.close());
+    if (tun !== undefined) undo(() => tun.close());
     const listeners: ListenerPort[] = [];
     for (const socks of config.socks) {
       const listener = await listen({ endpoint: socks.listen, mode: socks.mode, ...STREAM_MARKS }, log);
       listeners.push(listener);
-      undo.push(() => listener.close());
+      undo(() => listener.close());
     }
     const router = routerFor(config.router, {
       clock: systemClock,
@@ -55,7 +56,7 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
       searchPath: usualSearchPath(),
       extraArguments: [],
     });
-    undo.push(() => router.stop());
+    undo(() => router.stop());
     await router.start(signal);
 
     const lost = new AbortController();
@@ -90,15 +91,13 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
       log,
     });
     await control.start();
-    undo.push(() => control.stop());
-    undo.push(() => gateway.stop());
+    undo(() => control.stop());
+    undo(() => gateway.stop());
     await gateway.start(signal);
 
     for (const line of banner(config, gateway.own, tun, listeners, router.state(), created)) announce(line);
     await stopped(signal, lost.signal);
-  } finally {
-    for (const step of undo.reverse()) await step();
-  }
+  });
 }
 
 function openInterface(config: Config, own: Addresses): TunPort {

@@ -14,7 +14,13 @@ export interface BrokenRule {
 }
 
 export function brokenRules(config: Config): readonly BrokenRule[] {
-  return [...routerRules(config), ...tunnelRules(config), ...peerRules(config.peer), ...socksRules(config)];
+  return [
+    ...routerRules(config),
+    ...tunnelRules(config),
+    ...vpnRules(config),
+    ...peerRules(config.peer),
+    ...socksRules(config),
+  ];
 }
 
 export function b32Of(destination: PeerDestination): B32 {
@@ -47,6 +53,18 @@ function* tunnelRules({ tunnels }: Config): Generator<BrokenRule> {
         wanted: `tunnels.${name} instead`,
       };
     }
+  }
+}
+
+/** A queue that one packet fills drops every larger one for ever, and with it whole connections. */
+function* vpnRules({ vpn }: Config): Generator<BrokenRule> {
+  const least = 2 * vpn.mtu;
+  if (vpn.queue.bytes < least) {
+    yield {
+      path: ['vpn', 'queue', 'bytes'],
+      found: `${vpn.queue.bytes} bytes`,
+      wanted: `at least "${least}B", twice vpn.mtu`,
+    };
   }
 }
 

@@ -80,7 +80,8 @@ function routerSchema(paths: DefaultPaths) {
     }),
     user: value.samUser.prefault('').meta({ description: 'User name for a SAM bridge that asks for one.' }),
     password_file: value.optionalPath.prefault('').meta({
-      description: 'A file whose first line is the password for that user.',
+      description:
+        'A file whose first line is the password for that user. Only its owner and group may have rights to it.',
     }),
     directory: value.absolutePath.prefault(paths.routerDirectory).meta({
       description: 'Where an own i2pd keeps its data.',
@@ -128,7 +129,9 @@ function vpnSchema() {
     queue: z
       .strictObject({
         packets: value.wholeNumber(1, 65_536).prefault(256).meta({ description: 'Packets held for a peer.' }),
-        bytes: value.byteSize('2KiB', '64MiB').prefault('256KiB').meta({ description: 'Bytes held for a peer.' }),
+        bytes: value.byteSize('2KiB', '64MiB').prefault('256KiB').meta({
+          description: 'Bytes held for a peer; at least twice `vpn.mtu`.',
+        }),
         age: value.duration('100ms', '5m').prefault('30s').meta({ description: 'How long a packet is worth keeping.' }),
       })
       .prefault({})

@@ -47,7 +47,13 @@ export interface BridgePort {
  */
 export type PacketRun = Buffer;
 
-/** A TUN interface that is up, with our addresses on it. */
+/**
+ * What the kernel says of an interface. `incomplete`: it is up, but an address of ours or the route to the /48 is
+ * missing, as after somebody has set it down and up again.
+ */
+export type TunState = 'up' | 'down' | 'incomplete';
+
+/** A TUN interface that was brought up, with our addresses on it. */
 export interface TunPort {
   readonly name: string;
   /** Bytes. */
@@ -60,6 +66,8 @@ export interface TunPort {
   write(run: PacketRun): void;
   /** Packets dropped on this border so far, by cause. */
   drops(): Readonly<Record<string, number>>;
+  /** Asks the kernel now. An interface that is gone or closed is `down`. Never throws. */
+  state(): TunState;
   /** Idempotent; leaves no address and no route but the unreachable one. */
   close(): Promise<void>;
 }

@@ -6,6 +6,7 @@ import type { BridgePort } from '../core/ports.ts';
 import { type Clock, within } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
 import { connected, STREAM_MARKS } from './connected.ts';
+import { exhausted } from './exhausted.ts';
 import { type LendingConnect, lendingConnect } from './lending.ts';
 
 /** A bridge on this machine answers at once, one behind a network within seconds. */
@@ -33,7 +34,12 @@ function openSocket(connect: LendingConnect, endpoint: TcpEndpoint, signal: Abor
     allowHalfOpen: true,
     ...STREAM_MARKS,
   });
-  return connected(socket, signal, 'connecting to the SAM bridge', (error) => refused(endpoint, error));
+  return connected(
+    socket,
+    signal,
+    'connecting to the SAM bridge',
+    (error) => exhausted(error) ?? refused(endpoint, error),
+  );
 }
 
 function noAnswer(endpoint: TcpEndpoint): GateError {

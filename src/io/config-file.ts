@@ -39,7 +39,7 @@ export async function loadConfig(named: string | undefined, places: Places): Pro
  */
 export async function loadCredentials({ user, password_file }: Config['router']): Promise<SamCredentials | undefined> {
   if (user === '') return undefined;
-  const text = await readChecked(password_file);
+  const text = await readChecked(password_file, refuseOpenSecret);
   const [password = ''] = (text ?? '').split(/\r?\n/, 1);
   if (password === '') {
     throw new GateError('config', 'config.password', `${password_file}: no password there; see router.password_file`);
@@ -53,15 +53,25 @@ function configOf(decoded: Decoded, path: string): Config {
   throw new GateError('config', 'config.invalid', lines.join('\n'));
 }
 
-async function readChecked(path: string): Promise<string | undefined> {
+function refuseWritable(path: string, mode: number): void {
+  if ((mode & 0o002) === 0) return;
+  throw new GateError('config', 'config.world-writable', `${path}: everybody may write to it; chmod o-w ${path}`);
+}
+
+function refuseOpenSecret(path: string, mode: number): void {
+  if ((mode & 0o006) === 0) return;
+  const message = `${path}: everybody may read or write this password; chmod o-rwx ${path}, and change the password`;
+  throw new GateError('config', 'config.password-open', message);
+}
+
+/** @param checkMode throws when the permissions of the file are too wide */
+async function readChecked(path: string, checkMode = refuseWritable): Promise<string | undefined> {
   try {
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const found = await file.stat();
       if (!found.isFile()) throw new GateError('config', 'config.not-a-file', `${path}: not a regular file`);
-      if ((found.mode & 0o002) !== 0) {
-        throw new GateError('config', 'config.world-writable', `${path}: everybody may write to it; chmod o-w ${path}`);
-      }
+      checkMode(path, found.mode);
       if (found.size > LARGEST_FILE) throw new GateError('config', 'config.too-large', `${path}: larger than 1 MiB`);
       return await file.readFile('utf8');
     } finally {

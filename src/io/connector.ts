@@ -4,6 +4,7 @@ import type { ConnectorPort } from '../core/ports.ts';
 import { GateError } from '../kit/errors.ts';
 import { formatAddress } from '../wire/i2p/address.ts';
 import { connected } from './connected.ts';
+import { exhausted } from './exhausted.ts';
 
 export const kernelConnector: ConnectorPort = {
   connect: (address, port, signal) => {
@@ -26,24 +27,16 @@ function explain(error: NodeJS.ErrnoException): GateError {
       return new GateError('peer-refused', 'peer.port-closed', 'nothing listens at this port of the peer', more);
     case 'ETIMEDOUT':
       return new GateError('peer-timeout', 'peer.no-answer', 'the peer did not answer in time', more);
-    case 'EMFILE':
-    case 'ENFILE':
-    case 'ENOBUFS':
-    case 'ENOMEM':
-    case 'EADDRNOTAVAIL':
-      return new GateError(
-        'limit',
-        'system.exhausted',
-        `this machine is out of files, ports or memory (${error.code})`,
-        more,
-      );
     default:
       // EHOSTUNREACH and ENETUNREACH, and EACCES, which is how an unreachable or prohibit route speaks.
-      return new GateError(
-        'peer-unreachable',
-        'peer.no-route',
-        'the peer cannot be reached: it is offline, or the VPN is down',
-        more,
+      return (
+        exhausted(error) ??
+        new GateError(
+          'peer-unreachable',
+          'peer.no-route',
+          'the peer cannot be reached: it is offline, or the VPN is down',
+          more,
+        )
       );
   }
 }

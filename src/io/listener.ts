@@ -9,6 +9,8 @@ import { type Endpoint, formatEndpoint } from '../config/endpoint.ts';
 import type { ListenerPort } from '../core/ports.ts';
 import { GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
+import { acceptFailures } from './accept-failures.ts';
+import { systemClock } from './clock.ts';
 import { leaveToOwner } from './connected.ts';
 
 export interface ListenSettings {
@@ -43,10 +45,9 @@ export async function listen(settings: ListenSettings, log: Logger): Promise<Lis
   });
   if (endpoint.kind === 'unix') await removeStale(endpoint.path);
   await bind(server, endpoint, mode);
-  server.on('error', (error: NodeJS.ErrnoException) => {
-    // libuv has already answered a full file table (EMFILE) by turning the client away.
-    log.warn('could not accept a connection', { errno: error.code });
-  });
+  // Most clients that find our file table full never show here: libuv accepts and closes them with a spare descriptor,
+  // and tells nobody. What comes is the rest, such as a full table of the whole machine or no memory.
+  server.on('error', acceptFailures(systemClock, log));
 
   return {
     where: describe(server, endpoint),

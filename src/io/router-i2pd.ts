@@ -9,7 +9,7 @@ import type { RouterState } from '../control/status.ts';
 import type { BridgePort } from '../core/ports.ts';
 import { type BackoffRange, backoffDelay } from '../kit/backoff.ts';
 import { type Clock, sleep } from '../kit/clock.ts';
-import { asGateError, GateError } from '../kit/errors.ts';
+import { abortError, asGateError, GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import type { Service } from '../kit/service.ts';
 import { tcpBridge } from './bridge-tcp.ts';
@@ -37,6 +37,14 @@ const GOOD_RUN_MS = 60_000;
 const POLL_MS = 200;
 /** All of garligate is to be down within 5 s. i2pd loses nothing by being killed. */
 const TERMINATE_MS = 2_000;
+
+/** What `start` says where there is no i2pd, in parts. */
+export const NO_PROGRAM = {
+  code: 'router.no-program',
+  why: 'there is no SAM bridge at 127.0.0.1:7656 and no i2pd to start',
+  advice: 'install i2pd (apt-get install i2pd), or set router.sam',
+} as const;
+
 /** One run of the program. */
 interface Run {
   readonly child: ChildProcess;
@@ -88,7 +96,11 @@ export class ManagedRouter implements Service {
     const run = this.#run;
     if (run !== undefined) await terminate(run, this.#parts.clock);
     await this.#loop;
-    await rm(this.#pidFile, { force: true });
+    await rm(this.#pidFile, { force: true }).catch((error: unknown) => {
+      // Harmless: what it names does not run any more, and the next start sees that.
+      const { message, code } = asGateError(error, 'removing the mark of the own i2pd');
+      this.#parts.log.warn(message, { code });
+    });
   }
 
   state(): RouterState {
@@ -110,11 +122,13 @@ export class ManagedRouter implements Service {
   /** Waits for the bridge as long as the caller does. */
   async #open(signal: AbortSignal): Promise<Duplex> {
     const { clock } = this.#parts;
-    const either = AbortSignal.any([signal, this.#stopping.signal]);
+    const stopping = this.#stopping.signal;
     for (;;) {
       const run = this.#run;
       if (run?.ready) return tcpBridge({ kind: 'tcp', host: '127.0.0.1', port: run.port }, clock).open(signal);
-      await sleep(clock, POLL_MS, either);
+      // Looked at between the naps: AbortSignal.any would leave a piece of itself at the long-lived signal on Node 20.
+      if (stopping.aborted) throw abortError(stopping, 'waiting for the own i2pd');
+      await sleep(clock, POLL_MS, signal);
     }
   }
 
@@ -155,7 +169,14 @@ export class ManagedRouter implements Service {
     if (pid === undefined) throw new GateError('local-io', 'router.start', `i2pd cannot be started: ${await ended}`);
     const run: Run = { child, pid, port, since: clock.now(), ended, ready: false };
     this.#run = run;
-    await recordRun(this.#pidFile, pid);
+    try {
+      await recordRun(this.#pidFile, pid);
+    } catch (error) {
+      // Nobody would find an i2pd again that is not on record, and every further attempt would add one.
+      await terminate(run, clock);
+      this.#run = undefined;
+      throw asGateError(error, `recording the own i2pd in ${this.#pidFile}`);
+    }
     log.info('an own i2pd was started', { pid });
     void this.#watchReadiness(run);
     return run;
@@ -174,11 +195,7 @@ export class ManagedRouter implements Service {
 }
 
 function noProgram(): GateError {
-  return new GateError(
-    'router-down',
-    'router.no-program',
-    'there is no SAM bridge at 127.0.0.1:7656 and no i2pd to start: install i2pd (apt-get install i2pd), or set router.sam',
-  );
+  return new GateError('router-down', NO_PROGRAM.code, `${NO_PROGRAM.why}: ${NO_PROGRAM.advice}`);
 }
 
 function abortedBy(ended: Promise<unknown>): AbortSignal {

@@ -11,7 +11,7 @@ import type { Logger } from '../kit/log.ts';
 import type { Service } from '../kit/service.ts';
 import { conversationMachine, hello } from '../wire/sam/conversation.ts';
 import { tcpBridge } from './bridge-tcp.ts';
-import { ManagedRouter } from './router-i2pd.ts';
+import { ManagedRouter, NO_PROGRAM } from './router-i2pd.ts';
 
 export interface RouterService extends Service {
   readonly bridge: BridgePort;
@@ -32,6 +32,12 @@ export interface RouterParts {
 /** PATH, and where Debian keeps daemons, which PATH lacks for ordinary users. */
 export function usualSearchPath(): string {
   return `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/local/sbin`;
+}
+
+/** Why there is no router, and what the operator can do about it; neither is ever empty. */
+interface Failure {
+  readonly why: string;
+  readonly advice: string;
 }
 
 /** Where every router has its SAM bridge unless told otherwise. */
@@ -75,7 +81,7 @@ class ChosenRouter implements RouterService {
   #chosen: RouterService | undefined;
   #choosing: Promise<RouterService> | undefined;
   #isStopped = false;
-  #failure = new GateError('router-down', 'router.not-started', 'no router has been looked for yet');
+  #failure: Failure = { why: 'no router has been looked for yet', advice: 'wait a moment' };
 
   constructor(candidates: readonly TcpEndpoint[], config: RouterConfig, parts: RouterParts) {
     this.#candidates = candidates;
@@ -99,8 +105,7 @@ class ChosenRouter implements RouterService {
 
   state(): RouterState {
     if (this.#chosen !== undefined) return this.#chosen.state();
-    const [why = '', advice = ''] = this.#failure.message.split(/: (?=install|set|start)/);
-    return { kind: 'none', why, advice };
+    return { kind: 'none', ...this.#failure };
   }
 
   #choose(): Promise<RouterService> {
@@ -126,9 +131,27 @@ class ChosenRouter implements RouterService {
       this.#chosen = managed;
       return managed;
     } catch (error) {
-      this.#failure = asGateError(error, 'starting a router');
-      throw this.#failure;
+      const failure = asGateError(error, 'starting a router');
+      this.#failure = explain(failure);
+      throw failure;
     }
+  }
+}
+
+function explain({ code, kind, message }: GateError): Failure {
+  switch (code) {
+    case NO_PROGRAM.code:
+      return { why: NO_PROGRAM.why, advice: NO_PROGRAM.advice };
+    case 'router.directory-in-use':
+      return { why: message, advice: 'stop the other gateway, or set router.directory to another place' };
+    default:
+      return {
+        why: message,
+        advice:
+          kind === 'limit'
+            ? 'raise the limit of open files (LimitNOFILE, ulimit -n) and restart garligate'
+            : 'mend the cause; see that router.directory exists, has room and is writable. It is tried again by itself',
+      };
   }
 }
 

@@ -2,7 +2,7 @@
  * The TUN interface of this machine as the core wants it (TunPort): opens it, has it configured, and carries packets in
  * batches between the kernel and whoever takes them. Looks at no packet.
  */
-import type { PacketRun, TunPort } from '../core/ports.ts';
+import type { PacketRun, TunPort, TunState } from '../core/ports.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
 import type { Address } from '../wire/i2p/address.ts';
 import { isNativeError, loadNative, type NativeAddon, type OpenedTun } from './native.ts';
@@ -12,6 +12,7 @@ import {
   Changes,
   checkPrefixFree,
   configureInterface,
+  interfaceState,
   removeUnreachableRoute as removeRoute,
 } from './tun-network.ts';
 
@@ -96,6 +97,7 @@ class LinuxTun implements TunPort {
   readonly #native: NativeAddon;
   readonly #tun: OpenedTun;
   readonly #changes: Changes;
+  readonly #addresses: readonly Address[];
   readonly #keepUnreachable: boolean;
   #take: ((run: PacketRun) => void) | undefined;
   #onLost: ((error: GateError) => void) | undefined;
@@ -110,6 +112,7 @@ class LinuxTun implements TunPort {
     this.#native = native;
     this.#tun = tun;
     this.#changes = changes;
+    this.#addresses = options.addresses;
     this.#keepUnreachable = options.keepUnreachable;
     native.start(
       tun.handle,
@@ -145,6 +148,16 @@ class LinuxTun implements TunPort {
   drops(): Readonly<Record<string, number>> {
     const { readPackets, readBytes, writtenPackets, writtenBytes, ...drops } = this.#native.counters(this.#tun.handle);
     return { ...drops, runsAfterClose: this.#runsAfterClose };
+  }
+
+  state(): TunState {
+    if (this.#closed !== undefined || this.#lost !== undefined) return 'down';
+    try {
+      return interfaceState(this.#native, this.#tun.index, this.#addresses);
+    } catch {
+      // Deleted a moment ago: onLost is about to say so with everything that is known.
+      return 'down';
+    }
   }
 
   close(): Promise<void> {

@@ -4,6 +4,7 @@
  * remembers how to take each change back. Knows nothing of packets.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import type { TunState } from '../core/ports.ts';
 import { GateError } from '../kit/errors.ts';
 import { ADDRESS_LENGTH, type Address, PREFIX, PREFIX_BITS, PREFIX_TEXT } from '../wire/i2p/address.ts';
 import { isNativeError, loadNative, type NativeAddon, type OpenedTun } from './native.ts';
@@ -144,6 +145,21 @@ export function configureInterface(
     );
   }
   configureRoute(native, tun.index, options.addresses[0], changes);
+}
+
+/**
+ * Does what `configureInterface` made still stand? Setting an interface down takes its addresses and routes away, and
+ * setting it up again does not bring them back.
+ *
+ * @throws NativeError
+ */
+export function interfaceState(native: NativeAddon, index: number, addresses: readonly Address[]): TunState {
+  if (!native.readLink(index).up) return 'down';
+  const [source] = addresses;
+  const hasRoute = native
+    .routes(PREFIX_ADDRESS, PREFIX_BITS)
+    .some((route) => route.kind === 'interface' && route.index === index && source && route.source?.equals(source));
+  return hasRoute && addresses.every((address) => native.hasAddress(index, address)) ? 'up' : 'incomplete';
 }
 
 function configureLink(native: NativeAddon, tun: OpenedTun, options: NetworkOptions, changes: Changes): void {

@@ -1,5 +1,5 @@
 /** A TUN interface without a kernel: the test is the host on the other side of it. */
-import type { PacketRun, TunPort } from '../../src/core/ports.ts';
+import type { PacketRun, TunPort, TunState } from '../../src/core/ports.ts';
 import type { GateError } from '../../src/kit/errors.ts';
 import { packetLength } from '../../src/wire/packet/ipv6.ts';
 
@@ -9,6 +9,8 @@ export class FakeTun implements TunPort {
   /** Every packet that the gateway handed to the host, in order. */
   readonly delivered: Buffer[] = [];
   closed = false;
+  /** What the kernel would say of it. */
+  shown: TunState = 'up';
   #take: ((run: PacketRun) => void) | undefined;
   #lost: ((error: GateError) => void) | undefined;
   #watchers: Array<() => void> = [];
@@ -61,6 +63,10 @@ export class FakeTun implements TunPort {
 
   drops(): Readonly<Record<string, number>> {
     return {};
+  }
+
+  state(): TunState {
+    return this.closed ? 'down' : this.shown;
   }
 
   async close(): Promise<void> {

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -80,6 +80,31 @@ if (process.env[INSIDE] === undefined) {
     assert.ok(mark !== undefined && !(await isAlive(mark)));
     assert.equal(existsSync(join(directory, 'restarted.pid')), false);
     await assert.rejects(router.bridge.open(NEVER), (error) => error instanceof GateError && error.kind === 'shutdown');
+  });
+
+  test('a run that cannot be recorded is ended, and the state says what to do', async () => {
+    const place = join(directory, 'unrecorded');
+    // As on a full or read-only disk: the mark cannot be written, nor removed.
+    mkdirSync(`${place}.pid`);
+    const config = configSchema({ keyFile: '/k', routerDirectory: place, controlSocket: '/c' });
+    const settings = config.parse({ router: { sam: 'managed' } }).router;
+    const router = routerFor(settings, { ...parts(), extraArguments: OFFLINE });
+    await router.start(NEVER);
+    await assert.rejects(
+      router.bridge.open(NEVER),
+      (error) => error instanceof GateError && /record/.test(error.message),
+    );
+    assert.deepEqual(childrenIn(place), []);
+    const state = router.state();
+    assert.ok(
+      state.kind === 'none' && state.why !== '' && /router\.directory/.test(state.advice),
+      JSON.stringify(state),
+    );
+    await router.stop();
+
+    const direct = managed(place);
+    await assert.rejects(direct.start());
+    await direct.stop();
   });
 
   test('stops at once also between two runs and at the very start', async () => {
@@ -172,6 +197,18 @@ function parts() {
 
 function managed(directory: string, extraArguments = OFFLINE, searchPath = usualSearchPath()): ManagedRouter {
   return new ManagedRouter({ ...parts(), directory, searchPath, extraArguments });
+}
+
+/** The processes that work in this directory. */
+function childrenIn(place: string): readonly string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readlinkSync(`/proc/${pid}/cwd`) === place;
+    } catch {
+      // It ended meanwhile, and so does not count.
+      return false;
+    }
+  });
 }
 
 function pidOf(router: ManagedRouter): number {

@@ -119,6 +119,18 @@ await declareScenarios(import.meta.filename, {
       assert.deepEqual(describeRoutes(), [UNREACHABLE]);
     },
   },
+  'an interface that somebody sets down and up is told apart from a whole one': {
+    run: async () => {
+      const tun = open();
+      assert.equal(tun.state(), 'up');
+      ip('link', 'set', NAME, 'down');
+      assert.equal(tun.state(), 'down');
+      ip('link', 'set', NAME, 'up');
+      assert.equal(tun.state(), 'incomplete');
+      await tun.close();
+      assert.equal(tun.state(), 'down');
+    },
+  },
   'a loss is reported to one who listens later': {
     run: async () => {
       const tun = open();

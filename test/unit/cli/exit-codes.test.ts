@@ -32,3 +32,9 @@ test('every code is documented', () => {
   const operations = readFileSync(new URL('../../../docs/operations.md', import.meta.url), 'utf8');
   for (const code of Object.values(EXIT)) assert.match(operations, new RegExp(`^\\| ${code} \\|`, 'm'));
 });
+
+test('the systemd unit does not restart for what does not mend itself', () => {
+  const unit = readFileSync(new URL('../../../docs/examples/garligate.service', import.meta.url), 'utf8');
+  const { usage, config, identity } = EXIT;
+  assert.match(unit, new RegExp(`^RestartPreventExitStatus=${usage} ${config} ${identity}$`, 'm'));
+});

@@ -91,6 +91,11 @@ for (const [what, toml, expected] of [
     [/^f:2: vpn\.queue\.bytes: found "5KB", wanted a size/],
   ],
   [
+    'a queue that two packets fill',
+    '[vpn]\nmtu = 9000\n\nqueue = { bytes = "17KiB" }',
+    [/^f:4: vpn\.queue\.bytes: found 17408 bytes, wanted at least "18000B", twice vpn\.mtu$/],
+  ],
+  [
     'a relative path',
     '[identity]\nkey_file = "key"',
     [/^f:2: identity\.key_file: found "key", wanted an absolute path$/],

@@ -59,6 +59,15 @@ test('refuses what everybody can write to, and what is no file', async () => {
   );
 });
 
+test('refuses a password that everybody can read', async () => {
+  const { router } = defaultConfig(SYSTEM_PATHS);
+  const named = (mode: number) => ({ ...router, user: 'u', password_file: file(`pw-${mode}`, 'geheim', mode) });
+  for (const mode of [0o644, 0o602]) {
+    await assert.rejects(loadCredentials(named(mode)), failsWith('config', /pw-\d+: .*chmod o-rwx .*pw-/));
+  }
+  assert.equal((await loadCredentials(named(0o640)))?.password.reveal(), 'geheim');
+});
+
 test('reads the password from the first line, and cannot print it', async () => {
   const { router } = defaultConfig(SYSTEM_PATHS);
   assert.equal(await loadCredentials(router), undefined);

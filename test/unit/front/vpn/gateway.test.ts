@@ -34,6 +34,9 @@ class FakeTun implements TunPort {
   drops(): Readonly<Record<string, number>> {
     return {};
   }
+  state(): 'up' {
+    return 'up';
+  }
   close(): Promise<void> {
     return Promise.resolve();
   }
