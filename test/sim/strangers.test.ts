@@ -10,7 +10,7 @@ import { encodeKeepalive } from '../../src/wire/packet/keepalive.ts';
 import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
 import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
 import { until } from '../helpers/until.ts';
-import { closeServer, loopbackServer, type RunningGateway, startGateway } from './gateway-kit.ts';
+import { closeServer, generateKeys, loopbackServer, type RunningGateway, startGateway } from './gateway-kit.ts';
 import { packet } from './packets.ts';
 import { type RawPeer, rawPeer } from './raw-peer.ts';
 
@@ -131,6 +131,20 @@ describe('a gateway among strangers', () => {
     await asking;
     assert.ok(performance.now() - startedAt < 3_000);
     await until('only the raw peer is left', () => bridge.openSockets <= 1);
+  });
+
+  it('lets a gateway without a TUN reach a TCP service of its peer, by flow', async () => {
+    const keys = generateKeys();
+    const far = await startGateway({ bridge, peers: [keys.destination.b32] });
+    const near = await startGateway({ bridge, keys, peers: [far.b32], vpn: false });
+    await until('the far one accepts', () => far.gateway.accepting.armed > 0);
+    const server = await loopbackServer((client) => client.end('without a TUN'));
+    far.serve(far.addresses.oc, 80, server);
+    const { socket } = await SocksClient.createConnection(request(near, formatAddress(far.addresses.oc), 80));
+    assert.equal((await readAtLeast(socket, 13)).toString(), 'without a TUN');
+    socket.destroy();
+    await Promise.all([near.stop(), far.stop()]);
+    await closeServer(server);
   });
 
   it('reaches a service of a stranger by b32 and by name, and the reply survives the end of the request', async () => {
