@@ -43,11 +43,11 @@ describe('a client of the matrix', () => {
 });
 
 describe('a service sees', () => {
-  it('the gateway itself, without credentials', { timeout: 60_000 }, async () => {
+  it('the gateway itself, without credentials', { timeout: 120_000 }, async () => {
     assert.equal(await seenAs(lab), (await status()).identity.b32);
   });
 
-  it('another destination for each pair of credentials, and never the gateway', { timeout: 120_000 }, async () => {
+  it('another destination for each pair of credentials, and never the gateway', { timeout: 350_000 }, async () => {
     const destinations = await seen;
     assert.equal(new Set([...destinations, (await status()).identity.b32]).size, 3);
     assert.deepEqual(await Promise.all([seenAs(lab, CREDENTIALS), seenAs(lab, OTHERS)]), destinations);

@@ -10,7 +10,8 @@ import { type ClientLab, connectProxy } from './lab.ts';
 
 type Credentials = { readonly user: string; readonly password: string };
 
-const PATIENCE_MS = 60_000;
+/** i2pd 2.45.1 answers for a new identity after 20, 40 or 60 s. */
+const PATIENCE_MS = 110_000;
 const B32_LENGTH = 52;
 const NO_AUTHENTICATION = 0;
 const USER_AND_PASSWORD = 2;
