@@ -104,7 +104,9 @@ export class Connection {
 
   reset(): void {
     this.#stop();
-    this.socket.resetAndDestroy();
+    // Once an end is on its way libuv refuses a reset, and Node then never closes the socket at all.
+    if (this.socket.writableEnded && this.socket.writableLength === 0) this.socket.destroy();
+    else this.socket.resetAndDestroy();
   }
 
   /** @returns when the socket has closed */
