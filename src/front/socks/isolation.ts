@@ -10,7 +10,7 @@ import type { SocksCredentials, SocksRequest } from '../../wire/socks/request.ts
  * @param usual the session of clients without credentials
  */
 export function sessionFor(request: SocksRequest, usual: SessionKey): SessionKey {
-  if (request.kind === 'socks4' || request.credentials === undefined) return usual;
+  if (request.dialect === 'socks4' || request.credentials === undefined) return usual;
   return { kind: 'isolated', token: tokenOf(request.credentials.reveal()) };
 }
 

@@ -17,7 +17,7 @@ export type Verdict =
       readonly dnsLeak: boolean;
     };
 
-export function judge({ host }: SocksRequest): Verdict {
+export function judge({ host }: Pick<SocksRequest, 'host'>): Verdict {
   switch (host.kind) {
     case 'ipv4':
       return foreign('ipv4');

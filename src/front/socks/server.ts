@@ -12,7 +12,8 @@ import { abortError, asGateError, GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
-import { CLIENT_ENDS, type ClientEnd, type ClientSettings, serveClient } from './client.ts';
+import { serveClient } from './client.ts';
+import { CLIENT_ENDS, type ClientEnd, type ClientSettings } from './serving.ts';
 
 export interface SocksServerParts {
   readonly listener: ListenerPort;

@@ -10,7 +10,7 @@ import { Sensitive } from '../../kit/sensitive.ts';
 import type { Machine } from '../../kit/step.ts';
 import { type Exchange, exactly, exchangeMachine, send, upToZero } from './exchange.ts';
 import { encodeReply, type ReplyForm, type SocksOutcome } from './reply.ts';
-import type { Ipv4Host, Ipv6Host, NamedHost, SocksCredentials, SocksRequest } from './request.ts';
+import type { Ipv4Host, Ipv6Host, NamedHost, SocksCommand, SocksCredentials, SocksRequest } from './request.ts';
 
 export type SocksHandshake =
   | { readonly kind: 'request'; readonly request: SocksRequest }
@@ -22,6 +22,14 @@ export type SocksHandshake =
   | { readonly kind: 'unintelligible'; readonly error: GateError };
 
 const CONNECT = 0x01;
+/** RFC 1928 section 4; the last two are Tor's (socks-extensions). */
+const SOCKS5_COMMANDS: ReadonlyMap<number, SocksCommand> = new Map([
+  [CONNECT, 'connect'],
+  [0x02, 'bind'],
+  [0x03, 'associate'],
+  [0xf0, 'resolve'],
+  [0xf1, 'resolve-ptr'],
+]);
 
 const NO_AUTHENTICATION = 0x00;
 const USER_AND_PASSWORD = 0x02;
@@ -68,7 +76,7 @@ function* socks4(): Exchange<SocksHandshake> {
     host = named(name);
   }
   if (port === 0) return portZero('socks4');
-  return { kind: 'request', request: { kind: 'socks4', host, port } };
+  return { kind: 'request', request: { dialect: 'socks4', command: 'connect', host, port } };
 }
 
 /** SOCKS4a: 0.0.0.x with x not zero, an address that nobody can want. */
@@ -118,7 +126,8 @@ function* socks5Request(credentials: Sensitive<SocksCredentials> | undefined): E
   if (header.readUInt8(0) !== 5) {
     return unintelligible('socks.version', 'a client changed the SOCKS version in the middle');
   }
-  if (header.readUInt8(1) !== CONNECT) return unsupportedCommand(form);
+  const command = SOCKS5_COMMANDS.get(header.readUInt8(1));
+  if (command === undefined) return unsupportedCommand(form);
 
   let host: Ipv4Host | Ipv6Host | NamedHost;
   switch (addressType) {
@@ -142,8 +151,19 @@ function* socks5Request(credentials: Sensitive<SocksCredentials> | undefined): E
       });
   }
   const port = (yield* exactly(2)).readUInt16BE();
-  if (port === 0) return portZero(form);
-  return { kind: 'request', request: { kind: 'socks5', host, port, credentials } };
+  const asked = { dialect: 'socks5', host, credentials } as const;
+  switch (command) {
+    case 'connect':
+      return port === 0 ? portZero(form) : { kind: 'request', request: { ...asked, command, port } };
+    case 'bind':
+    case 'associate':
+      return { kind: 'request', request: { ...asked, command, port } };
+    case 'resolve':
+    case 'resolve-ptr':
+      return { kind: 'request', request: { ...asked, command } };
+    default:
+      return command satisfies never;
+  }
 }
 
 function named(bytes: Buffer): NamedHost {
@@ -154,7 +174,7 @@ function unsupportedCommand(form: ReplyForm): SocksHandshake {
   return refused(form, 'command-unsupported', {
     kind: 'unsupported',
     code: 'socks.command',
-    message: 'a SOCKS client asked for another command than CONNECT',
+    message: 'a SOCKS client sent an unknown command',
   });
 }
 

@@ -27,7 +27,7 @@ const SOCKS4_REJECTED = 0x5b;
 
 /** The shape that a client expects: IPv6 only where it asked for an IPv6 address. */
 export function replyForm(request: SocksRequest): ReplyForm {
-  if (request.kind === 'socks4') return 'socks4';
+  if (request.dialect === 'socks4') return 'socks4';
   return request.host.kind === 'ipv6' ? 'socks5-ipv6' : 'socks5-ipv4';
 }
 

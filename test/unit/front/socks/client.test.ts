@@ -190,6 +190,24 @@ for (const [what, request, reply] of LEAKS) {
   });
 }
 
+for (const [command, code] of [
+  ['BIND', '02'],
+  ['UDP ASSOCIATE', '03'],
+  ['RESOLVE', 'f0'],
+  ['RESOLVE_PTR', 'f1'],
+]) {
+  test(`D7 ${command} is answered 07 and nothing is dialled`, async () => {
+    const { listener, dialer, counts } = await world();
+    const app = listener.connect();
+    app.stream.write(hex(`05 01 00 05 ${code} 00 03 05 61 2e 69 32 70 00 50`));
+    await settle();
+    assert.equal(spaced(app.received()), `05 00 ${DIALECTS.SOCKS5.reply('07')}`);
+    assert.equal(app.ended, true);
+    assert.equal(dialer.dials.length, 0);
+    assert.deepEqual(counts(), { accepted: 1, protocolError: 1 });
+  });
+}
+
 test('x.I2P. is the name x.i2p and goes nowhere but to the dialer', async () => {
   const { listener, dialer } = await world();
   listener.connect().stream.write(DIALECTS.SOCKS5.ask('x.I2P.'));

@@ -9,7 +9,8 @@ import type { SocksRequest } from '../../../../src/wire/socks/request.ts';
 
 function withCredentials(user: Uint8Array, password: Uint8Array): SocksRequest {
   return {
-    kind: 'socks5',
+    dialect: 'socks5',
+    command: 'connect',
     host: { kind: 'name', name: 'a.i2p' },
     port: 80,
     credentials: new Sensitive({ user: Buffer.from(user), password: Buffer.from(password) }),
@@ -20,7 +21,8 @@ const sessionOf = (user: string, password: string) =>
   sessionFor(withCredentials(Buffer.from(user, 'latin1'), Buffer.from(password, 'latin1')), GATEWAY);
 
 const WITHOUT: SocksRequest = {
-  kind: 'socks5',
+  dialect: 'socks5',
+  command: 'connect',
   host: { kind: 'name', name: 'a.i2p' },
   port: 80,
   credentials: undefined,
@@ -33,7 +35,10 @@ test('without credentials a client gets the session of the listener', () => {
 });
 
 test('SOCKS4 gets the session of the listener: its user id is the login name more often than not', () => {
-  assert.equal(sessionFor({ kind: 'socks4', host: { kind: 'name', name: 'a.i2p' }, port: 80 }, GATEWAY), GATEWAY);
+  assert.equal(
+    sessionFor({ dialect: 'socks4', command: 'connect', host: { kind: 'name', name: 'a.i2p' }, port: 80 }, GATEWAY),
+    GATEWAY,
+  );
 });
 
 test('the same credentials give the same session', () => {

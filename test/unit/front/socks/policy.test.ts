@@ -10,7 +10,8 @@ const B32 = 'ktmhezukbp6jyuldedcjmso6p4e6aegeikqli2mne67hnttgmvfa';
 const PEER = 'fd 60 db 4d dd b5 54 d8 72 66 8a 0b fc 9c 51 63';
 
 const byName = (name: string): SocksRequest => ({
-  kind: 'socks5',
+  dialect: 'socks5',
+  command: 'connect',
   host: { kind: 'name', name },
   port: 80,
   credentials: undefined,
@@ -104,13 +105,20 @@ for (const name of NO_NAMES) {
 const BINARY: ReadonlyArray<readonly [rule: string, request: SocksRequest, verdict: object]> = [
   [
     'D12 an IPv6 address inside the /48 is allowed',
-    { kind: 'socks5', host: { kind: 'ipv6', bytes: hex(PEER) }, port: 80, credentials: undefined },
+    {
+      dialect: 'socks5',
+      command: 'connect',
+      host: { kind: 'ipv6', bytes: hex(PEER) },
+      port: 80,
+      credentials: undefined,
+    },
     { address: PEER },
   ],
   [
     'D12 any other IPv6 address is refused, and probably a DNS leak',
     {
-      kind: 'socks5',
+      dialect: 'socks5',
+      command: 'connect',
       host: { kind: 'ipv6', bytes: hex(`fd 60 db 4d dd b4 ${'00 '.repeat(10)}`) },
       port: 80,
       credentials: undefined,
@@ -119,17 +127,23 @@ const BINARY: ReadonlyArray<readonly [rule: string, request: SocksRequest, verdi
   ],
   [
     'D11 an IPv4 address over SOCKS5 is refused, and probably a DNS leak',
-    { kind: 'socks5', host: { kind: 'ipv4', bytes: hex('c0 00 02 01') }, port: 80, credentials: undefined },
+    {
+      dialect: 'socks5',
+      command: 'connect',
+      host: { kind: 'ipv4', bytes: hex('c0 00 02 01') },
+      port: 80,
+      credentials: undefined,
+    },
     { refused: 'policy', leak: true },
   ],
   [
     'D11 an IPv4 address over SOCKS4 is refused, and probably a DNS leak',
-    { kind: 'socks4', host: { kind: 'ipv4', bytes: hex('c0 00 02 01') }, port: 80 },
+    { dialect: 'socks4', command: 'connect', host: { kind: 'ipv4', bytes: hex('c0 00 02 01') }, port: 80 },
     { refused: 'policy', leak: true },
   ],
   [
     'D11 0.0.0.0 over SOCKS4 is refused',
-    { kind: 'socks4', host: { kind: 'ipv4', bytes: hex('00 00 00 00') }, port: 80 },
+    { dialect: 'socks4', command: 'connect', host: { kind: 'ipv4', bytes: hex('00 00 00 00') }, port: 80 },
     { refused: 'policy', leak: true },
   ],
 ];

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { CLIENT_ENDS } from '../../../../src/front/socks/client.ts';
 import { socksServer } from '../../../../src/front/socks/server.ts';
+import { CLIENT_ENDS } from '../../../../src/front/socks/serving.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';

@@ -62,11 +62,12 @@ export function describe(handshake: SocksHandshake | undefined): object {
     case 'request': {
       const { request } = handshake;
       const host = request.host.kind === 'name' ? request.host.name : spaced(request.host.bytes);
-      const credentials = request.kind === 'socks5' ? request.credentials?.reveal() : undefined;
+      const credentials = request.dialect === 'socks5' ? request.credentials?.reveal() : undefined;
       return {
-        kind: request.kind,
+        kind: request.dialect,
+        ...(request.command !== 'connect' && { command: request.command }),
         [request.host.kind]: host,
-        port: request.port,
+        ...('port' in request && { port: request.port }),
         ...(credentials && { user: spaced(credentials.user), password: spaced(credentials.password) }),
       };
     }

@@ -38,6 +38,13 @@ const methods = (rule: string, from: string, sent: string, more: object = {}): R
   means: { kind: 'socks5', name: 'a.i2p', port: 80, ...more },
 });
 
+const command = (rule: string, code: string, port: string, means: object): Row => ({
+  rule,
+  from: `${NO_AUTH} 05 ${code} 00 03 05 ${NAME} ${port}`,
+  sent: '05 00',
+  means: { kind: 'socks5', name: 'a.i2p', ...means },
+});
+
 const refused = (rule: string, from: string, reply: string, code: string, sent = '05 00', rest = ''): Row => ({
   rule,
   from,
@@ -98,15 +105,18 @@ const ROWS: readonly Row[] = [
     sent: '05 00',
     means: { kind: 'socks5', name: 'a.i2p', port: 80 },
   },
-  refused('D7 BIND: 07', `${NO_AUTH} 05 02 00 01`, REPLY5('07'), 'socks.command'),
-  refused('D7 UDP ASSOCIATE: 07', `${NO_AUTH} 05 03 00 01`, REPLY5('07'), 'socks.command'),
-  refused(
-    'D7 UDP ASSOCIATE with an IPv6 address: 07 in the long form',
-    `${NO_AUTH} 05 03 00 04`,
-    REPLY5_IPV6('07'),
-    'socks.command',
-  ),
-  refused('D7 RESOLVE: 07', `${NO_AUTH} 05 f0 00 03`, REPLY5('07'), 'socks.command'),
+  command('D7 BIND, with the port of a connection that is there already', '02', '00 50', { command: 'bind', port: 80 }),
+  command('D7 BIND for port 0', '02', '00 00', { command: 'bind', port: 0 }),
+  command('D7 UDP ASSOCIATE', '03', '13 88', { command: 'associate', port: 5000 }),
+  command('D7 RESOLVE: its port means nothing', 'f0', '00 00', { command: 'resolve' }),
+  command('D7 RESOLVE_PTR: its port means nothing', 'f1', '00 50', { command: 'resolve-ptr' }),
+  {
+    rule: 'D7 UDP ASSOCIATE from an address that is not known yet',
+    from: `${NO_AUTH} 05 03 00 01 00 00 00 00 00 00`,
+    sent: '05 00',
+    means: { kind: 'socks5', command: 'associate', ipv4: '00 00 00 00', port: 0 },
+  },
+  refused('D7 BIND of an unknown address type: 08', `${NO_AUTH} 05 02 00 02`, REPLY5('08'), 'socks.address-type'),
   refused('D7 an unknown command: 07', `${NO_AUTH} 05 77 00 03`, REPLY5('07'), 'socks.command'),
   refused(
     'D7 an unknown address type: 08, and nothing behind the header is read',
@@ -212,7 +222,19 @@ const ROWS: readonly Row[] = [
     'socks.name-empty',
     '',
   ),
-  refused('D7 SOCKS4 BIND', '04 02 00 50 c0 00 02 01', REJECTED4, 'socks.command', ''),
+  refused(
+    'D7 an unknown command with an IPv6 address: 07 in the long form',
+    `${NO_AUTH} 05 77 00 04`,
+    REPLY5_IPV6('07'),
+    'socks.command',
+  ),
+  refused(
+    'D7 SOCKS4 BIND, whose replies have no room for our address',
+    '04 02 00 50 c0 00 02 01',
+    REJECTED4,
+    'socks.command',
+    '',
+  ),
 
   // The stream around it.
   {
@@ -343,7 +365,7 @@ test('a request that is refused or not understood is never taken for one that is
     fc.property(conversations, (bytes) => {
       const { out } = feed(socksMachine(), [bytes]);
       if (out?.kind !== 'request') return;
-      assert.ok(out.request.port >= 1 && out.request.port <= 65_535);
+      if (out.request.command === 'connect') assert.ok(out.request.port >= 1 && out.request.port <= 65_535);
       if (out.request.host.kind === 'name') {
         assert.ok(out.request.host.name.length >= 1 && out.request.host.name.length <= 255);
       }

@@ -38,20 +38,36 @@ for (const outcome of Object.keys(CODES).filter(isOutcome)) {
 const FORMS: ReadonlyArray<readonly [rule: string, request: SocksRequest, form: ReplyForm]> = [
   [
     'D16 a name gets the IPv4 form, never a name',
-    { kind: 'socks5', host: { kind: 'name', name: 'a.i2p' }, port: 80, credentials: undefined },
+    { dialect: 'socks5', command: 'connect', host: { kind: 'name', name: 'a.i2p' }, port: 80, credentials: undefined },
     'socks5-ipv4',
   ],
   [
     'D16 an IPv4 address gets the IPv4 form',
-    { kind: 'socks5', host: { kind: 'ipv4', bytes: Buffer.alloc(4) }, port: 80, credentials: undefined },
+    {
+      dialect: 'socks5',
+      command: 'connect',
+      host: { kind: 'ipv4', bytes: Buffer.alloc(4) },
+      port: 80,
+      credentials: undefined,
+    },
     'socks5-ipv4',
   ],
   [
     'D16 an IPv6 address gets the IPv6 form',
-    { kind: 'socks5', host: { kind: 'ipv6', bytes: Buffer.alloc(16) }, port: 80, credentials: undefined },
+    {
+      dialect: 'socks5',
+      command: 'connect',
+      host: { kind: 'ipv6', bytes: Buffer.alloc(16) },
+      port: 80,
+      credentials: undefined,
+    },
     'socks5-ipv6',
   ],
-  ['D14 SOCKS4a gets the SOCKS4 form', { kind: 'socks4', host: { kind: 'name', name: 'a.i2p' }, port: 80 }, 'socks4'],
+  [
+    'D14 SOCKS4a gets the SOCKS4 form',
+    { dialect: 'socks4', command: 'connect', host: { kind: 'name', name: 'a.i2p' }, port: 80 },
+    'socks4',
+  ],
 ];
 
 for (const [rule, request, form] of FORMS) {

@@ -1,0 +1,61 @@
+/** What serving a SOCKS client takes and how it can end: shared by the handshake and by every command. */
+import type { Duplex } from 'node:stream';
+import type { Dialer } from '../../core/dial/target.ts';
+import type { Relay } from '../../core/relay/report.ts';
+import type { SessionKey } from '../../core/session/key.ts';
+import type { Clock } from '../../kit/clock.ts';
+import type { GateError } from '../../kit/errors.ts';
+import type { Logger } from '../../kit/log.ts';
+import type { Tally } from '../../kit/tally.ts';
+
+/** How the way of a client into I2P ended: each client ends in exactly one of these. */
+export const CLIENT_ENDS = [
+  /** Closed or failed before its request was complete. */
+  'leftEarly',
+  'handshakeTimeout',
+  /** Had not said its wish when a newcomer needed its place. */
+  'displaced',
+  'protocolError',
+  'httpClient',
+  'policyRefused',
+  /** Left while its connection was being made. */
+  'cancelled',
+  'dialFailed',
+  'connected',
+  /** The gateway stopped before the client was connected. */
+  'stopped',
+] as const;
+
+export type ClientEnd = (typeof CLIENT_ENDS)[number];
+
+export interface ClientSettings {
+  /** The handshake as a whole, however slowly its bytes come. Milliseconds. */
+  readonly handshakeMs: number;
+  /** From the request to the stream, waiting for the session included. Milliseconds. */
+  readonly connectMs: number;
+  /** A connected client is closed when neither side sent a byte for this long; 0 means never. Milliseconds. */
+  readonly idleMs: number;
+  /** The session of clients without credentials. */
+  readonly session: SessionKey;
+}
+
+export interface ClientWorld {
+  readonly dialer: Pick<Dialer, 'dial'>;
+  readonly relay: Relay;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** `dnsLeak` counts besides `policyRefused`. */
+  readonly counts: Tally<ClientEnd | 'dnsLeak'>;
+  readonly settings: ClientSettings;
+}
+
+/** A client that has said its wish, as a command gets it. */
+export interface Serving {
+  /** Paused; owned by the command. */
+  readonly client: Duplex;
+  readonly world: ClientWorld;
+  /** Aborts when the gateway stops. */
+  readonly signal: AbortSignal;
+  /** Ends with a failure reply and the client closed. Whoever calls it has counted the end. */
+  readonly refuse: (error: GateError) => Promise<void>;
+}
