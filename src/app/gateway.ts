@@ -15,6 +15,7 @@ import { acceptor } from '../core/session/acceptor.ts';
 import { GATEWAY } from '../core/session/key.ts';
 import { sessionManager } from '../core/session/manager.ts';
 import { flowServer } from '../front/flow/server.ts';
+import { USUAL_ISOLATION } from '../front/socks/isolation.ts';
 import { socksServer } from '../front/socks/server.ts';
 import { vpnGateway } from '../front/vpn/gateway.ts';
 import type { Clock } from '../kit/clock.ts';
@@ -136,7 +137,7 @@ export function assembleGateway(config: Config, world: World) {
         handshakeMs: settings.handshake_timeout,
         connectMs: settings.connect_timeout,
         idleMs: settings.idle_timeout,
-        session: GATEWAY,
+        isolation: USUAL_ISOLATION,
       },
     );
   });

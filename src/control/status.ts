@@ -16,7 +16,7 @@ const router = z.discriminatedUnion('kind', [
 ]);
 
 const session = z.object({
-  key: z.enum(['gateway', 'isolated']),
+  key: z.enum(['gateway', 'named', 'isolated']),
   state: z.string(),
   age,
   reason: z.string().optional(),

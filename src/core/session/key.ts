@@ -2,6 +2,8 @@
 export type SessionKey =
   /** The gateway's own destination, shared by the VPN and by SOCKS. */
   | { readonly kind: 'gateway' }
+  /** A destination that the config gives a name. */
+  | { readonly kind: 'named'; readonly name: string }
   /** A transient destination of its own; `token` is opaque and never shown. */
   | { readonly kind: 'isolated'; readonly token: string };
 

@@ -106,6 +106,7 @@ export function sessionManager(options: SessionManagerOptions, world: SessionMan
     lease: (key) => {
       if (stopped) throw new GateError('shutdown', 'shutdown', 'the gateway is stopping');
       if (key.kind === 'gateway') return gatewayLease;
+      if (key.kind === 'named') throw new GateError('bug', 'bug', 'no identity has this name');
       const { token } = key;
       const held = heldFor(token);
       held.leases += 1;

@@ -18,10 +18,12 @@ import type { ClientWorld, Serving } from './serving.ts';
 /**
  * Resolves when the client is closed; never throws. Owns the client.
  *
+ * @param clientAddress undefined for a unix socket
  * @param keepPlace told `true` when the client has said its wish, and `false` when it has been refused
  */
 export async function serveClient(
   client: Duplex,
+  clientAddress: string | undefined,
   world: ClientWorld,
   signal: AbortSignal,
   keepPlace: (keep: boolean) => void = () => {},
@@ -46,7 +48,7 @@ export async function serveClient(
       return farewell(client, handshake.reply, clock, signal);
     case 'request':
       keepPlace(true);
-      return serveRequest(client, handshake.request, world, signal, keepPlace);
+      return serveRequest(client, clientAddress, handshake.request, world, signal, keepPlace);
     default:
       return handshake satisfies undefined;
   }
@@ -78,6 +80,7 @@ async function shakeHands(
 
 function serveRequest(
   client: Duplex,
+  clientAddress: string | undefined,
   request: SocksRequest,
   world: ClientWorld,
   signal: AbortSignal,
@@ -89,7 +92,7 @@ function serveRequest(
     log.debug('a SOCKS request failed', { kind: error.kind, code: error.code });
     return farewell(client, encodeReply(replyForm(request), OUTCOME_OF[error.kind]), clock, signal);
   };
-  const serving: Serving = { client, world, signal, refuse };
+  const serving: Serving = { client, clientAddress, world, signal, refuse };
   switch (request.command) {
     case 'connect':
       return connect(request, serving);

@@ -3,7 +3,7 @@
  * stops the socket when it is full) until the relay takes them, and are dropped when there is no relay.
  */
 import type { Duplex } from 'node:stream';
-import type { DialTarget, RelayEnd } from '../../core/dial/target.ts';
+import type { DialOptions, DialTarget, RelayEnd } from '../../core/dial/target.ts';
 import { within } from '../../kit/clock.ts';
 import { abortError, asGateError, GateError } from '../../kit/errors.ts';
 import { encodeReply, replyForm } from '../../wire/socks/reply.ts';
@@ -14,7 +14,8 @@ import { judge } from './policy.ts';
 import type { ClientWorld, Serving } from './serving.ts';
 
 /** Resolves when the client is closed. */
-export async function connect(request: ConnectRequest, { client, world, signal, refuse }: Serving): Promise<void> {
+export async function connect(request: ConnectRequest, serving: Serving): Promise<void> {
+  const { client, clientAddress, world, signal, refuse } = serving;
   const { counts, log, relay, settings } = world;
   const verdict = judge(request);
   if (verdict.kind === 'refused') {
@@ -22,9 +23,15 @@ export async function connect(request: ConnectRequest, { client, world, signal, 
     if (verdict.dnsLeak) counts.add('dnsLeak');
     return refuse(verdict.error);
   }
+  const { target } = verdict;
+  const credentials = request.dialect === 'socks5' ? request.credentials : undefined;
+  const session = sessionFor(
+    { credentials, clientAddress, listener: world.listener.where, target, port: request.port },
+    settings.isolation,
+  );
   let far: RelayEnd;
   try {
-    far = await dial(client, verdict.target, request, world, signal);
+    far = await dial(client, target, { session, port: request.port }, world, signal);
   } catch (thrown) {
     const error = asGateError(thrown, 'connecting for a SOCKS client');
     counts.add(signal.aborted ? 'stopped' : error.kind === 'cancelled' ? 'cancelled' : 'dialFailed');
@@ -44,20 +51,19 @@ function ignoreReport(): void {}
 async function dial(
   client: Duplex,
   target: DialTarget,
-  request: ConnectRequest,
+  options: Omit<DialOptions, 'signal'>,
   { clock, dialer, settings }: ClientWorld,
   signal: AbortSignal,
 ): Promise<RelayEnd> {
   const doing = 'connecting for a SOCKS client';
   const late = () =>
     new GateError('peer-timeout', 'socks.connect-timeout', 'the destination could not be reached in time');
-  const session = sessionFor(request, settings.session);
   const watch = watchDeparture(client, signal);
   try {
     return await within(clock, settings.connectMs, late, watch.signal, async (limit) => {
       try {
         if (limit.aborted) throw abortError(limit, doing);
-        const far = await dialer.dial(target, { session, port: request.port, signal: limit });
+        const far = await dialer.dial(target, { ...options, signal: limit });
         if (!limit.aborted) return far;
         far.stream.destroy();
         throw abortError(limit, doing);

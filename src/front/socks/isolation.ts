@@ -1,22 +1,102 @@
-/** Which I2P identity a SOCKS client gets (docs/adr/0006): its credentials decide, and whether they are right is no question. */
-import { createHash } from 'node:crypto';
-import type { SessionKey } from '../../core/session/key.ts';
-import type { SocksCredentials, SocksRequest } from '../../wire/socks/request.ts';
-
 /**
- * SOCKS5 credentials select a session of their own, empty ones too: equal ones the same. A SOCKS4 user id selects nothing,
- * because most clients send the login name unasked.
- *
- * @param usual the session of clients without credentials
+ * Which I2P identity a SOCKS client gets (docs/adr/0006): facts about what it asks for, against the rules of its listener.
+ * Whether credentials are right is no question here.
  */
-export function sessionFor(request: SocksRequest, usual: SessionKey): SessionKey {
-  if (request.dialect === 'socks4' || request.credentials === undefined) return usual;
-  return { kind: 'isolated', token: tokenOf(request.credentials.reveal()) };
+import { createHash } from 'node:crypto';
+import type { DialTarget } from '../../core/dial/target.ts';
+import { GATEWAY, type SessionKey } from '../../core/session/key.ts';
+import type { Sensitive } from '../../kit/sensitive.ts';
+import { addressKey } from '../../wire/i2p/address.ts';
+import type { SocksCredentials } from '../../wire/socks/request.ts';
+
+/** By what requests are kept apart, in the sense of Tor's `Isolate...` flags. */
+export const ISOLATION_FACTS = ['credentials', 'client', 'destination', 'port', 'listener'] as const;
+
+export type IsolationFact = (typeof ISOLATION_FACTS)[number];
+
+export interface RequestFacts {
+  /**
+   * Empty ones count. A SOCKS4 user id is none: most clients send the login name unasked.
+   */
+  readonly credentials: Sensitive<SocksCredentials> | undefined;
+  /** IP address; undefined for a unix socket. */
+  readonly clientAddress: string | undefined;
+  /** Where the client came in, unlike every other listener. */
+  readonly listener: string;
+  /** Undefined where there is no single one, as for UDP. */
+  readonly target: DialTarget | undefined;
+  readonly port: number;
 }
 
-/** Each field with its length before it, so that no two pairs look alike. */
-function tokenOf({ user, password }: SocksCredentials): string {
-  const hash = createHash('sha256').update('socks-credentials\0');
-  for (const field of [user, password]) hash.update(Buffer.from([field.length])).update(field);
-  return hash.digest('base64url');
+export interface IsolationRules {
+  /** Whose name a request goes out in that shows none of the facts in `isolate`. */
+  readonly identity: Exclude<SessionKey, { kind: 'isolated' }> | { readonly kind: 'isolated' };
+  /** Requests that differ in one of these never share a session. */
+  readonly isolate: ReadonlySet<IsolationFact>;
+}
+
+/** What docs/adr/0006 decides: the gateway's own destination, and a separate one for each pair of credentials. */
+export const USUAL_ISOLATION: IsolationRules = { identity: GATEWAY, isolate: new Set(['credentials']) };
+
+export function sessionFor(facts: RequestFacts, { identity, isolate }: IsolationRules): SessionKey {
+  const enabled = ISOLATION_FACTS.filter((fact) => isolate.has(fact)).map(
+    (fact) => [fact, valueOfFact(fact, facts)] as const,
+  );
+  if (identity.kind !== 'isolated' && enabled.every(([, value]) => value === undefined)) return identity;
+  const hash = createHash('sha256').update('socks-isolation');
+  for (const [fact, value] of enabled) {
+    hash.update(framed([fact]));
+    // A fact that is missing is like no value that it can have.
+    if (value !== undefined) hash.update('=').update(framed(value));
+  }
+  return { kind: 'isolated', token: hash.digest('base64url') };
+}
+
+function valueOfFact(fact: IsolationFact, facts: RequestFacts): ReadonlyArray<Uint8Array | string> | undefined {
+  switch (fact) {
+    case 'credentials': {
+      if (facts.credentials === undefined) return undefined;
+      const { user, password } = facts.credentials.reveal();
+      return [user, password];
+    }
+    case 'client':
+      return facts.clientAddress === undefined ? undefined : [facts.clientAddress];
+    case 'destination':
+      return facts.target === undefined ? undefined : destinationOf(facts.target);
+    case 'port':
+      return [String(facts.port)];
+    case 'listener':
+      return [facts.listener];
+    default:
+      return fact satisfies never;
+  }
+}
+
+/** As it was asked for: a name and what it stands for are two, since telling that takes a lookup. */
+function destinationOf(target: DialTarget): readonly string[] {
+  switch (target.kind) {
+    case 'b32':
+      return ['b32', target.b32];
+    case 'destination':
+      return ['b32', target.destination.b32];
+    case 'host':
+      return ['host', target.host];
+    case 'address':
+      return ['address', addressKey(target.address)];
+    default:
+      return target satisfies never;
+  }
+}
+
+/** Each field with its length before it, and their number before all, so that no two lists look alike. */
+function framed(fields: ReadonlyArray<Uint8Array | string>): Buffer {
+  const parts = fields.map((field) => Buffer.from(field));
+  return Buffer.concat([
+    Buffer.of(parts.length),
+    ...parts.flatMap((part) => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(part.length);
+      return [length, part];
+    }),
+  ]);
 }

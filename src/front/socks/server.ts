@@ -6,13 +6,13 @@ import type { Duplex } from 'node:stream';
 import type { Dialer } from '../../core/dial/target.ts';
 import type { ClientOrigin, ListenerPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
-import { GATEWAY } from '../../core/session/key.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { abortError, asGateError, GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
 import { serveClient } from './client.ts';
+import { USUAL_ISOLATION } from './isolation.ts';
 import { CLIENT_ENDS, type ClientEnd, type ClientSettings } from './serving.ts';
 
 export interface SocksServerParts {
@@ -36,7 +36,7 @@ const DEFAULTS: SocksServerOptions = {
   // I2P takes 10 to 60 s to find and reach a destination; Tor's SocksTimeout is the same.
   connectMs: 120_000,
   idleMs: 0,
-  session: GATEWAY,
+  isolation: USUAL_ISOLATION,
 };
 
 /**
@@ -102,7 +102,7 @@ export function socksServer(parts: SocksServerParts, given: Partial<SocksServerO
     };
     // No async function around it: its frame would live as long as the client.
     const over = () => leave(client);
-    place.served = serveClient(client, world, place.cancel.signal, keepPlace).then(over, (error: unknown) => {
+    place.served = serveClient(client, address, world, place.cancel.signal, keepPlace).then(over, (error: unknown) => {
       over();
       client.destroy();
       log.error('a defect: serving a SOCKS client failed', { code: asGateError(error, 'serving a SOCKS client').code });

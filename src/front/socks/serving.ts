@@ -1,12 +1,13 @@
 /** What serving a SOCKS client takes and how it can end: shared by the handshake and by every command. */
 import type { Duplex } from 'node:stream';
 import type { Dialer } from '../../core/dial/target.ts';
+import type { ListenerPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
-import type { SessionKey } from '../../core/session/key.ts';
 import type { Clock } from '../../kit/clock.ts';
 import type { GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Tally } from '../../kit/tally.ts';
+import type { IsolationRules } from './isolation.ts';
 
 /** How the way of a client into I2P ended: each client ends in exactly one of these. */
 export const CLIENT_ENDS = [
@@ -35,11 +36,11 @@ export interface ClientSettings {
   readonly connectMs: number;
   /** A connected client is closed when neither side sent a byte for this long; 0 means never. Milliseconds. */
   readonly idleMs: number;
-  /** The session of clients without credentials. */
-  readonly session: SessionKey;
+  readonly isolation: IsolationRules;
 }
 
 export interface ClientWorld {
+  readonly listener: Pick<ListenerPort, 'where'>;
   readonly dialer: Pick<Dialer, 'dial'>;
   readonly relay: Relay;
   readonly clock: Clock;
@@ -53,6 +54,8 @@ export interface ClientWorld {
 export interface Serving {
   /** Paused; owned by the command. */
   readonly client: Duplex;
+  /** Undefined for a unix socket. */
+  readonly clientAddress: string | undefined;
   readonly world: ClientWorld;
   /** Aborts when the gateway stops. */
   readonly signal: AbortSignal;

@@ -2,43 +2,57 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { DialTarget } from '../../../../src/core/dial/target.ts';
 import { GATEWAY, type SessionKey } from '../../../../src/core/session/key.ts';
-import { sessionFor } from '../../../../src/front/socks/isolation.ts';
+import {
+  ISOLATION_FACTS,
+  type IsolationFact,
+  type IsolationRules,
+  type RequestFacts,
+  sessionFor,
+  USUAL_ISOLATION,
+} from '../../../../src/front/socks/isolation.ts';
 import { Sensitive } from '../../../../src/kit/sensitive.ts';
-import type { SocksRequest } from '../../../../src/wire/socks/request.ts';
+import { addressesOf } from '../../../../src/wire/i2p/address.ts';
+import { parseDestination } from '../../../../src/wire/i2p/destination.ts';
+import { madeUp } from '../../wire/i2p/fixtures.ts';
 
-function withCredentials(user: Uint8Array, password: Uint8Array): SocksRequest {
-  return {
-    dialect: 'socks5',
-    command: 'connect',
-    host: { kind: 'name', name: 'a.i2p' },
-    port: 80,
-    credentials: new Sensitive({ user: Buffer.from(user), password: Buffer.from(password) }),
-  };
-}
+const NAMED: SessionKey = { kind: 'named', name: 'mail' };
+const DESTINATION = parseDestination(madeUp(1).base64);
+const B32 = DESTINATION.b32;
 
-const sessionOf = (user: string, password: string) =>
-  sessionFor(withCredentials(Buffer.from(user, 'latin1'), Buffer.from(password, 'latin1')), GATEWAY);
-
-const WITHOUT: SocksRequest = {
-  dialect: 'socks5',
-  command: 'connect',
-  host: { kind: 'name', name: 'a.i2p' },
-  port: 80,
+const FACTS: RequestFacts = {
   credentials: undefined,
+  clientAddress: '127.0.0.1',
+  listener: '127.0.0.1:9160',
+  target: { kind: 'host', host: 'a.i2p' },
+  port: 80,
 };
 
-test('without credentials a client gets the session of the listener', () => {
-  const usual: SessionKey = { kind: 'isolated', token: 'of the listener' };
-  assert.equal(sessionFor(WITHOUT, GATEWAY), GATEWAY);
-  assert.equal(sessionFor(WITHOUT, usual), usual);
+function credentials(user: Uint8Array | string, password: Uint8Array | string): RequestFacts['credentials'] {
+  return new Sensitive({ user: Buffer.from(user), password: Buffer.from(password) });
+}
+
+function rules(isolate: readonly IsolationFact[], identity: IsolationRules['identity'] = GATEWAY): IsolationRules {
+  return { identity, isolate: new Set(isolate) };
+}
+
+const ISOLATED: IsolationRules['identity'] = { kind: 'isolated' };
+
+const sessionOf = (user: string, password: string) =>
+  sessionFor(
+    { ...FACTS, credentials: credentials(Buffer.from(user, 'latin1'), Buffer.from(password, 'latin1')) },
+    USUAL_ISOLATION,
+  );
+
+test('without credentials a client gets the identity of the listener', () => {
+  assert.equal(sessionFor(FACTS, USUAL_ISOLATION), GATEWAY);
+  assert.equal(sessionFor(FACTS, rules(['credentials'], NAMED)), NAMED);
 });
 
-test('SOCKS4 gets the session of the listener: its user id is the login name more often than not', () => {
-  assert.equal(
-    sessionFor({ dialect: 'socks4', command: 'connect', host: { kind: 'name', name: 'a.i2p' }, port: 80 }, GATEWAY),
-    GATEWAY,
-  );
+test('without credentials a client of an isolated listener gets a session that has nothing of the gateway', () => {
+  assert.equal(sessionFor(FACTS, rules(['credentials'], ISOLATED)).kind, 'isolated');
+  assert.equal(sessionFor(FACTS, rules([], ISOLATED)).kind, 'isolated');
 });
 
 test('the same credentials give the same session', () => {
@@ -46,7 +60,16 @@ test('the same credentials give the same session', () => {
   assert.equal(sessionOf('user', 'password').kind, 'isolated');
 });
 
-test('D5 empty credentials are credentials', () => assert.equal(sessionOf('', '').kind, 'isolated'));
+test('D5 empty credentials are credentials', () => {
+  assert.equal(sessionOf('', '').kind, 'isolated');
+  const isolated = rules(['credentials'], ISOLATED);
+  const empty = { ...FACTS, credentials: credentials('', '') };
+  assert.notDeepEqual(sessionFor(empty, isolated), sessionFor(FACTS, isolated));
+});
+
+test('credentials select nothing where they are not asked for', () => {
+  assert.equal(sessionFor({ ...FACTS, credentials: credentials('a', 'b') }, rules([])), GATEWAY);
+});
 
 const DIFFERENT: ReadonlyArray<readonly [string, string, string, string]> = [
   ['user', 'one', 'user', 'two'],
@@ -63,16 +86,70 @@ for (const [user, password, otherUser, otherPassword] of DIFFERENT) {
   });
 }
 
-test('property: tokens are equal exactly when the credentials are', () => {
-  const field = fc.uint8Array({ maxLength: 3, max: 2 });
+const TARGETS: readonly DialTarget[] = [
+  { kind: 'host', host: 'a.i2p' },
+  { kind: 'host', host: 'b.i2p' },
+  { kind: 'b32', b32: B32 },
+  { kind: 'address', address: addressesOf(B32).oc },
+];
+
+/** Few values, so that equal ones meet; some of them look alike when they are written one behind the other. */
+const facts = fc.record({
+  credentials: fc.option(
+    fc.record({ user: fc.uint8Array({ maxLength: 2, max: 1 }), password: fc.uint8Array({ maxLength: 2, max: 1 }) }),
+    { nil: undefined },
+  ),
+  clientAddress: fc.constantFrom(undefined, '', '127.0.0.1', '::1'),
+  listener: fc.constantFrom('127.0.0.1:9160', '127.0.0.1:9161'),
+  target: fc.constantFrom(undefined, ...TARGETS),
+  port: fc.constantFrom(80, 81, 8),
+});
+
+type Drawn = typeof facts extends fc.Arbitrary<infer Value> ? Value : never;
+
+const FIELD_OF = {
+  credentials: ({ credentials: given }) =>
+    given === undefined
+      ? undefined
+      : [Buffer.from(given.user).toString('hex'), Buffer.from(given.password).toString('hex')],
+  client: ({ clientAddress }) => clientAddress,
+  destination: ({ target }) => target,
+  port: ({ port }) => port,
+  listener: ({ listener }) => listener,
+} as const satisfies Record<IsolationFact, (drawn: Drawn) => unknown>;
+
+function asFacts(drawn: Drawn): RequestFacts {
+  const { credentials: given } = drawn;
+  return { ...drawn, credentials: given === undefined ? undefined : credentials(given.user, given.password) };
+}
+
+test('E14 property: two requests share a session exactly when they agree in every fact that counts', () => {
+  const identity = fc.constantFrom<IsolationRules['identity']>(GATEWAY, NAMED, ISOLATED);
   fc.assert(
-    fc.property(field, field, field, field, (user, password, otherUser, otherPassword) => {
-      const same = Buffer.compare(user, otherUser) === 0 && Buffer.compare(password, otherPassword) === 0;
-      const one = sessionFor(withCredentials(user, password), GATEWAY);
-      const other = sessionFor(withCredentials(otherUser, otherPassword), GATEWAY);
-      assert.equal(one.kind === 'isolated' && other.kind === 'isolated' && one.token === other.token, same);
+    fc.property(facts, facts, fc.subarray([...ISOLATION_FACTS]), identity, (one, other, isolate, whose) => {
+      const agree = isolate.every(
+        (fact) => JSON.stringify(FIELD_OF[fact](one)) === JSON.stringify(FIELD_OF[fact](other)),
+      );
+      const [first, second] = [one, other].map((drawn) => sessionFor(asFacts(drawn), rules(isolate, whose)));
+      assert.equal(JSON.stringify(first) === JSON.stringify(second), agree);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test('E13 property: a request to an isolated listener never gets another identity', () => {
+  fc.assert(
+    fc.property(facts, fc.subarray([...ISOLATION_FACTS]), (drawn, isolate) => {
+      assert.equal(sessionFor(asFacts(drawn), rules(isolate, ISOLATED)).kind, 'isolated');
     }),
   );
+});
+
+test('a destination is the same by its hash and in full, and another one by a name of the address book', () => {
+  const byDestination = rules(['destination'], ISOLATED);
+  const session = (target: DialTarget) => sessionFor({ ...FACTS, target }, byDestination);
+  assert.deepEqual(session({ kind: 'b32', b32: B32 }), session({ kind: 'destination', destination: DESTINATION }));
+  assert.notDeepEqual(session({ kind: 'b32', b32: B32 }), session({ kind: 'host', host: 'a.i2p' }));
 });
 
 test('a token does not show its credentials', () => {
