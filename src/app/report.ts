@@ -2,7 +2,8 @@
 import type { Config } from '../config/schema.ts';
 import type { HealthItem, PeerStatus, RouterState, StatusReport } from '../control/status.ts';
 import type { TunPort, TunState } from '../core/ports.ts';
-import type { Session, SessionState } from '../core/session/session.ts';
+import type { SessionState } from '../core/session/life.ts';
+import type { Session } from '../core/session/session.ts';
 import type { LinkReport } from '../front/vpn/peer-link.ts';
 import type { Clock } from '../kit/clock.ts';
 import type { GateError } from '../kit/errors.ts';

@@ -14,7 +14,8 @@ import type { SamCredentials } from '../../wire/sam/command.ts';
 import { acceptedPeer, armAccept, knowsPorts } from '../../wire/sam/conversation.ts';
 import type { BridgePort } from '../ports.ts';
 import { continueConversation, converse } from './bridge.ts';
-import type { ReadySession, Session } from './session.ts';
+import type { ReadySession } from './life.ts';
+import type { Session } from './session.ts';
 
 export interface InboundStream {
   readonly stream: Duplex;

@@ -6,7 +6,8 @@ import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
 import { pingCommand, pongCommand } from '../../wire/sam/command.ts';
-import { receiveLine } from '../../wire/sam/conversation.ts';
+import { receiveControl } from '../../wire/sam/conversation.ts';
+import type { SamDatagram } from '../../wire/sam/datagram.ts';
 import { continueConversation } from './bridge.ts';
 
 /** A bridge that is alive answers a PING at once: it is on this machine. */
@@ -15,6 +16,7 @@ const PING_TEXT = 'garligate';
 
 /**
  * @param canPing whether the bridge answers PING and stays
+ * @param take gets datagrams that come on this connection; a session without it has none to expect
  * @returns why the session ended; never rejects
  */
 export async function watchControl(
@@ -22,6 +24,7 @@ export async function watchControl(
   clock: Clock,
   canPing: Promise<boolean>,
   signal: AbortSignal,
+  take?: (datagram: SamDatagram) => void,
 ): Promise<GateError> {
   let unanswered = false;
   let timer: Timer | undefined;
@@ -41,7 +44,12 @@ export async function watchControl(
   const over = AbortSignal.any([signal, silent.signal]);
   try {
     for (;;) {
-      const line = await continueConversation(stream, receiveLine(), 'watching the session', over);
+      const message = await continueConversation(stream, receiveControl(), 'watching the session', over);
+      if (message.kind === 'datagram') {
+        take?.(message.datagram);
+        continue;
+      }
+      const { line } = message;
       if (line.startsWith('PONG')) unanswered = false;
       // A bridge that asks and does not read gets no further answers.
       else if (line.startsWith('PING')) {

@@ -29,8 +29,21 @@ export function helloCommand(credentials?: SamCredentials): Uint8Array {
   ]);
 }
 
+/** What a session carries, and where the router sends datagrams for it. */
+export type SessionStyle =
+  | { readonly kind: 'stream' }
+  /** Repliable datagrams. They come to this UDP address where there is one, otherwise on the control connection. */
+  | { readonly kind: 'datagram'; readonly forwardTo: UdpAddress | undefined };
+
+/** A literal address: routers resolve no names here. */
+export interface UdpAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
 export interface SessionCommand {
   readonly id: string;
+  readonly style: SessionStyle;
   /** A private key blob, or a fresh destination that dies with the session. */
   readonly keys: Sensitive<string> | 'transient';
   readonly options: SessionOptions;
@@ -38,8 +51,9 @@ export interface SessionCommand {
 
 export function sessionCommand(session: SessionCommand): Uint8Array {
   return command('SESSION CREATE', [
-    ['STYLE', 'STREAM'],
+    ['STYLE', session.style.kind === 'stream' ? 'STREAM' : 'DATAGRAM'],
     ['ID', session.id],
+    ...forwardValues(session.style),
     ...(session.keys === 'transient'
       ? ([
           ['DESTINATION', 'TRANSIENT'],
@@ -48,6 +62,14 @@ export function sessionCommand(session: SessionCommand): Uint8Array {
       : ([['DESTINATION', session.keys.reveal()]] as const)),
     ...Object.entries(session.options),
   ]);
+}
+
+function forwardValues(style: SessionStyle): Values {
+  if (style.kind === 'stream' || style.forwardTo === undefined) return [];
+  return [
+    ['PORT', String(style.forwardTo.port)],
+    ['HOST', style.forwardTo.address],
+  ];
 }
 
 export interface ConnectCommand {

@@ -16,11 +16,15 @@ import {
   type SessionCommand,
   sessionCommand,
 } from './command.ts';
+import { parseReceived, type ReceivedHead, type SamDatagram } from './datagram.ts';
 import { LineReader } from './line.ts';
 import { expectOk, type SamReply, type SamSubject, unexpected } from './reply.ts';
 
-/** What a conversation wants next: bytes to be sent, or a line. */
-type Wish = { readonly kind: 'send'; readonly bytes: Uint8Array } | { readonly kind: 'line' };
+/** What a conversation wants next: bytes to be sent, a line, or so many bytes, which it gets one character for each. */
+type Wish =
+  | { readonly kind: 'send'; readonly bytes: Uint8Array }
+  | { readonly kind: 'line' }
+  | { readonly kind: 'bytes'; readonly length: number };
 export type Conversation<Out> = Generator<Wish, Out, string>;
 
 export interface SamVersion {
@@ -111,6 +115,19 @@ export function* receiveLine(): Conversation<string> {
   return yield { kind: 'line' };
 }
 
+export type ControlMessage =
+  | { readonly kind: 'line'; readonly line: string }
+  | { readonly kind: 'datagram'; readonly datagram: SamDatagram };
+
+/** The next thing that a router says on the control connection of a session: a line, or a datagram behind its line. */
+export function* receiveControl(): Conversation<ControlMessage> {
+  const line = yield* receiveLine();
+  if (!line.startsWith('DATAGRAM RECEIVED ')) return { kind: 'line', line };
+  const { size, ...origin }: ReceivedHead = parseReceived(line);
+  const payload = Buffer.from(yield { kind: 'bytes', length: size }, 'latin1');
+  return { kind: 'datagram', datagram: { ...origin, payload } };
+}
+
 export function conversationMachine<Out>(conversation: Conversation<Out>): Machine<Out> {
   const lines = new LineReader();
   let held: Uint8Array = NO_BYTES;
@@ -128,6 +145,14 @@ export function conversationMachine<Out>(conversation: Conversation<Out>): Machi
           }
           waiting = false;
           next = conversation.next('');
+          continue;
+        }
+        if (next.value.kind === 'bytes') {
+          const { length } = next.value;
+          if (held.length < length) return RECEIVE;
+          const bytes = Buffer.from(held.subarray(0, length));
+          held = held.subarray(length);
+          next = conversation.next(bytes.toString('latin1'));
           continue;
         }
         const taken = lines.push(held);

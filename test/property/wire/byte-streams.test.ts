@@ -144,7 +144,8 @@ test('frames give back their payload and their end, in any split', () => {
 
 const MACHINES: Readonly<Record<string, () => Machine<unknown>>> = {
   hello: () => conversationMachine(hello()),
-  session: () => conversationMachine(createSession({ id: 's', keys: 'transient', options: {} })),
+  session: () =>
+    conversationMachine(createSession({ id: 's', style: { kind: 'stream' }, keys: 'transient', options: {} })),
   connect: () => conversationMachine(connectStream({ id: 's', destination: 'd', port: 1 })),
   accept: () => conversationMachine(armAccept('s')),
   peer: () => conversationMachine(acceptedPeer()),

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Session, type SessionState } from '../../../../src/core/session/session.ts';
+import type { SessionState } from '../../../../src/core/session/life.ts';
+import { Session } from '../../../../src/core/session/session.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import { Sensitive } from '../../../../src/kit/sensitive.ts';

@@ -17,6 +17,8 @@ import {
 } from '../../../../src/wire/sam/command.ts';
 import { NODE, OTHER } from './replies.ts';
 
+const STREAMS = { kind: 'stream' } as const;
+
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
 const secret = (value: string) => new Sensitive(value);
 
@@ -36,20 +38,39 @@ const COMMANDS: ReadonlyArray<readonly [bytes: Uint8Array, line: string]> = [
     "HELLO VERSION MIN=3.1 MAX=3.3 USER=a'b=c PASSWORD=!#$%&()*+,-./:;<>?@[]^_`{|}~",
   ],
   [
-    sessionCommand({ id: 'gate1', keys: 'transient', options: {} }),
+    sessionCommand({ id: 'gate1', style: STREAMS, keys: 'transient', options: {} }),
     'SESSION CREATE STYLE=STREAM ID=gate1 DESTINATION=TRANSIENT SIGNATURE_TYPE=7',
   ],
   [
     sessionCommand({
       id: 'gate1',
+      style: STREAMS,
       keys: secret(NODE.keys),
       options: { 'inbound.length': '3', 'outbound.length': '3', 'i2cp.leaseSetEncType': '4,0' },
     }),
     `SESSION CREATE STYLE=STREAM ID=gate1 DESTINATION=${NODE.keys} inbound.length=3 outbound.length=3 i2cp.leaseSetEncType=4,0`,
   ],
   [
-    sessionCommand({ id: 'gate1', keys: 'transient', options: { 'inbound.nickname': 'my gate' } }),
+    sessionCommand({ id: 'gate1', style: STREAMS, keys: 'transient', options: { 'inbound.nickname': 'my gate' } }),
     'SESSION CREATE STYLE=STREAM ID=gate1 DESTINATION=TRANSIENT SIGNATURE_TYPE=7 inbound.nickname="my gate"',
+  ],
+  [
+    sessionCommand({
+      id: 'd1',
+      style: { kind: 'datagram', forwardTo: undefined },
+      keys: 'transient',
+      options: { 'inbound.length': '1' },
+    }),
+    'SESSION CREATE STYLE=DATAGRAM ID=d1 DESTINATION=TRANSIENT SIGNATURE_TYPE=7 inbound.length=1',
+  ],
+  [
+    sessionCommand({
+      id: 'd1',
+      style: { kind: 'datagram', forwardTo: { address: '127.0.0.1', port: 4000 } },
+      keys: secret(NODE.keys),
+      options: {},
+    }),
+    `SESSION CREATE STYLE=DATAGRAM ID=d1 PORT=4000 HOST=127.0.0.1 DESTINATION=${NODE.keys}`,
   ],
   [
     connectCommand({ id: 'gate1', destination: OTHER.base64, toPort: undefined }),
@@ -82,10 +103,10 @@ for (const [bytes, line] of COMMANDS) {
 const PLACES: Readonly<Record<string, (value: string) => Uint8Array>> = {
   user: (user) => helloCommand({ user, password: secret('p') }),
   password: (value) => helloCommand({ user: 'u', password: secret(value) }),
-  id: (id) => sessionCommand({ id, keys: 'transient', options: {} }),
-  keys: (value) => sessionCommand({ id: 'i', keys: secret(value), options: {} }),
-  'option value': (value) => sessionCommand({ id: 'i', keys: 'transient', options: { option: value } }),
-  'option name': (name) => sessionCommand({ id: 'i', keys: 'transient', options: { [name]: '1' } }),
+  id: (id) => sessionCommand({ id, style: STREAMS, keys: 'transient', options: {} }),
+  keys: (value) => sessionCommand({ id: 'i', style: STREAMS, keys: secret(value), options: {} }),
+  'option value': (value) => sessionCommand({ id: 'i', style: STREAMS, keys: 'transient', options: { option: value } }),
+  'option name': (name) => sessionCommand({ id: 'i', style: STREAMS, keys: 'transient', options: { [name]: '1' } }),
   'connect id': (id) => connectCommand({ id, destination: 'd', toPort: 1 }),
   destination: (destination) => connectCommand({ id: 'i', destination, toPort: 1 }),
   'accept id': (id) => acceptCommand(id),
@@ -134,7 +155,10 @@ for (const [place, make] of Object.entries(PLACES)) {
 test('a blank or a quote in a value never makes a second value', () => {
   const line = text(lookupCommand('x RESULT=OK" Y="1'));
   assert.equal(line, 'NAMING LOOKUP NAME="x RESULT=OK\\" Y=\\"1"\n');
-  assert.throws(() => sessionCommand({ id: 'i', keys: 'transient', options: { 'a=b c': '1' } }), GateError);
+  assert.throws(
+    () => sessionCommand({ id: 'i', style: STREAMS, keys: 'transient', options: { 'a=b c': '1' } }),
+    GateError,
+  );
 });
 
 test('no error tells a key or a password', () => {

@@ -25,6 +25,7 @@ import { LONGEST_LINE } from '../../../../src/wire/sam/line.ts';
 import { cuts, feed, gateError, inPieces } from '../../kit/support.ts';
 import { NO_ANSWERS, NODE, OTHER, RECORDED } from './replies.ts';
 
+const STREAMS = { kind: 'stream' } as const;
 const HELLO = 'HELLO VERSION MIN=3.1 MAX=3.3\n';
 const OK_31 = 'HELLO REPLY RESULT=OK VERSION=3.1\n';
 const OK_33 = 'HELLO REPLY RESULT=OK VERSION=3.3\n';
@@ -60,14 +61,17 @@ const CASES: readonly Case[] = [
   },
   {
     name: 'session of a key',
-    begin: () => mapped(createSession({ id: 's', keys: new Sensitive(NODE.keys), options: { 'inbound.length': '1' } })),
+    begin: () =>
+      mapped(
+        createSession({ id: 's', style: STREAMS, keys: new Sensitive(NODE.keys), options: { 'inbound.length': '1' } }),
+      ),
     says: [HELLO, `SESSION CREATE STYLE=STREAM ID=s DESTINATION=${NODE.keys} inbound.length=1\n`],
     hears: `${OK_31}SESSION STATUS RESULT=OK DESTINATION=${NODE.keys}\n`,
     out: [{ major: 3, minor: 1 }, node, NODE.keys],
   },
   {
     name: 'transient session',
-    begin: () => mapped(createSession({ id: 's', keys: 'transient', options: {} })),
+    begin: () => mapped(createSession({ id: 's', style: STREAMS, keys: 'transient', options: {} })),
     says: [HELLO, 'SESSION CREATE STYLE=STREAM ID=s DESTINATION=TRANSIENT SIGNATURE_TYPE=7\n'],
     hears: `${OK_33}SESSION STATUS RESULT=OK DESTINATION=${OTHER.keys} MESSAGE="tunnels stand"\n`,
     out: [{ major: 3, minor: 3 }, other, OTHER.keys],
@@ -202,7 +206,7 @@ for (const { name, begin, says, hears, out } of CASES) {
 
 const ASKING: Readonly<Record<string, () => Conversation<unknown>>> = {
   'HELLO REPLY': () => hello(),
-  'SESSION STATUS': () => createSession({ id: 's', keys: 'transient', options: {} }),
+  'SESSION STATUS': () => createSession({ id: 's', style: STREAMS, keys: 'transient', options: {} }),
   'STREAM STATUS': () => connectStream({ id: 's', destination: 'd', port: 0 }),
   'NAMING REPLY': () => lookupName('x.i2p'),
   'DEST REPLY': () => generateKeys(),

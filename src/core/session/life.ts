@@ -1,0 +1,298 @@
+/**
+ * The life of a SAM session, whatever it carries: an I2P destination with its tunnels, kept for as long as somebody wants
+ * it. Builds it, watches it, and builds it again after a pause when it is lost; everybody else only sees its state.
+ */
+import type { Duplex } from 'node:stream';
+import { sharedController } from '../../kit/abort.ts';
+import { type BackoffRange, backoffDelay } from '../../kit/backoff.ts';
+import { type Clock, within } from '../../kit/clock.ts';
+import { abortError, asGateError, GateError } from '../../kit/errors.ts';
+import type { Logger } from '../../kit/log.ts';
+import type { Sensitive } from '../../kit/sensitive.ts';
+import type { Destination } from '../../wire/i2p/destination.ts';
+import type { SamCredentials, SessionOptions, SessionStyle } from '../../wire/sam/command.ts';
+import { createSession, knowsPorts, provePing, type SamVersion } from '../../wire/sam/conversation.ts';
+import type { SamDatagram } from '../../wire/sam/datagram.ts';
+import type { BridgePort } from '../ports.ts';
+import { converse } from './bridge.ts';
+import { watchControl } from './control.ts';
+
+export interface ReadySession {
+  /** SAM's name of the session, new for every build. */
+  readonly id: string;
+  readonly me: Destination;
+  readonly version: SamVersion;
+  /** Aborts when this very build of the session is over. */
+  readonly over: AbortSignal;
+  /** Does the bridge know PING, and stay? Java I2P does, i2pd does not. Never rejects. */
+  readonly canPing: Promise<boolean>;
+  /** For whoever hears from the router that it no longer knows the session, though the control connection still stands. */
+  readonly gone: (why: GateError) => void;
+}
+
+export type SessionState =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'building'; readonly since: number; readonly attempt: number }
+  | { readonly kind: 'ready'; readonly since: number; readonly session: ReadySession }
+  | { readonly kind: 'waiting'; readonly since: number; readonly until: number; readonly why: GateError }
+  /** No retry can help; somebody must change something. */
+  | { readonly kind: 'failed'; readonly since: number; readonly why: GateError }
+  | { readonly kind: 'closed' };
+
+export interface SessionSettings {
+  readonly keys: Sensitive<string> | 'transient';
+  readonly options: SessionOptions;
+  readonly credentials: SamCredentials | undefined;
+}
+
+/** What one build of a session carries besides its life. */
+export interface SessionCarrier {
+  readonly style: SessionStyle;
+  /** A datagram came on the control connection; absent where none can. */
+  readonly take?: (datagram: SamDatagram) => void;
+  /** The session stands. Whatever else is written to `control` is whole commands. */
+  begin?(session: ReadySession, control: Duplex): void;
+  /** This build is over, or never came to stand. */
+  end?(): void;
+}
+
+/** Asked anew for every build. @throws GateError when it cannot be had now */
+export type OpenCarrier = (signal: AbortSignal) => Promise<SessionCarrier>;
+
+export interface SessionWorld {
+  readonly bridge: BridgePort;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly random: () => number;
+  /** Runs `build` when it is this session's turn: many sessions lost at once must not all be built at once. */
+  readonly takeTurn: <T>(build: () => Promise<T>, signal: AbortSignal) => Promise<T>;
+}
+
+/** i2pd 2.45.1 answers after 20 s or 40 s, a cold router later; beyond this it has forgotten us. */
+const BUILD_DEADLINE_MS = 180_000;
+const REBUILD: BackoffRange = { firstMs: 1_000, longestMs: 60_000 };
+/** While the router still holds our old self, asking again at once only renews the trouble. */
+const REBUILD_DUPLICATED: BackoffRange = { firstMs: 15_000, longestMs: 120_000 };
+/** How often somebody who needs the session now may cut a pause short. */
+const LEAST_PAUSE_MS = 1_000;
+
+const PING_PROOF_MS = 5_000;
+
+/** A session that was just built. */
+interface LiveSession {
+  readonly carrier: SessionCarrier;
+  readonly control: Duplex;
+  readonly session: ReadySession;
+  readonly end: AbortController;
+  /** Aborts when the router disowns the session. */
+  readonly loss: AbortSignal;
+}
+
+export class SessionLife {
+  readonly #openCarrier: OpenCarrier;
+  readonly #settings: SessionSettings;
+  readonly #world: SessionWorld;
+  readonly #closing = sharedController();
+  readonly #watchers = new Set<(state: SessionState) => void>();
+  #state: SessionState = { kind: 'idle' };
+  #running: Promise<void> | undefined;
+  #pause: { readonly since: number; readonly mayBeCut: boolean; readonly end: () => void } | undefined;
+
+  constructor(openCarrier: OpenCarrier, settings: SessionSettings, world: SessionWorld) {
+    this.#openCarrier = openCarrier;
+    this.#settings = settings;
+    this.#world = world;
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** Begins to build the session, and keeps it until `close`. */
+  open(): void {
+    this.#running ??= this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new GateError('shutdown', 'shutdown', 'the session was closed'));
+    await this.#running;
+    this.#become({ kind: 'closed' });
+  }
+
+  onState(watch: (state: SessionState) => void): () => void {
+    this.#watchers.add(watch);
+    return () => this.#watchers.delete(watch);
+  }
+
+  /**
+   * Waits while the session is being built. A pause after a failure is cut short for the sake of the caller; when that
+   * attempt fails too, its reason is thrown, so that nobody waits for a router that is not there.
+   */
+  ready(signal: AbortSignal): Promise<ReadySession> {
+    this.open();
+    const state = this.#state;
+    if (state.kind === 'waiting' && this.#pause !== undefined) {
+      if (!this.#cutPauseShort()) return Promise.reject(state.why);
+    }
+    return this.#ready(signal, 'until it fails');
+  }
+
+  /** Waits for as long as there is hope, through pauses too, and hurries nobody. Rejects when the session is over for good. */
+  readySomeTime(signal: AbortSignal): Promise<ReadySession> {
+    this.open();
+    return this.#ready(signal, 'some time');
+  }
+
+  #ready(signal: AbortSignal, patience: 'until it fails' | 'some time'): Promise<ReadySession> {
+    return new Promise((resolve, reject) => {
+      const settle = (now: SessionState) => {
+        switch (now.kind) {
+          case 'idle':
+          case 'building':
+            return;
+          case 'ready':
+            // Lost, and about to be called so.
+            if (!now.session.over.aborted) finish(() => resolve(now.session));
+            return;
+          case 'waiting':
+            if (patience === 'until it fails') finish(() => reject(now.why));
+            return;
+          case 'failed':
+            return finish(() => reject(now.why));
+          case 'closed':
+            return finish(() => reject(new GateError('shutdown', 'session.closed', 'the session was closed')));
+          default:
+            return now satisfies never;
+        }
+      };
+      const onAbort = () => finish(() => reject(abortError(signal, 'waiting for the session')));
+      const finish = (done: () => void) => {
+        unwatch();
+        signal.removeEventListener('abort', onAbort);
+        done();
+      };
+      const unwatch = this.onState(settle);
+      if (signal.aborted) return onAbort();
+      signal.addEventListener('abort', onAbort, { once: true });
+      // A pause that is on now is one that has just been cut short.
+      if (this.#state.kind !== 'waiting') settle(this.#state);
+    });
+  }
+
+  async #run(): Promise<void> {
+    const signal = this.#closing.signal;
+    for (let attempt = 1; !signal.aborted; attempt += 1) {
+      let why: GateError;
+      try {
+        const live = await this.#world.takeTurn(() => this.#build(attempt, signal), signal);
+        const readyAt = this.#world.clock.now();
+        why = await this.#live(live, signal);
+        // A session that lived for a while has earned a fresh start.
+        if (this.#world.clock.now() - readyAt > REBUILD.longestMs) attempt = 0;
+      } catch (error) {
+        why = asGateError(error, 'creating the session');
+      }
+      if (signal.aborted) return;
+      // Only a wrong key is beyond hope: routers come back, and refuse for reasons that pass.
+      if (why.kind === 'config') {
+        this.#world.log.error(`no session: ${why.message}`, { code: why.code });
+        this.#become({ kind: 'failed', since: this.#world.clock.now(), why });
+        return;
+      }
+      await this.#rest(why, Math.max(attempt, 1));
+    }
+  }
+
+  async #build(attempt: number, signal: AbortSignal): Promise<LiveSession> {
+    const { bridge, clock } = this.#world;
+    this.#become({ kind: 'building', since: clock.now(), attempt });
+    const id = `garligate-${Math.floor(this.#world.random() * 2 ** 48).toString(36)}`;
+    const late = new GateError(
+      'router-refused',
+      'sam.session-late',
+      `the router built no session within ${BUILD_DEADLINE_MS / 1000} s; it may be starting up or have no network`,
+    );
+    const carrier = await this.#openCarrier(signal);
+    const { keys, options, credentials } = this.#settings;
+    const request = createSession({ id, style: carrier.style, keys, options }, credentials);
+    const built = within(clock, BUILD_DEADLINE_MS, late, signal, (limit) =>
+      converse(bridge, request, 'creating the session', limit),
+    );
+    // What was opened for this build must not outlive it.
+    const { stream, out } = await built.catch((error: unknown) => {
+      carrier.end?.();
+      throw error;
+    });
+    const [end, loss] = [sharedController(), new AbortController()];
+    const gone = (why: GateError) => loss.abort(why);
+    const canPing = this.#provePing(out.version, end.signal);
+    const session = { id, me: out.keys.destination, version: out.version, over: end.signal, canPing, gone };
+    return { carrier, control: stream, session, end, loss: loss.signal };
+  }
+
+  async #live({ carrier, control, session, end, loss }: LiveSession, signal: AbortSignal): Promise<GateError> {
+    const { clock, log } = this.#world;
+    carrier.begin?.(session, control);
+    this.#become({ kind: 'ready', since: clock.now(), session });
+    const over = AbortSignal.any([signal, loss]);
+    const why = await watchControl(control, clock, session.canPing, over, carrier.take);
+    end.abort(why);
+    carrier.end?.();
+    if (!signal.aborted) log.warn(`session lost: ${why.message}`, { code: why.code });
+    return why;
+  }
+
+  /** Tried on a connection of its own, since a bridge that only seems to know PING closes the one that it came on. */
+  async #provePing(version: SamVersion, over: AbortSignal): Promise<boolean> {
+    if (!knowsPorts(version)) return false;
+    const { bridge, clock } = this.#world;
+    const late = new GateError('router-protocol', 'sam.ping-late', 'the SAM bridge did not answer PING');
+    try {
+      const proof = provePing(this.#settings.credentials);
+      const proven = await within(clock, PING_PROOF_MS, late, over, (limit) =>
+        converse(bridge, proof, 'trying PING', limit),
+      );
+      proven.stream.destroy();
+      return proven.out;
+    } catch {
+      // It does not know PING: nothing is lost, its connections still end with it.
+      return false;
+    }
+  }
+
+  #rest(why: GateError, attempt: number): Promise<void> {
+    const { clock, log, random } = this.#world;
+    const range = why.code === 'sam.duplicated-destination' ? REBUILD_DUPLICATED : REBUILD;
+    const ms = backoffDelay(range, attempt, random());
+    const since = clock.now();
+    log.debug(`no session: ${why.message}`, { code: why.code, attempt, retryMs: ms });
+    return new Promise((resolve) => {
+      const end = () => {
+        timer.cancel();
+        this.#closing.signal.removeEventListener('abort', end);
+        this.#pause = undefined;
+        resolve();
+      };
+      const timer = clock.after(ms, end);
+      this.#closing.signal.addEventListener('abort', end, { once: true });
+      // Asking a router that is not there costs nothing, and a session that lived may be had again at once; but one that
+      // keeps dying costs a whole set of tunnels each time.
+      const mayBeCut = why.kind === 'router-down' || (why.kind === 'session-lost' && attempt === 1);
+      this.#pause = { since, mayBeCut, end };
+      this.#become({ kind: 'waiting', since, until: since + ms, why });
+    });
+  }
+
+  #cutPauseShort(): boolean {
+    const pause = this.#pause;
+    if (pause === undefined || !pause.mayBeCut) return false;
+    if (this.#world.clock.now() - pause.since < LEAST_PAUSE_MS) return false;
+    pause.end();
+    return true;
+  }
+
+  #become(state: SessionState): void {
+    this.#state = state;
+    for (const watch of [...this.#watchers]) watch(state);
+  }
+}
