@@ -8,7 +8,7 @@ import type { Config } from '../config/schema.ts';
 import { dialer } from '../core/dial/dialer.ts';
 import { inboundSwitch } from '../core/inbound/switch.ts';
 import { resolver } from '../core/naming/resolver.ts';
-import { type PeerSettings, peerTable } from '../core/peers/table.ts';
+import { type OnionCatSettings, type PeerSettings, peerTable } from '../core/peers/table.ts';
 import type { BridgePort, ConnectorPort, ListenerPort, TunPort } from '../core/ports.ts';
 import { relayCore } from '../core/relay/relay.ts';
 import { acceptor } from '../core/session/acceptor.ts';
@@ -108,9 +108,9 @@ export function assembleGateway(config: Config, world: World) {
     peers,
     {
       flow: (peer, stream) => flows.take(peer, stream),
-      packets: (peer, stream) => {
+      packets: (peer, stream, origin) => {
         if (vpn === undefined) stream.destroy();
-        else vpn.take(peer, stream);
+        else vpn.take(peer, stream, origin);
       },
     },
     clock,
@@ -169,7 +169,12 @@ function peerSettings(peer: Config['peer'][number]): PeerSettings {
     b32: b32Of(peer.destination),
     destination: peer.destination.kind === 'destination' ? peer.destination.destination : undefined,
     connect: peer.connect,
+    onionCat: peer.compat === 'none' ? undefined : { inbound: originsOf(peer.inbound) },
   };
+}
+
+function originsOf(inbound: Config['peer'][number]['inbound']): OnionCatSettings['inbound'] {
+  return inbound === 'unverified' ? inbound : inbound.map(b32Of);
 }
 
 function sessionOptions({ tunnels }: Config): SessionOptions {

@@ -127,7 +127,8 @@ function describe(name: string, schema: z.core.$ZodType): Described {
 }
 
 function tomlValue(value: unknown): string {
-  if (typeof value === 'object' && value !== null && Object.keys(value).length === 0) return '{}';
+  if (typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0)
+    return '{}';
   // Texts, numbers and booleans are written alike in JSON and TOML.
   return JSON.stringify(value);
 }

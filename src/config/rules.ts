@@ -19,6 +19,7 @@ export function brokenRules(config: Config): readonly BrokenRule[] {
     ...tunnelRules(config),
     ...vpnRules(config),
     ...peerRules(config.peer),
+    ...inboundRules(config.peer),
     ...socksRules(config),
   ];
 }
@@ -102,6 +103,30 @@ function* peerRules(peers: readonly PeerConfig[]): Generator<BrokenRule> {
         found: `a destination with an address that peer[${sameAddress + 1}] has as well`,
         wanted: 'peers with different addresses: one of the two imitates the other',
       };
+    }
+  }
+}
+
+/** Whoever comes from a destination can be one peer only, and only an OnionCat comes from another than its own. */
+function* inboundRules(peers: readonly PeerConfig[]): Generator<BrokenRule> {
+  const owners = new Map<B32, number>();
+  for (const [index, peer] of peers.entries()) owners.set(b32Of(peer.destination), index);
+  for (const [index, { compat, inbound }] of peers.entries()) {
+    const path = ['peer', index, 'inbound'];
+    if (compat === 'none' && inbound.length > 0) {
+      yield {
+        path,
+        found: 'other destinations for a peer that runs garligate',
+        wanted: 'compat = "onioncat4" as well: a garligate opens its streams from its own destination',
+      };
+    }
+    if (inbound === 'unverified') continue;
+    for (const b32 of inbound.map(b32Of)) {
+      const owner = owners.get(b32);
+      if (owner !== undefined && owner !== index) {
+        yield { path, found: `a destination of peer[${owner + 1}]`, wanted: 'each destination for one peer only' };
+      }
+      owners.set(b32, index);
     }
   }
 }

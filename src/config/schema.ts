@@ -155,6 +155,16 @@ function peerSchema() {
       description: '"always" keeps a stream to the peer open, "demand" opens one when there is a packet for it.',
       live: true,
     }),
+    compat: value.oneOf(['none', 'onioncat4']).prefault('none').meta({
+      description:
+        '"onioncat4": the peer runs OnionCat 4 with -I, not garligate. It is spoken to in its own way, under the ocat4 addresses.',
+      live: true,
+    }),
+    inbound: value.inboundOrigins.prefault([]).meta({
+      description:
+        'Only with compat: the destinations besides its own that the peer opens streams from, such as that of the SOCKS tunnel of its router. "unverified": anybody may open a stream that is read as if it came from this peer, as long as it names the peer as source; answers only ever go to the peer\'s own destination.',
+      live: true,
+    }),
   });
 }
 

@@ -121,6 +121,21 @@ export const peerDestination = parsed(
   },
 );
 
+/** Where the streams of an OnionCat come from: destinations, or nobody knows. */
+export const inboundOrigins = listOrWord(
+  'unverified',
+  peerDestination,
+  'a list of destinations, each a name before ".b32.i2p" or in base64, or "unverified"',
+);
+
+function listOrWord<const Word extends string, Element extends z.ZodType>(
+  word: Word,
+  element: Element,
+  wanted: string,
+) {
+  return z.union([z.literal(word), z.array(element)], wanted).meta({ wanted });
+}
+
 const MILLISECONDS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 const BYTES = { B: 1, KiB: 1024, MiB: 1024 * 1024 };
 

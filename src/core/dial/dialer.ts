@@ -8,7 +8,7 @@ import { turnstile } from '../../kit/turnstile.ts';
 import { type Address, type Addresses, addressKey } from '../../wire/i2p/address.ts';
 import { dialFlow } from '../flow/dial-flow.ts';
 import type { Resolver } from '../naming/resolver.ts';
-import type { Peer, PeerTable } from '../peers/table.ts';
+import { type Peer, type PeerTable, shownAddress } from '../peers/table.ts';
 import type { ConnectorPort } from '../ports.ts';
 import { GATEWAY, type SessionKey } from '../session/key.ts';
 import type { Lease, SessionManager } from '../session/manager.ts';
@@ -53,7 +53,7 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
 
   /** Peers know us by the gateway's destination only, so an isolated session could not reach them. */
   const toPeer = (peer: Peer, { port, signal }: DialOptions) => {
-    if (peer.knowsFlows === false) return throughTun(peer.addresses.oc, port, signal);
+    if (peer.knowsFlows === false) return throughTun(shownAddress(peer), port, signal);
     return overSession(GATEWAY, (lease) => dialFlow(lease.session, destinationOf(peer), port, parts.clock, signal));
   };
 

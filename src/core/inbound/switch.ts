@@ -1,6 +1,7 @@
 /**
  * What becomes of a stream that somebody opened to us: strangers are refused before anything is allocated for them; the
- * first byte decides which front takes a peer's stream.
+ * first byte decides which front takes a peer's stream. Only where the operator says that a peer's streams come from
+ * nobody knows where, a stranger is asked for the header of its first packet, and is nobody unless that names the peer.
  */
 import type { Duplex } from 'node:stream';
 import { sharedController } from '../../kit/abort.ts';
@@ -11,19 +12,29 @@ import type { Logger } from '../../kit/log.ts';
 import { type Machine, RECEIVE } from '../../kit/step.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
 import { FLOW_MARK } from '../../wire/flow/preface.ts';
-import { isIpv6 } from '../../wire/packet/ipv6.ts';
+import { addressKey, inPrefix } from '../../wire/i2p/address.ts';
+import { HEADER_LENGTH, isIpv6, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
 import type { Peer, PeerTable } from '../peers/table.ts';
 import type { InboundStream } from '../session/acceptor.ts';
 
 /** Takes over a paused stream with all its bytes still in it. Must not throw. */
 export type TakeStream = (peer: Peer, stream: Duplex) => void;
 
+/** Whether I2P says that the stream comes from the peer, or only the stream itself does. */
+export type Origin = 'verified' | 'unverified';
+
 export interface InboundTakers {
-  readonly packets: TakeStream;
+  readonly packets: (peer: Peer, stream: Duplex, origin: Origin) => void;
   readonly flow: TakeStream;
 }
 
-export type InboundCounter = 'accepted' | 'refusedStranger' | 'refusedLimit' | 'refusedFirstByte' | 'silent';
+export type InboundCounter =
+  | 'accepted'
+  | 'refusedStranger'
+  | 'refusedLimit'
+  | 'refusedFirstByte'
+  | 'refusedClaim'
+  | 'silent';
 
 export interface InboundSwitch {
   take(inbound: InboundStream): void;
@@ -34,16 +45,22 @@ export interface InboundSwitch {
 
 /** Both a keepalive and a preface are sent at once, so this is one slow round trip through I2P. */
 const FIRST_BYTE_MS = 60_000;
-/** Streams of one peer that have not shown their first byte. */
-const UNDECIDED_PER_PEER = 32;
+/** Streams that have not shown their first bytes: of one peer, and of all strangers together. */
+const UNDECIDED_MOST = 32;
+const STRANGERS = 'strangers';
 
-/** Sees the first byte and puts everything back. */
-const firstByteMachine: Machine<number> = {
-  step: (input) => {
-    const [first] = input;
-    return first === undefined ? RECEIVE : { kind: 'done', out: first, rest: input };
-  },
-};
+/** Sees the first `wanted` bytes, or fewer when the first one says enough, and puts everything back. */
+function firstBytesMachine(wanted: number): Machine<Buffer> {
+  let seen: Buffer = Buffer.alloc(0);
+  return {
+    step: (input) => {
+      seen = seen.length === 0 ? Buffer.from(input) : Buffer.concat([seen, input]);
+      const [first] = seen;
+      const enough = first !== undefined && (seen.length >= wanted || !isIpv6(first));
+      return enough ? { kind: 'done', out: seen, rest: seen } : RECEIVE;
+    },
+  };
+}
 
 export function inboundSwitch(peers: PeerTable, takers: InboundTakers, clock: Clock, log: Logger): InboundSwitch {
   const counts: Tally<InboundCounter> = tally([
@@ -51,56 +68,73 @@ export function inboundSwitch(peers: PeerTable, takers: InboundTakers, clock: Cl
     'refusedStranger',
     'refusedLimit',
     'refusedFirstByte',
+    'refusedClaim',
     'silent',
   ]);
-  const undecided = new Map<Peer, number>();
+  const undecided = new Map<Peer | typeof STRANGERS, number>();
   const stopping = sharedController();
 
-  const decide = async (peer: Peer, stream: Duplex) => {
-    undecided.set(peer, (undecided.get(peer) ?? 0) + 1);
+  /** Hands the stream on when its first `wanted` bytes have come; bounded in number for each `who`. */
+  const decide = async (
+    who: Peer | typeof STRANGERS,
+    stream: Duplex,
+    wanted: number,
+    handOn: (first: Buffer) => InboundCounter,
+  ) => {
+    if ((undecided.get(who) ?? 0) >= UNDECIDED_MOST) {
+      counts.add('refusedLimit');
+      stream.destroy();
+      return;
+    }
+    undecided.set(who, (undecided.get(who) ?? 0) + 1);
     try {
       const late = new GateError('peer-timeout', 'inbound.silent', 'a peer opened a stream and sent nothing');
       const first = await within(clock, FIRST_BYTE_MS, late, stopping.signal, (signal) =>
-        drive(firstByteMachine, stream, {
+        drive(firstBytesMachine(wanted), stream, {
           doing: 'waiting for the first byte',
           signal,
           onEnd: () => new GateError('peer-closed', 'inbound.closed', 'a peer opened a stream and closed it'),
         }),
       );
-      const take = takerFor(first);
-      if (take === undefined) {
-        counts.add('refusedFirstByte');
-        stream.destroy();
-        return;
-      }
-      counts.add('accepted');
-      take(peer, stream);
+      const outcome = handOn(first);
+      counts.add(outcome);
+      if (outcome !== 'accepted') stream.destroy();
     } catch (error) {
       counts.add('silent');
       stream.destroy();
       log.debug(asGateError(error, 'accepting a stream').message);
     } finally {
-      const left = (undecided.get(peer) ?? 1) - 1;
-      if (left === 0) undecided.delete(peer);
-      else undecided.set(peer, left);
+      const left = (undecided.get(who) ?? 1) - 1;
+      if (left === 0) undecided.delete(who);
+      else undecided.set(who, left);
     }
   };
 
-  const takerFor = (firstByte: number): TakeStream | undefined => {
-    if (firstByte === FLOW_MARK) return takers.flow;
-    return isIpv6(firstByte) ? takers.packets : undefined;
-  };
+  const fromPeer = (peer: Peer, stream: Duplex) =>
+    decide(peer, stream, 1, ([first]) => {
+      if (first === FLOW_MARK) takers.flow(peer, stream);
+      else if (isIpv6(first)) takers.packets(peer, stream, 'verified');
+      else return 'refusedFirstByte';
+      return 'accepted';
+    });
+
+  const fromStranger = (stream: Duplex) =>
+    decide(STRANGERS, stream, HEADER_LENGTH, (first) => {
+      if (!isIpv6(first[0])) return 'refusedFirstByte';
+      const peer = inPrefix(first, SOURCE_OFFSET) ? peers.byAddress(addressKey(first, SOURCE_OFFSET)) : undefined;
+      if (peer?.onionCat?.inbound !== 'unverified') return 'refusedClaim';
+      takers.packets(peer, stream, 'unverified');
+      return 'accepted';
+    });
 
   return {
     take: ({ stream, from }) => {
-      const peer = peers.byB32(from.b32);
-      if (peer === undefined || stopping.signal.aborted) {
+      const peer = peers.byOrigin(from.b32);
+      if (stopping.signal.aborted || (peer === undefined && !peers.hasUnverified)) {
         counts.add('refusedStranger');
         stream.destroy();
-      } else if ((undecided.get(peer) ?? 0) >= UNDECIDED_PER_PEER) {
-        counts.add('refusedLimit');
-        stream.destroy();
-      } else void decide(peer, stream);
+      } else if (peer === undefined) void fromStranger(stream);
+      else void fromPeer(peer, stream);
     },
     counters: () => counts.snapshot(),
     stop: () => stopping.abort(new GateError('shutdown', 'shutdown', 'the gateway is stopping')),

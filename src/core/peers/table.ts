@@ -13,17 +13,40 @@ export interface PeerSettings {
   readonly destination: Destination | undefined;
   /** Hold the link up all the time, or only while there are packets. */
   readonly connect: 'always' | 'demand';
+  /** Undefined for a gateway of our kind. */
+  readonly onionCat: OnionCatSettings | undefined;
+}
+
+/** A peer that runs OnionCat 4. It dials through a SOCKS tunnel of its router, which has a destination of its own. */
+export interface OnionCatSettings {
+  /** The destinations besides its own that its streams come from, or that this cannot be told. */
+  readonly inbound: readonly B32[] | 'unverified';
 }
 
 export interface Peer extends PeerSettings {
   readonly addresses: Addresses;
   /** Whether the peer's gateway takes TCP connections as flows; undefined until it has announced itself. */
   knowsFlows: boolean | undefined;
+  /** The largest packet that it takes, in bytes; undefined until it has announced itself. */
+  mtu: number | undefined;
 }
+
+/** The address that a peer itself goes by: an OnionCat has no other than its ocat4 address. */
+export function shownAddress({ onionCat, addresses }: Peer): Address {
+  return onionCat === undefined ? addresses.oc : addresses.ocat4;
+}
+
+/** What an OnionCat takes, since it leaves its interface as the kernel made it; and what is assumed of who says nothing. */
+export const ASSUMED_MTU = 1500;
 
 export interface PeerTable {
   byAddress(key: string): Peer | undefined;
+  /** By its own destination. */
   byB32(b32: B32): Peer | undefined;
+  /** By a destination that its streams may come from. */
+  byOrigin(b32: B32): Peer | undefined;
+  /** Some peer's streams may come from anybody. */
+  readonly hasUnverified: boolean;
   list(): readonly Peer[];
 }
 
@@ -32,8 +55,9 @@ export interface PeerTable {
  * @throws GateError `config` for a second destination with the same 80 bits
  */
 export function peerTable(settings: readonly PeerSettings[], own: Addresses): PeerTable {
-  const peers = settings.map((one): Peer => ({ ...one, addresses: addressesOf(one.b32), knowsFlows: undefined }));
+  const peers = settings.map(newPeer);
   const byB32 = new Map<string, Peer>();
+  const byOrigin = new Map<string, Peer>();
   const byAddress = new Map<string, Peer>();
   const ours = new Set([addressKey(own.oc), addressKey(own.ocat4)]);
   const claim = (address: Address, peer: Peer) => {
@@ -53,10 +77,28 @@ export function peerTable(settings: readonly PeerSettings[], own: Addresses): Pe
     claim(peer.addresses.oc, peer);
     claim(peer.addresses.ocat4, peer);
     byB32.set(peer.b32, peer);
+    for (const b32 of listedOrigins(peer)) byOrigin.set(b32, peer);
   }
   return {
     byAddress: (key) => byAddress.get(key),
     byB32: (b32) => byB32.get(b32),
+    byOrigin: (b32) => byOrigin.get(b32),
+    hasUnverified: peers.some(({ onionCat }) => onionCat?.inbound === 'unverified'),
     list: () => peers,
   };
+}
+
+function newPeer(settings: PeerSettings): Peer {
+  const isOnionCat = settings.onionCat !== undefined;
+  return {
+    ...settings,
+    addresses: addressesOf(settings.b32),
+    knowsFlows: isOnionCat ? false : undefined,
+    mtu: isOnionCat ? ASSUMED_MTU : undefined,
+  };
+}
+
+function listedOrigins({ b32, onionCat }: PeerSettings): readonly B32[] {
+  const others = onionCat?.inbound ?? [];
+  return others === 'unverified' ? [b32] : [b32, ...others];
 }

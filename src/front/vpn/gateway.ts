@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { RelayEnd } from '../../core/dial/target.ts';
+import type { Origin } from '../../core/inbound/switch.ts';
 import type { Peer, PeerTable } from '../../core/peers/table.ts';
 import type { PacketRun, TunPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
@@ -41,7 +42,7 @@ export interface VpnOptions {
 export type EgressDrop = 'multicastOrLinkLocal' | 'outsidePrefix' | 'foreignSource' | 'unknownPeer';
 
 export interface VpnGateway extends Service {
-  take(peer: Peer, stream: Duplex): void;
+  take(peer: Peer, stream: Duplex, origin: Origin): void;
   links(): readonly LinkReport[];
   drops(): Readonly<Record<EgressDrop, number>>;
 }
@@ -69,6 +70,7 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
       relay: options.relay,
       queue: options.queue,
       takesFlows: options.takesFlows,
+      mtu: tun.mtu,
       dial: options.dial,
       deliver: (run) => tun.write(run),
       undeliverable: (packet) => answer(packet, UNREACHABLE.address),
@@ -127,10 +129,10 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
     stop: async () => {
       await Promise.all([...links.values()].map((link) => link.stop()));
     },
-    take: (peer, stream) => {
+    take: (peer, stream, origin) => {
       const link = links.get(peer);
       if (link === undefined) stream.destroy();
-      else link.accept(stream);
+      else link.accept(stream, origin);
     },
     links: () => [...links.values()].map((link) => link.report()),
     drops: () => drops.snapshot(),

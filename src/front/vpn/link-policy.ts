@@ -18,6 +18,8 @@ export interface StreamFacts {
   readonly probedAt: number | undefined;
   /** The peer answers probes: it announced itself as one of our kind. */
   readonly answers: boolean;
+  /** Our packets may go out on it: not on a stream of which nobody knows who opened it. */
+  readonly mayCarry: boolean;
   /** We have ended it: it may still bring something, but carries nothing of ours any more. */
   readonly retired: boolean;
 }
@@ -29,6 +31,8 @@ const PROBE_AFTER_SILENCE_MS = 60_000;
 const PROBE_ANSWER_MS = 20_000;
 /** An OnionCat answers no probe, but dials back when it is dialled: so a new stream is the only way to ask it. */
 const ONIONCAT_UNHEARD_MS = 300_000;
+/** OnionCat ends an idle stream after 180 s. */
+const UNVERIFIED_IDLE_MS = 200_000;
 /** How long a stream that is no longer used may still bring what was under way on it. */
 const RETIRE_AFTER_MS = 15_000;
 
@@ -53,7 +57,7 @@ export function chooseStream<Stream extends StreamFacts>(
 ): Stream | undefined {
   let best: Stream | undefined;
   for (const stream of streams) {
-    if (!stream.heard || stream.retired) continue;
+    if (!stream.heard || stream.retired || !stream.mayCarry) continue;
     if (best === undefined || isBetter(stream, best, preferred)) best = stream;
   }
   return best;
@@ -65,12 +69,22 @@ function isBetter(one: StreamFacts, other: StreamFacts, preferred: Direction): b
   return Math.abs(later) > CROSSING_MS ? later > 0 : one.direction === preferred;
 }
 
+/** The stream to give up for a newer one: an ended one, else a stranger's, else the oldest that is not chosen. */
+export function leastUseful<Stream extends StreamFacts>(
+  streams: Iterable<Stream>,
+  chosen: Stream | undefined,
+): Stream | undefined {
+  const idle = [...streams].filter((stream) => stream !== chosen);
+  return idle.find(({ retired }) => retired) ?? idle.find(({ mayCarry }) => !mayCarry) ?? idle[0];
+}
+
 export type StreamFate = 'keep' | 'probe' | 'retire' | 'dead';
 
 /** @param chosen the stream that we send on, if any */
 export function fateOf(stream: StreamFacts, chosen: StreamFacts | undefined, now: number): StreamFate {
   if (stream.retired) return 'keep';
   if (!stream.heard) return now - stream.openedAt > UNHEARD_MS ? 'dead' : 'keep';
+  if (!stream.mayCarry) return now - stream.lastHeardAt > UNVERIFIED_IDLE_MS ? 'dead' : 'keep';
   if (chosen !== undefined && chosen !== stream) {
     // Each side gives up only what it may: its own dial, and what the peer has replaced by a newer stream.
     const replaced = stream.direction === 'out' || chosen.direction === stream.direction;

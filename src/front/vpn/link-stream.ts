@@ -3,7 +3,8 @@
  * life. Decides nothing; link-policy does.
  */
 import type { Duplex } from 'node:stream';
-import type { Peer } from '../../core/peers/table.ts';
+import type { Origin } from '../../core/inbound/switch.ts';
+import { type Peer, shownAddress } from '../../core/peers/table.ts';
 import type { PacketRun } from '../../core/ports.ts';
 import type { Clock } from '../../kit/clock.ts';
 import type { Addresses } from '../../wire/i2p/address.ts';
@@ -16,11 +17,14 @@ import { type PacketDuplex, packetDuplex } from './packet-duplex.ts';
 
 export interface LinkStreamParts {
   readonly direction: Direction;
+  readonly origin: Origin;
   readonly peer: Peer;
   readonly own: { readonly b32: B32; readonly addresses: Addresses };
   /** 20 bits, the same on every stream of the link. */
   readonly flowLabel: number;
   readonly takesFlows: boolean;
+  /** Announced: the largest packet that we take. */
+  readonly mtu: number;
   readonly clock: Clock;
   /** Packets to be sent on this stream, if it is this stream's turn and there are any. */
   pull(stream: LinkStream): Buffer | undefined;
@@ -39,6 +43,7 @@ const KEEPALIVES_HELD = 4;
 
 export class LinkStream implements StreamFacts {
   readonly direction: Direction;
+  readonly mayCarry: boolean;
   readonly openedAt: number;
   heard = false;
   lastHeardAt: number;
@@ -53,12 +58,13 @@ export class LinkStream implements StreamFacts {
   constructor(parts: LinkStreamParts) {
     this.#parts = parts;
     this.direction = parts.direction;
+    this.mayCarry = parts.origin === 'verified';
     this.openedAt = parts.clock.now();
     this.lastHeardAt = this.openedAt;
     this.lastSentAt = this.openedAt;
     const inbound = new InboundPackets(parts.peer.addresses, parts.own.addresses, {
       packets: (run, count) => {
-        this.#hear();
+        this.hear();
         parts.packets(run, count);
       },
       keepalive: (packet) => this.#receivedKeepalive(packet),
@@ -88,15 +94,16 @@ export class LinkStream implements StreamFacts {
   }
 
   sendKeepalive(wantsAnswer: boolean): void {
-    if (this.#keepalives.length >= KEEPALIVES_HELD) return;
-    const { own, peer, flowLabel, takesFlows } = this.#parts;
+    if (this.#keepalives.length >= KEEPALIVES_HELD || !this.mayCarry) return;
+    const { own, peer, flowLabel, takesFlows, mtu } = this.#parts;
+    const isOnionCat = peer.onionCat !== undefined;
     this.#keepalives.push(
       encodeKeepalive({
-        source: own.addresses.oc,
-        destination: peer.addresses.oc,
+        source: isOnionCat ? own.addresses.ocat4 : own.addresses.oc,
+        destination: shownAddress(peer),
         flowLabel,
         name: own.b32,
-        announcement: { wantsAnswer, knowsFlows: takesFlows },
+        announcement: isOnionCat ? undefined : { wantsAnswer, knowsFlows: takesFlows, mtu },
       }),
     );
     this.wake();
@@ -118,6 +125,15 @@ export class LinkStream implements StreamFacts {
     this.#duplex.stream.destroy();
   }
 
+  /** The peer has spoken: on this stream, or on one that only it can have opened because of this one. */
+  hear(): void {
+    this.lastHeardAt = this.#parts.clock.now();
+    this.probedAt = undefined;
+    if (this.heard) return;
+    this.heard = true;
+    this.#parts.heard(this);
+  }
+
   #pull(): Buffer | undefined {
     const bytes = this.#keepalives.shift() ?? this.#parts.pull(this);
     if (bytes !== undefined) this.lastSentAt = this.#parts.clock.now();
@@ -125,18 +141,10 @@ export class LinkStream implements StreamFacts {
   }
 
   #receivedKeepalive(packet: Buffer): void {
-    const { announcement } = parseKeepalive(packet);
+    const announcement = this.#parts.peer.onionCat === undefined ? parseKeepalive(packet).announcement : undefined;
     this.answers = announcement !== undefined;
-    this.#hear();
+    this.hear();
     this.#parts.announced(announcement);
     if (announcement?.wantsAnswer === true) this.sendKeepalive(false);
-  }
-
-  #hear(): void {
-    this.lastHeardAt = this.#parts.clock.now();
-    this.probedAt = undefined;
-    if (this.heard) return;
-    this.heard = true;
-    this.#parts.heard(this);
   }
 }

@@ -4,7 +4,8 @@
  */
 import type { Duplex } from 'node:stream';
 import type { RelayEnd } from '../../core/dial/target.ts';
-import type { Peer } from '../../core/peers/table.ts';
+import type { Origin } from '../../core/inbound/switch.ts';
+import { ASSUMED_MTU, type Peer } from '../../core/peers/table.ts';
 import type { PacketRun } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
 import { sharedController } from '../../kit/abort.ts';
@@ -16,7 +17,7 @@ import { type Tally, tally } from '../../kit/tally.ts';
 import type { Addresses } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
 import { packetLength } from '../../wire/packet/ipv6.ts';
-import { chooseStream, type Direction, fateOf, preferredDirection } from './link-policy.ts';
+import { chooseStream, type Direction, fateOf, leastUseful, preferredDirection } from './link-policy.ts';
 import { LinkStream } from './link-stream.ts';
 import { Redialer, type RedialState } from './redialer.ts';
 
@@ -28,6 +29,8 @@ export interface LinkWorld {
   readonly relay: Relay;
   readonly queue: QueueLimits;
   readonly takesFlows: boolean;
+  /** Of our interface, in bytes. */
+  readonly mtu: number;
   dial(peer: Peer, signal: AbortSignal): Promise<RelayEnd>;
   /** Packets for the TUN; borrowed until it returns. */
   deliver(run: PacketRun): void;
@@ -93,7 +96,7 @@ export class PeerLink {
       clock: world.clock,
       random: world.random,
       dial: (signal) => world.dial(peer, signal),
-      opened: (end) => this.#carry(end, 'out'),
+      opened: (end) => this.#carry(end, 'out', 'verified'),
       failed: (error) => {
         this.#note(error);
         world.log.debug(`a peer cannot be reached: ${error.message}`, { code: error.code });
@@ -137,14 +140,18 @@ export class PeerLink {
   }
 
   /** A stream that the peer opened, with all its bytes. */
-  accept(stream: Duplex): void {
+  accept(stream: Duplex, origin: Origin): void {
     if (this.#stopping.signal.aborted) {
       stream.destroy();
       return;
     }
     // The newest says most about where the peer is.
-    if (this.#streams.size >= LONGEST_STREAM_LIST) this.#dropLeastUseful();
-    this.#carry({ stream, halfClose: false }, 'in');
+    const victim = this.#streams.size < LONGEST_STREAM_LIST ? undefined : leastUseful(this.#streams, this.#chosen);
+    if (victim !== undefined) {
+      this.#streams.delete(victim);
+      victim.destroy();
+    }
+    this.#carry({ stream, halfClose: false }, 'in', origin);
   }
 
   report(): LinkReport {
@@ -186,14 +193,16 @@ export class PeerLink {
     this.#stateMayHaveChanged();
   }
 
-  #carry(end: RelayEnd, direction: Direction): void {
-    const { own, clock, relay, deliver, takesFlows } = this.#world;
-    const stream = new LinkStream({
+  #carry(end: RelayEnd, direction: Direction, origin: Origin): void {
+    const { own, clock, relay, deliver, takesFlows, mtu } = this.#world;
+    const stream: LinkStream = new LinkStream({
       direction,
+      origin,
       peer: this.peer,
       own,
       flowLabel: this.#flowLabel,
       takesFlows,
+      mtu,
       clock,
       pull: (one) => (one === this.#chosen ? this.#nextBatch() : undefined),
       heard: (one) => this.#heard(one),
@@ -201,10 +210,12 @@ export class PeerLink {
         this.#lastPacketAt = clock.now();
         this.#traffic.add('packetsIn', count);
         this.#traffic.add('bytesIn', run.length);
+        if (!stream.mayCarry) this.#vouchForOurs();
         deliver(run);
       },
       announced: (announcement) => {
         this.peer.knowsFlows = announcement?.knowsFlows ?? false;
+        this.peer.mtu = announcement?.mtu ?? ASSUMED_MTU;
       },
       refused: (verdict) => this.#drops.add(verdict),
       failed: (error) => this.#note(asGateError(error, 'reading packets from a peer')),
@@ -213,6 +224,7 @@ export class PeerLink {
     this.#stateMayHaveChanged();
     // OnionCat's rule: whoever opens a stream speaks first.
     if (direction === 'out') stream.sendKeepalive(true);
+    if ([...this.#streams].some((one) => !one.mayCarry && one.heard)) this.#vouchForOurs();
     const joined = relay.join({ stream: stream.duplex, halfClose: true }, end, {
       signal: this.#stopping.signal,
       idleMs: 0,
@@ -224,7 +236,7 @@ export class PeerLink {
           this.#note(new GateError('limit', 'link.limit', 'no room for another stream; see limits.streams'));
         if (this.#chosen === stream) this.#choose();
         // A stream that we ended ourselves says nothing about the peer.
-        if (this.#chosen === undefined && !stream.retired) this.#retryLater();
+        if (this.#chosen === undefined && stream.mayCarry && !stream.retired) this.#retryLater();
         this.#stateMayHaveChanged();
       }),
     );
@@ -246,7 +258,19 @@ export class PeerLink {
     return Buffer.concat(batch, bytes);
   }
 
+  /**
+   * An OnionCat never speaks on a stream that we opened; it opens its own. Where nobody can say who opened that, it is
+   * still the best sign that ours has arrived. A liar wins nothing by it: what we send goes to the peer's destination.
+   */
+  #vouchForOurs(): void {
+    for (const stream of this.#streams) if (stream.direction === 'out') stream.hear();
+  }
+
   #heard(stream: LinkStream): void {
+    if (!stream.mayCarry) {
+      this.#vouchForOurs();
+      return;
+    }
     this.#redialer.succeeded();
     this.#lastError = undefined;
     this.#choose();
@@ -290,7 +314,7 @@ export class PeerLink {
         stream.heard = false;
         if (this.#chosen === stream) this.#choose();
         // An OnionCat never speaks on a stream that we opened, and is well.
-        if (this.#chosen === undefined) {
+        if (this.#chosen === undefined && stream.mayCarry) {
           this.#note(new GateError('peer-timeout', 'link.silent', 'the peer does not answer'));
         }
         stream.destroy();
@@ -306,18 +330,9 @@ export class PeerLink {
     if (this.#chosen === stream) this.#choose();
   }
 
-  /** Of the oldest that we have ended, else the oldest that does not carry our packets. */
-  #dropLeastUseful(): void {
-    const idle = [...this.#streams].filter((stream) => stream !== this.#chosen);
-    const victim = idle.find((stream) => stream.retired) ?? idle[0];
-    if (victim === undefined) return;
-    this.#streams.delete(victim);
-    victim.destroy();
-  }
-
   /** Is there a stream that carries our packets, or may soon? */
   #hasStreams(): boolean {
-    return [...this.#streams].some((stream) => !stream.retired);
+    return [...this.#streams].some(({ retired, mayCarry }) => !retired && mayCarry);
   }
 
   /** For status: what last went wrong, until the peer is heard again. */

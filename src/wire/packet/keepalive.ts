@@ -3,7 +3,7 @@
  * sender's long name. Between our own kind a few bytes behind the name's NUL, which an OnionCat does not look at,
  * announce what we can do (docs/protocol.md):
  *
- *     67 67  version  flags  capabilities(2)
+ *     67 67  version  flags  capabilities(2)  mtu(2)
  */
 import { ADDRESS_LENGTH, type Address } from '../i2p/address.ts';
 import type { B32 } from '../i2p/destination.ts';
@@ -19,6 +19,8 @@ export interface Announcement {
   readonly wantsAnswer: boolean;
   /** The sender's gateway takes TCP connections as flows. */
   readonly knowsFlows: boolean;
+  /** The largest packet that the sender takes, in bytes. Gateways of before this field do not say. */
+  readonly mtu?: number;
 }
 
 export interface KeepaliveText {
@@ -27,7 +29,8 @@ export interface KeepaliveText {
   /** 20 bits, constant for one link: OnionCat tells its own loopback by it. */
   readonly flowLabel: number;
   readonly name: B32;
-  readonly announcement: Announcement;
+  /** Undefined makes it OnionCat's own, byte for byte. */
+  readonly announcement: Announcement | undefined;
 }
 
 /** OnionCat's payload version. */
@@ -35,27 +38,35 @@ const PAYLOAD_VERSION = 1;
 const HOP_LIMIT = 1;
 const MARK = 0x6767;
 const ANNOUNCEMENT_VERSION = 1;
-const ANNOUNCEMENT_LENGTH = 6;
+const SHORTEST_ANNOUNCEMENT = 6;
+const MTU_AT = 6;
 const FLAG_WANTS_ANSWER = 0x01;
 const CAPABILITY_FLOWS = 0x0001;
 
 export function encodeKeepalive(text: KeepaliveText): Buffer {
-  const name = Buffer.from(`${text.name}.b32.i2p\0`, 'latin1');
-  const packet = Buffer.alloc(HEADER_LENGTH + 1 + name.length + ANNOUNCEMENT_LENGTH);
-  packet.writeUInt32BE((0x60000000 | (text.flowLabel & 0xfffff)) >>> 0, 0);
-  packet.writeUInt16BE(packet.length - HEADER_LENGTH, 4);
-  packet[NEXT_HEADER_OFFSET] = NEXT_HEADER_NONE;
-  packet[7] = HOP_LIMIT;
-  text.source.copy(packet, SOURCE_OFFSET, 0, ADDRESS_LENGTH);
-  text.destination.copy(packet, DESTINATION_OFFSET, 0, ADDRESS_LENGTH);
-  packet[HEADER_LENGTH] = PAYLOAD_VERSION;
-  name.copy(packet, HEADER_LENGTH + 1);
-  const at = HEADER_LENGTH + 1 + name.length;
-  packet.writeUInt16BE(MARK, at);
-  packet[at + 2] = ANNOUNCEMENT_VERSION;
-  packet[at + 3] = text.announcement.wantsAnswer ? FLAG_WANTS_ANSWER : 0;
-  packet.writeUInt16BE(text.announcement.knowsFlows ? CAPABILITY_FLOWS : 0, at + 4);
-  return packet;
+  const payload = Buffer.concat([
+    Buffer.from([PAYLOAD_VERSION]),
+    Buffer.from(`${text.name}.b32.i2p\0`, 'latin1'),
+    ...(text.announcement === undefined ? [] : [encodeAnnouncement(text.announcement)]),
+  ]);
+  const header = Buffer.alloc(HEADER_LENGTH);
+  header.writeUInt32BE((0x60000000 | (text.flowLabel & 0xfffff)) >>> 0, 0);
+  header.writeUInt16BE(payload.length, 4);
+  header[NEXT_HEADER_OFFSET] = NEXT_HEADER_NONE;
+  header[7] = HOP_LIMIT;
+  text.source.copy(header, SOURCE_OFFSET, 0, ADDRESS_LENGTH);
+  text.destination.copy(header, DESTINATION_OFFSET, 0, ADDRESS_LENGTH);
+  return Buffer.concat([header, payload]);
+}
+
+function encodeAnnouncement({ wantsAnswer, knowsFlows, mtu }: Announcement): Buffer {
+  const bytes = Buffer.alloc(SHORTEST_ANNOUNCEMENT + (mtu === undefined ? 0 : 2));
+  bytes.writeUInt16BE(MARK, 0);
+  bytes[2] = ANNOUNCEMENT_VERSION;
+  bytes[3] = wantsAnswer ? FLAG_WANTS_ANSWER : 0;
+  bytes.writeUInt16BE(knowsFlows ? CAPABILITY_FLOWS : 0, 4);
+  if (mtu !== undefined) bytes.writeUInt16BE(mtu, MTU_AT);
+  return bytes;
 }
 
 export function isKeepalive(bytes: Buffer, start: number): boolean {
@@ -69,19 +80,20 @@ export function isKeepalive(bytes: Buffer, start: number): boolean {
 export function parseKeepalive(packet: Buffer): Keepalive {
   const payload = packet.subarray(HEADER_LENGTH);
   const nul = payload.indexOf(0, 1);
-  const at = nul + 1;
-  if (
-    payload[0] !== PAYLOAD_VERSION ||
-    nul < 0 ||
-    payload.length < at + ANNOUNCEMENT_LENGTH ||
-    payload.readUInt16BE(at) !== MARK
-  ) {
-    return { announcement: undefined };
-  }
+  if (payload[0] !== PAYLOAD_VERSION || nul < 0) return { announcement: undefined };
+  return { announcement: parseAnnouncement(payload.subarray(nul + 1)) };
+}
+
+function parseAnnouncement(bytes: Buffer): Announcement | undefined {
+  if (bytes.length < SHORTEST_ANNOUNCEMENT || bytes.readUInt16BE(0) !== MARK) return undefined;
   return {
-    announcement: {
-      wantsAnswer: ((payload[at + 3] ?? 0) & FLAG_WANTS_ANSWER) !== 0,
-      knowsFlows: (payload.readUInt16BE(at + 4) & CAPABILITY_FLOWS) !== 0,
-    },
+    wantsAnswer: ((bytes[3] ?? 0) & FLAG_WANTS_ANSWER) !== 0,
+    knowsFlows: (bytes.readUInt16BE(4) & CAPABILITY_FLOWS) !== 0,
+    ...(bytes.length < MTU_AT + 2 ? {} : { mtu: bytes.readUInt16BE(MTU_AT) }),
   };
+}
+
+/** The flow label of a packet that is whole: 20 bits (RFC 8200, section 3). */
+export function flowLabelOf(packet: Buffer): number {
+  return packet.readUInt32BE(0) & 0xfffff;
 }

@@ -7,6 +7,7 @@ import type { Config } from '../../../src/config/schema.ts';
 
 const PATHS = { keyFile: '/k', routerDirectory: '/r', controlSocket: '/c' };
 const ALICE = 'ktmhezukbp6jyuldedcjmso6p4e6aegeikqli2mne67hnttgmvfa.b32.i2p';
+const BOB = 'j3dtidfppd6mkxecq6cz7raw44auavkmihlvuqb4fea7qcwuqtua.b32.i2p';
 /** Shares the first 16 characters with ALICE, hence the oc address. */
 const ALIAS = `${ALICE.slice(0, 16)}${'a'.repeat(36)}.b32.i2p`;
 /** Its first 16 characters are ALICE's last 16: the oc address of the one is the ocat4 address of the other. */
@@ -139,6 +140,21 @@ for (const [what, toml, expected] of [
     'a peer name twice',
     `${peer('a', ALICE)}${peer('A', `${'b'.repeat(51)}a.b32.i2p`)}`,
     [/^f:5: peer\[2\]\.name: .*peer\[1\]/],
+  ],
+  [
+    'other destinations of a peer that is no OnionCat',
+    `${peer('a', ALICE)}inbound = ["${BOB}"]`,
+    [/^f:4: peer\[1\]\.inbound: .*compat = "onioncat4"/],
+  ],
+  [
+    'one destination for two peers',
+    `${peer('a', ALICE)}${peer('b', BOB)}compat = "onioncat4"\ninbound = ["${ALICE}"]`,
+    [/^f:8: peer\[2\]\.inbound: found a destination of peer\[1\]/],
+  ],
+  [
+    'an origin that is none',
+    `${peer('a', ALICE)}compat = "onioncat4"\ninbound = "whoever"`,
+    [/^f:5: peer\[1\]\.inbound: found "whoever", wanted a list of destinations.* or "unverified"/],
   ],
   [
     'a destination twice',

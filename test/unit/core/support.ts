@@ -188,7 +188,9 @@ export function peer(seed: number, more: Partial<Peer> = {}): Peer {
     destination: undefined,
     connect: 'demand',
     addresses: addressesOf(b32),
+    onionCat: undefined,
     knowsFlows: undefined,
+    mtu: undefined,
     ...more,
   };
 }

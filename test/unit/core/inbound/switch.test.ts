@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
-import { inboundSwitch } from '../../../../src/core/inbound/switch.ts';
+import { inboundSwitch, type Origin } from '../../../../src/core/inbound/switch.ts';
 import { peerTable } from '../../../../src/core/peers/table.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { destination, hearAll, line, own, peer } from '../support.ts';
 
-function setting() {
+function setting(peersOf = [peer(2), peer(3)]) {
   const clock = new FakeClock();
   const taken: Array<{ readonly by: string; readonly peer: string; readonly stream: Duplex }> = [];
-  const taker = (by: string) => (from: { readonly name: string }, stream: Duplex) =>
-    void taken.push({ by, peer: from.name, stream });
-  const peers = peerTable([peer(2), peer(3)], own(1).addresses);
+  const taker = (by: string) => (from: { readonly name: string }, stream: Duplex, origin?: Origin) =>
+    void taken.push({ by: origin === 'unverified' ? 'nobody knows' : by, peer: from.name, stream });
+  const peers = peerTable(peersOf, own(1).addresses);
   const inbound = inboundSwitch(peers, { packets: taker('packets'), flow: taker('flow') }, clock, silentLogger);
   const arrives = (from: number, ...bytes: number[]) => {
     const [ours, theirs] = line({ halfClose: false });
@@ -104,4 +104,68 @@ test('the stop ends what is undecided, leaves what was handed over, and refuses 
   assert.equal(taken[0]?.stream.destroyed, false);
   assert.equal(arrives(2, 0x60).ours.destroyed, true);
   assert.equal(clock.pending, 0);
+});
+
+/** The header of a packet with this source, and more behind it. */
+function header(source: Buffer): number[] {
+  return [...Buffer.concat([Buffer.from('6000000000103b01', 'hex'), source, own(1).addresses.ocat4, Buffer.alloc(16)])];
+}
+
+test('an OnionCat is known by every destination that the operator listed for it', async () => {
+  const { clock, taken, inbound, arrives } = setting([
+    peer(2, { onionCat: { inbound: [destination(7).b32, destination(8).b32] } }),
+    peer(3),
+  ]);
+  for (const from of [2, 7, 8]) arrives(from, 0x60);
+  const stranger = arrives(9, ...header(peer(2).addresses.ocat4));
+  await clock.settle();
+  assert.deepEqual(
+    taken.map((one) => [one.by, one.peer]),
+    [
+      ['packets', 'peer2'],
+      ['packets', 'peer2'],
+      ['packets', 'peer2'],
+    ],
+  );
+  assert.equal(stranger.ours.destroyed, true);
+  assert.equal(inbound.counters().refusedStranger, 1);
+});
+
+test('with an unverified peer, a stranger is that peer if its first packet says so, and nobody else', async () => {
+  const cat = peer(2, { onionCat: { inbound: 'unverified' } });
+  const other = peer(4, { onionCat: { inbound: [destination(7).b32] } });
+  const { clock, taken, inbound, arrives } = setting([cat, other, peer(3)]);
+  const right = [cat.addresses.ocat4, cat.addresses.oc].map((source) => arrives(9, ...header(source)));
+  const wrong = [other.addresses.ocat4, peer(3).addresses.oc, own(1).addresses.oc, Buffer.alloc(16, 1)].map((source) =>
+    arrives(9, ...header(source)),
+  );
+  const flow = arrives(9, 0xf6, 1, 0, 80, 0);
+  await clock.settle();
+  assert.deepEqual(
+    taken.map((one) => [one.by, one.peer]),
+    right.map(() => ['nobody knows', 'peer2']),
+  );
+  assert.ok(wrong.every(({ ours }) => ours.destroyed));
+  assert.equal(flow.ours.destroyed, true);
+  const { accepted, refusedClaim, refusedFirstByte } = inbound.counters();
+  assert.deepEqual({ accepted, refusedClaim, refusedFirstByte }, { accepted: 2, refusedClaim: 4, refusedFirstByte: 1 });
+  right[0]?.theirs.end();
+  assert.deepEqual([...(await hearAll(taken[0]?.stream ?? assert.fail())).bytes], header(cat.addresses.ocat4));
+});
+
+test('the header of a stranger may come byte by byte; who sends less of it is ended, and all of them are few', async () => {
+  const cat = peer(2, { onionCat: { inbound: 'unverified' } });
+  const { clock, taken, inbound, arrives } = setting([cat]);
+  const slow = arrives(9);
+  for (const byte of header(cat.addresses.ocat4)) {
+    assert.equal(taken.length <= 1, true);
+    slow.theirs.write(Buffer.from([byte]));
+    await clock.settle();
+  }
+  assert.equal(taken.length, 1);
+  const streams = Array.from({ length: 100 }, (_, seed) => arrives(100 + seed, 0x60));
+  assert.equal(streams.filter(({ ours }) => !ours.destroyed).length, 32);
+  await clock.advance(61_000);
+  assert.ok(streams.every(({ ours }) => ours.destroyed));
+  assert.deepEqual([inbound.counters().refusedLimit, inbound.counters().silent, clock.pending], [68, 32, 0]);
 });

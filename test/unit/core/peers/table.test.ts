@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type PeerSettings, peerTable } from '../../../../src/core/peers/table.ts';
+import { type PeerSettings, peerTable, shownAddress } from '../../../../src/core/peers/table.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { addressesOf, addressKey } from '../../../../src/wire/i2p/address.ts';
 import { type B32, parseB32 } from '../../../../src/wire/i2p/destination.ts';
 import { destination, own } from '../support.ts';
 
 function settings(name: string, b32: B32): PeerSettings {
-  return { name, b32, destination: undefined, connect: 'demand' };
+  return { name, b32, destination: undefined, connect: 'demand', onionCat: undefined };
 }
 
 const ME = own(1).addresses;
@@ -57,4 +57,22 @@ test('refuses a peer with one of our addresses', () => {
   refuses([settings('me', b32)], /of this gateway/);
   refuses([settings('this gateway', parseB32(`${b32.slice(0, 16)}${other.slice(16)}`))], /of this gateway/);
   refuses([settings('near', parseB32(`${other.slice(0, 36)}${b32.slice(36)}`))], /of this gateway/);
+});
+
+test('an OnionCat is known by further destinations, has one address that it shows, and takes 1500 bytes', () => {
+  const { b32 } = destination(2);
+  const inbound = [destination(5).b32];
+  const table = peerTable(
+    [{ ...settings('old', b32), onionCat: { inbound } }, settings('new', destination(3).b32)],
+    ME,
+  );
+  const [old, young] = table.list();
+  assert.ok(old !== undefined && young !== undefined);
+  assert.deepEqual([table.byOrigin(b32), table.byOrigin(destination(5).b32)], [old, old]);
+  assert.equal(table.byB32(destination(5).b32), undefined);
+  assert.equal(table.byOrigin(destination(6).b32), undefined);
+  assert.deepEqual([old.knowsFlows, old.mtu, young.knowsFlows, young.mtu], [false, 1500, undefined, undefined]);
+  assert.deepEqual([shownAddress(old), shownAddress(young)], [old.addresses.ocat4, young.addresses.oc]);
+  assert.equal(table.hasUnverified, false);
+  assert.ok(peerTable([{ ...settings('old', b32), onionCat: { inbound: 'unverified' } }], ME).hasUnverified);
 });

@@ -205,13 +205,13 @@ test('a stream of a peer is carried by its link and by no other', async () => {
   const [ours, theirs] = line({ halfClose: false });
   const known = table.find((one) => one.name === 'peer2');
   assert.ok(known !== undefined);
-  gateway.take(known, ours);
+  gateway.take(known, ours, 'verified');
   theirs.write(Buffer.concat([packet(two.addresses.oc, me.oc, 1), packet(three.addresses.oc, me.oc, 2)]));
   await clock.settle();
   assert.deepEqual(tun.written.map(tagOf), [1]);
   // A peer that is in no table: cannot happen, and must not leak if it does.
   const [stray] = line();
-  gateway.take(peer(8), stray);
+  gateway.take(peer(8), stray, 'verified');
   assert.equal(stray.destroyed, true);
   await gateway.stop();
   await gateway.stop();

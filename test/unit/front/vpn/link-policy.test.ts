@@ -19,6 +19,7 @@ const FACTS: StreamFacts = {
   lastSentAt: 0,
   probedAt: undefined,
   answers: true,
+  mayCarry: true,
   retired: false,
 };
 

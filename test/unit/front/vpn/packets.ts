@@ -41,16 +41,13 @@ export function split(run: Buffer): Buffer[] {
 
 /** OnionCat's own keepalive: ours without what an OnionCat does not know. */
 export function onionCatKeepalive(from: Peer, to: Address): Buffer {
-  const ours = encodeKeepalive({
+  return encodeKeepalive({
     source: from.addresses.ocat4,
     destination: to,
     flowLabel: 7,
     name: from.b32,
-    announcement: { wantsAnswer: false, knowsFlows: false },
+    announcement: undefined,
   });
-  const bytes = ours.subarray(0, ours.length - 6);
-  bytes.writeUInt16BE(bytes.length - 40, 4);
-  return bytes;
 }
 
 export interface Node {
@@ -70,6 +67,7 @@ export interface NodeOptions {
   readonly me: number;
   readonly them: number;
   readonly connect?: Peer['connect'];
+  readonly onionCat?: Peer['onionCat'];
   readonly queue?: LinkWorld['queue'];
   readonly dial?: LinkWorld['dial'];
 }
@@ -79,7 +77,7 @@ export const QUEUE = { items: 256, bytes: 256 * 1024, ageMs: 5_000 };
 export function node(options: NodeOptions): Node {
   const { clock } = options;
   const me = own(options.me);
-  const them = peer(options.them, { connect: options.connect ?? 'demand' });
+  const them = peer(options.them, { connect: options.connect ?? 'demand', onionCat: options.onionCat });
   const delivered: Buffer[] = [];
   const undeliverable: Buffer[] = [];
   const streams: LineEnd[] = [];
@@ -92,6 +90,7 @@ export function node(options: NodeOptions): Node {
     relay,
     queue: options.queue ?? QUEUE,
     takesFlows: true,
+    mtu: 1500,
     dial: options.dial ?? (() => Promise.reject(new GateError('peer-unreachable', 'test.nobody', 'nobody is there'))),
     deliver: (run) => delivered.push(...split(run)),
     undeliverable: (bytes) => undeliverable.push(Buffer.from(bytes)),
@@ -180,7 +179,7 @@ export class Network {
         const [ours, theirs] = line({ halfClose: false });
         this.lines.push(ours);
         if (this.weather[side] === 'silent') ours.silence();
-        else this.nodes[side === 'left' ? 'right' : 'left'].link.accept(theirs);
+        else this.nodes[side === 'left' ? 'right' : 'left'].link.accept(theirs, 'verified');
         resolve({ stream: ours, halfClose: false });
       });
       signal.addEventListener('abort', onAbort, { once: true });

@@ -46,7 +46,7 @@ function manual(options: { readonly connect?: 'always' | 'demand'; readonly queu
     const [ours, theirs] = line({ halfClose: false });
     far.push(theirs);
     if (said.length > 0) theirs.write(Buffer.concat(said));
-    me.link.accept(ours);
+    me.link.accept(ours, 'verified');
     return theirs;
   };
   const keepalive = (wantsAnswer: boolean) =>

@@ -7,6 +7,7 @@ import { parseB32 } from '../../../../src/wire/i2p/destination.ts';
 import {
   type Announcement,
   encodeKeepalive,
+  flowLabelOf,
   isKeepalive,
   parseKeepalive,
 } from '../../../../src/wire/packet/keepalive.ts';
@@ -30,7 +31,7 @@ const ANNOUNCEMENT_AT = 102;
 
 const NOTHING: Announcement = { wantsAnswer: false, knowsFlows: false };
 
-function keepalive(announcement: Announcement): Buffer {
+function keepalive(announcement: Announcement | undefined): Buffer {
   return encodeKeepalive({
     source: addressesOf(A).ocat4,
     destination: addressesOf(B).ocat4,
@@ -43,6 +44,11 @@ function keepalive(announcement: Announcement): Buffer {
 test('the capture is 102 bytes, as long as its header says', () => {
   assert.equal(ONIONCAT.length, 102);
   assert.equal(ONIONCAT.readUInt16BE(4), 62);
+});
+
+test('to an OnionCat ours is the capture, byte for byte', () => {
+  assert.equal(keepalive(undefined).toString('hex'), ONIONCAT.toString('hex'));
+  assert.equal(flowLabelOf(ONIONCAT), 0xe828a);
 });
 
 test('ours is the capture, but for its length and for what stands behind the NUL', () => {
@@ -58,6 +64,8 @@ const ANNOUNCEMENTS: ReadonlyArray<readonly [announcement: Announcement, bytes: 
   [{ wantsAnswer: true, knowsFlows: false }, '67 67 01 01 00 00'],
   [{ wantsAnswer: false, knowsFlows: true }, '67 67 01 00 00 01'],
   [{ wantsAnswer: true, knowsFlows: true }, '67 67 01 01 00 01'],
+  [{ wantsAnswer: true, knowsFlows: true, mtu: 1280 }, '67 67 01 01 00 01 05 00'],
+  [{ wantsAnswer: false, knowsFlows: false, mtu: 65_535 }, '67 67 01 00 00 00 ff ff'],
 ];
 
 for (const [announcement, bytes] of ANNOUNCEMENTS) {
@@ -106,7 +114,7 @@ test('unknown flags and capabilities are ignored; a later version keeps the know
   for (const [bytes, announcement] of [
     ['67 67 01 fe ff fe', NOTHING],
     ['67 67 01 ff ff ff', { wantsAnswer: true, knowsFlows: true }],
-    ['67 67 02 01 00 01 aa bb cc', { wantsAnswer: true, knowsFlows: true }],
+    ['67 67 02 01 00 01 aa bb cc', { wantsAnswer: true, knowsFlows: true, mtu: 0xaabb }],
     ['67 67 ff 00 00 01', { wantsAnswer: false, knowsFlows: true }],
     ['67 67 01 01 00 00 99', { wantsAnswer: true, knowsFlows: false }],
   ] as const) {
