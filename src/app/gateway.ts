@@ -63,8 +63,14 @@ export function assembleGateway(config: Config, world: World) {
       gatewayKeys: world.keys.blob,
       options: sessionOptions(config),
       credentials,
-      maxIsolated: config.limits.isolated_sessions,
-      isolatedIdleMs: ISOLATED_IDLE_MS,
+      named: new Map(),
+      tunnels: new Map(),
+      isolated: {
+        most: config.limits.isolated_sessions,
+        atLimit: 'retire-idle',
+        idleMs: ISOLATED_IDLE_MS,
+        ahead: new Map(),
+      },
     },
     { bridge, clock, log, random },
   );

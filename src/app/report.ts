@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts';
 import type { HealthItem, PeerStatus, RouterState, StatusReport } from '../control/status.ts';
 import type { TunPort, TunState } from '../core/ports.ts';
 import type { SessionState } from '../core/session/life.ts';
+import type { ListedSession } from '../core/session/manager.ts';
 import type { Session } from '../core/session/session.ts';
 import type { LinkReport } from '../front/vpn/peer-link.ts';
 import type { Clock } from '../kit/clock.ts';
@@ -39,7 +40,7 @@ export function statusReport(parts: ReportParts): StatusReport {
       address: formatAddress(gateway.own.addresses.oc),
       ocat4Address: formatAddress(gateway.own.addresses.ocat4),
     },
-    sessions: gateway.sessions.list().map((session) => sessionStatus(session, age)),
+    sessions: gateway.sessions.list().map((listed) => sessionStatus(listed, age)),
     ...(tun === undefined || tunState === undefined || gateway.vpn === undefined
       ? {}
       : {
@@ -60,16 +61,17 @@ export function statusReport(parts: ReportParts): StatusReport {
     relay: { active: gateway.relay.active, counters: { ...gateway.relay.counters() } },
     health: [
       ...(tun === undefined || tunState === undefined ? [] : interfaceHealth(tun.name, tunState)),
-      ...health(router, gateway.sessions.list()[0], now),
+      ...health(router, gateway.sessions.list()[0]?.session, now),
     ],
   };
 }
 
-function sessionStatus(session: Session, age: (since: number) => number): StatusReport['sessions'][number] {
-  const { state } = session;
+function sessionStatus(listed: ListedSession, age: (since: number) => number): StatusReport['sessions'][number] {
+  const { state } = listed.session;
   const reason = reasonOf(state)?.message;
   return {
-    key: session.key.kind,
+    key: listed.kind,
+    ...(listed.kind === 'named' ? { name: listed.name } : {}),
     state: state.kind,
     age: 'since' in state ? age(state.since) : 0,
     ...(reason === undefined ? {} : { reason }),

@@ -4,9 +4,9 @@ import { plain, table } from './terminal.ts';
 
 export function statusText(report: StatusReport): readonly string[] {
   const { identity, vpn, relay } = report;
-  const sessions = report.sessions.map(({ key, state, age, reason }) => [
+  const sessions = report.sessions.map(({ key, name, state, age, reason }) => [
     'session',
-    `${key}: ${state} for ${span(age)}${reason === undefined ? '' : `, ${plain(reason)}`}`,
+    `${name === undefined ? key : `${key} ${plain(name)}`}: ${state} for ${span(age)}${reason === undefined ? '' : `, ${plain(reason)}`}`,
   ]);
   const socks = report.socks.map(({ listen, clients, identity: seen }) => [
     'socks',

@@ -16,7 +16,10 @@ const router = z.discriminatedUnion('kind', [
 ]);
 
 const session = z.object({
-  key: z.enum(['gateway', 'named', 'isolated']),
+  /** `spare` is an isolated one that nobody has asked for yet. */
+  key: z.enum(['gateway', 'named', 'isolated', 'spare']),
+  /** Of a named identity, as in the config. */
+  name: z.string().optional(),
   state: z.string(),
   age,
   reason: z.string().optional(),

@@ -32,7 +32,7 @@ describe('a router that restarts is got over without touching the peer', { concu
       await until('both links are up', () => isUp(alice) && isUp(bob), 15_000);
 
       await there.restart();
-      await until('the session is back', () => bob.gateway.sessions.list()[0]?.state.kind === 'ready', 20_000);
+      await until('the session is back', () => bob.gateway.sessions.list()[0]?.session.state.kind === 'ready', 20_000);
       const end = performance.now() + RECOVERY_MS;
       while (bob.tun.delivered.length === 0 && performance.now() < end) {
         alice.tun.send(packet(alice.addresses.oc, bob.addresses.oc, Buffer.from('are you back?')));

@@ -4,7 +4,15 @@ export type SessionKey =
   | { readonly kind: 'gateway' }
   /** A destination that the config gives a name. */
   | { readonly kind: 'named'; readonly name: string }
-  /** A transient destination of its own; `token` is opaque and never shown. */
-  | { readonly kind: 'isolated'; readonly token: string };
+  | IsolatedKey;
+
+/** A transient destination of its own. */
+export interface IsolatedKey {
+  readonly kind: 'isolated';
+  /** Opaque, and never shown. */
+  readonly token: string;
+  /** Whose tunnels the session has, where they are not the gateway's: a session has one set only, so these never share. */
+  readonly tunnels?: string | undefined;
+}
 
 export const GATEWAY: SessionKey = { kind: 'gateway' };

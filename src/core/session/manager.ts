@@ -1,8 +1,8 @@
 /**
- * Owns every SAM session of the process, by key. Whoever needs an identity leases its session; equal keys share one, and
- * an isolated one ends some time after its last lease. The gateway's own session lives as long as the manager.
+ * Owns every SAM session of the process, by key. Whoever needs an identity leases its session; equal keys share one. The
+ * gateway's own and the named ones live as long as the manager, the isolated ones as their pool decides.
  */
-import type { Clock, Timer } from '../../kit/clock.ts';
+import type { Clock } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Sensitive } from '../../kit/sensitive.ts';
@@ -10,29 +10,40 @@ import type { Service } from '../../kit/service.ts';
 import { type Turnstile, turnstile } from '../../kit/turnstile.ts';
 import type { SamCredentials, SessionOptions } from '../../wire/sam/command.ts';
 import type { BridgePort } from '../ports.ts';
-import { GATEWAY, type SessionKey } from './key.ts';
+import type { IsolatedKey, SessionKey } from './key.ts';
+import { type PoolLease, type PoolOptions, type PoolSnapshot, sessionPool } from './pool.ts';
 import { Session } from './session.ts';
 
-export interface Lease {
-  readonly session: Session;
-  /** Idempotent, and good without its lease. */
-  readonly release: () => void;
-}
+export type Lease = PoolLease<Session>;
+
+/** `spare` is an isolated one that nobody has asked for yet. */
+export type ListedSession =
+  | { readonly kind: 'gateway' | 'isolated' | 'spare'; readonly session: Session }
+  | { readonly kind: 'named'; readonly name: string; readonly session: Session };
 
 export interface SessionManager extends Service {
   /** @throws GateError `limit` when no further isolated session may be opened */
   lease(key: SessionKey): Lease;
-  list(): readonly Session[];
+  /** The gateway's own first. */
+  list(): readonly ListedSession[];
+  isolated(): PoolSnapshot;
+}
+
+/** An identity that the config gives a name. */
+export interface NamedIdentity {
+  readonly keys: Sensitive<string> | 'transient';
+  readonly options: SessionOptions;
 }
 
 export interface SessionManagerOptions {
   readonly gatewayKeys: Sensitive<string>;
+  /** The tunnels of every session that has none of its own. */
   readonly options: SessionOptions;
   readonly credentials: SamCredentials | undefined;
-  /** Sessions with a transient destination at one time. */
-  readonly maxIsolated: number;
-  /** An isolated session without a lease is closed after this long; its destination is gone then. */
-  readonly isolatedIdleMs: number;
+  readonly named: ReadonlyMap<string, NamedIdentity>;
+  readonly isolated: PoolOptions;
+  /** What `IsolatedKey.tunnels` stands for. */
+  readonly tunnels: ReadonlyMap<string, SessionOptions>;
 }
 
 export interface SessionManagerWorld {
@@ -45,86 +56,65 @@ export interface SessionManagerWorld {
 /** Tunnel building is work for the router; more at once makes each slower. */
 const BUILDS_AT_ONCE = 3;
 
-interface Held {
-  readonly session: Session;
-  leases: number;
-  idle: Timer | undefined;
-}
-
 export function sessionManager(options: SessionManagerOptions, world: SessionManagerWorld): SessionManager {
-  const isolated = new Map<string, Held>();
+  const { credentials } = options;
   const turns = turnstile(BUILDS_AT_ONCE);
-  const newSession = (key: SessionKey, keys: Sensitive<string> | 'transient', takeTurn: Turnstile) =>
-    new Session(key, { keys, options: options.options, credentials: options.credentials }, { ...world, takeTurn });
+  const newSession = ({ keys, options: tunnels }: NamedIdentity, takeTurn: Turnstile) =>
+    new Session({ keys, options: tunnels, credentials }, { ...world, takeTurn });
+  const transient = (tunnels: IsolatedKey['tunnels']) => {
+    const own = tunnels === undefined ? options.options : options.tunnels.get(tunnels);
+    if (own === undefined) throw new GateError('bug', 'bug', 'no tunnels have this name');
+    return newSession({ keys: 'transient', options: own }, turns);
+  };
+
   // The gateway's own session waits for nobody: the VPN hangs on it.
-  const gateway = newSession(GATEWAY, options.gatewayKeys, (build) => build());
-  /** Nobody counts these: it lives as long as we do. */
-  const gatewayLease: Lease = { session: gateway, release: () => {} };
+  const gateway = newSession({ keys: options.gatewayKeys, options: options.options }, (build) => build());
+  const gatewayLease = forGood(gateway);
+  const named = new Map([...options.named].map(([name, identity]) => [name, forGood(newSession(identity, turns))]));
+  const pool = sessionPool(options.isolated, world.clock, transient);
   let stopped = false;
-
-  const heldFor = (token: string): Held => {
-    const known = isolated.get(token);
-    if (known !== undefined) return known;
-    if (isolated.size >= options.maxIsolated) {
-      const spare = [...isolated].find(([, held]) => held.leases === 0);
-      if (spare === undefined) {
-        throw new GateError(
-          'limit',
-          'session.limit',
-          `all ${options.maxIsolated} isolated sessions are in use; raise limits.isolated_sessions or close some connections`,
-        );
-      }
-      retire(spare[0]);
-    }
-    const held: Held = {
-      session: newSession({ kind: 'isolated', token }, 'transient', turns),
-      leases: 0,
-      idle: undefined,
-    };
-    isolated.set(token, held);
-    return held;
-  };
-
-  const retire = (token: string) => {
-    const held = isolated.get(token);
-    if (held === undefined) return;
-    isolated.delete(token);
-    held.idle?.cancel();
-    void held.session.close();
-  };
 
   return {
     name: 'sessions',
-    start: async () => gateway.open(),
+    start: async () => {
+      gateway.open();
+      for (const { session } of named.values()) session.open();
+      pool.start();
+    },
     stop: async () => {
       stopped = true;
-      const sessions = [gateway, ...[...isolated.values()].map((held) => held.session)];
-      for (const held of isolated.values()) held.idle?.cancel();
-      isolated.clear();
-      await Promise.all(sessions.map((session) => session.close()));
+      await Promise.all([gateway.close(), ...[...named.values()].map(({ session }) => session.close()), pool.stop()]);
     },
     lease: (key) => {
       if (stopped) throw new GateError('shutdown', 'shutdown', 'the gateway is stopping');
-      if (key.kind === 'gateway') return gatewayLease;
-      if (key.kind === 'named') throw new GateError('bug', 'bug', 'no identity has this name');
-      const { token } = key;
-      const held = heldFor(token);
-      held.leases += 1;
-      held.idle?.cancel();
-      held.idle = undefined;
-      let released = false;
-      return {
-        session: held.session,
-        release: () => {
-          if (released) return;
-          released = true;
-          held.leases -= 1;
-          if (held.leases === 0 && isolated.get(token) === held) {
-            held.idle = world.clock.after(options.isolatedIdleMs, () => retire(token));
-          }
-        },
-      };
+      switch (key.kind) {
+        case 'gateway':
+          return gatewayLease;
+        case 'named': {
+          const lease = named.get(key.name);
+          if (lease === undefined) throw new GateError('bug', 'bug', 'no identity has this name');
+          return lease;
+        }
+        case 'isolated':
+          return pool.lease(key);
+        default:
+          return key satisfies never;
+      }
     },
-    list: () => [gateway, ...[...isolated.values()].map((held) => held.session)],
+    list: () => {
+      const { keyed, spare } = pool.list();
+      return [
+        { kind: 'gateway', session: gateway },
+        ...[...named].map(([name, { session }]) => ({ kind: 'named', name, session }) as const),
+        ...keyed.map((session) => ({ kind: 'isolated', session }) as const),
+        ...spare.map((session) => ({ kind: 'spare', session }) as const),
+      ];
+    },
+    isolated: () => pool.snapshot(),
   };
+}
+
+/** Nobody counts these: the session lives as long as its manager. */
+function forGood(session: Session): Lease {
+  return { session, release: () => {} };
 }

@@ -4,17 +4,14 @@ import { eitherSignal } from '../../kit/abort.ts';
 import { asGateError } from '../../kit/errors.ts';
 import { connectStream } from '../../wire/sam/conversation.ts';
 import { converse } from './bridge.ts';
-import type { SessionKey } from './key.ts';
 import { SessionLife, type SessionSettings, type SessionWorld } from './life.ts';
 
 export class Session extends SessionLife {
-  readonly key: SessionKey;
   readonly #settings: SessionSettings;
   readonly #world: SessionWorld;
 
-  constructor(key: SessionKey, settings: SessionSettings, world: SessionWorld) {
+  constructor(settings: SessionSettings, world: SessionWorld) {
     super(async () => ({ style: { kind: 'stream' } }), settings, world);
-    this.key = key;
     this.#settings = settings;
     this.#world = world;
   }

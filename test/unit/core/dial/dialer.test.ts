@@ -25,8 +25,9 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
       gatewayKeys: new Sensitive(privateKeys(1)),
       options: {},
       credentials: undefined,
-      maxIsolated: 2,
-      isolatedIdleMs: 1,
+      named: new Map(),
+      tunnels: new Map(),
+      isolated: { most: 2, atLimit: 'retire-idle', idleMs: 1, ahead: new Map() },
     },
     { bridge, clock, log: silentLogger, random: () => ++drawn / 1e6 },
   );

@@ -21,7 +21,6 @@ function setting({ version = '3.1', slots = 4 } = {}) {
   let drawn = 0;
   const random = () => 1 - ++drawn * 1e-9;
   const session = new Session(
-    { kind: 'gateway' },
     { keys: new Sensitive(privateKeys(1)), options: {}, credentials: undefined },
     { bridge, clock, log: silentLogger, random, takeTurn: (build) => build() },
   );

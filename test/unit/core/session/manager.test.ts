@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GATEWAY } from '../../../../src/core/session/key.ts';
-import { sessionManager } from '../../../../src/core/session/manager.ts';
+import { type SessionManagerOptions, sessionManager } from '../../../../src/core/session/manager.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import { Sensitive } from '../../../../src/kit/sensitive.ts';
@@ -12,7 +12,7 @@ import { CREATED, ScriptedBridge } from './scripted-bridge.ts';
 const NEVER = new AbortController().signal;
 const IDLE_MS = 600_000;
 
-function setting(maxIsolated = 2) {
+function setting(maxIsolated = 2, named: SessionManagerOptions['named'] = new Map()) {
   const clock = new FakeClock();
   const bridge = new ScriptedBridge();
   bridge.rules.version = '3.1';
@@ -22,8 +22,9 @@ function setting(maxIsolated = 2) {
       gatewayKeys: new Sensitive(privateKeys(1)),
       options: {},
       credentials: undefined,
-      maxIsolated,
-      isolatedIdleMs: IDLE_MS,
+      named,
+      tunnels: new Map([['fast', { 'inbound.length': '0' }]]),
+      isolated: { most: maxIsolated, atLimit: 'retire-idle', idleMs: IDLE_MS, ahead: new Map() },
     },
     { bridge, clock, log: silentLogger, random: () => ++drawn / 1e6 },
   );
@@ -86,6 +87,46 @@ test('an isolated session ends when nobody has held it for a while', async () =>
   assert.equal(clock.pending, 0);
 });
 
+test('named identities stand from the start, each with its own key and tunnels, and are nobody else', async () => {
+  const { clock, bridge, manager } = setting(
+    2,
+    new Map([
+      ['mail', { keys: new Sensitive(privateKeys(2)), options: { 'inbound.length': '2' } }],
+      ['web', { keys: 'transient', options: { 'inbound.length': '1' } }],
+    ]),
+  );
+  await manager.start(NEVER);
+  await clock.settle();
+  const creates = bridge.of('control').map((visit) => visit.lines[1] ?? '');
+  assert.equal(creates.length, 3);
+  assert.match(creates[1] ?? '', new RegExp(`DESTINATION=${privateKeys(2)} .*inbound.length=2`));
+  assert.match(creates[2] ?? '', /DESTINATION=TRANSIENT .*inbound.length=1/);
+
+  const [mail, web] = ['mail', 'web'].map((name) => manager.lease({ kind: 'named', name }));
+  assert.equal(mail?.session, manager.lease({ kind: 'named', name: 'mail' }).session);
+  assert.equal(new Set([mail?.session, web?.session, manager.lease(GATEWAY).session]).size, 3);
+  mail?.release();
+  await clock.advance(10 * IDLE_MS);
+  assert.equal(mail?.session.state.kind, 'ready', 'it lives as long as the gateway');
+  assert.deepEqual(
+    manager.list().map(({ kind }) => kind),
+    ['gateway', 'named', 'named'],
+  );
+  assert.throws(() => manager.lease({ kind: 'named', name: 'nobody' }), throwsWith('bug'));
+  await manager.stop();
+  await clock.settle();
+  assert.deepEqual([bridge.visits.length, clock.pending], [0, 0]);
+});
+
+test('an isolated session has the tunnels of its listener, where that one has its own', async () => {
+  const { clock, bridge, manager } = setting();
+  const lease = manager.lease({ kind: 'isolated', token: 'a', tunnels: 'fast' });
+  await lease.session.ready(NEVER);
+  assert.match(bridge.of('control')[0]?.lines[1] ?? '', /inbound.length=0/);
+  await manager.stop();
+  assert.equal(clock.pending, 0);
+});
+
 test('beyond the cap an unused session makes room, a used one never', async () => {
   const { clock, manager } = setting(2);
   const a = manager.lease(isolated('a'));
@@ -129,7 +170,7 @@ test('builds three isolated sessions at a time, in order, and the gateway withou
   bridge.rules.create = () => CREATED;
   for (const visit of bridge.of('control').slice(1)) visit.end.write(`${CREATED}\n`);
   await clock.settle();
-  const states = manager.list().map((session) => session.state.kind);
+  const states = manager.list().map(({ session }) => session.state.kind);
   assert.deepEqual(states, ['ready', 'ready', 'ready', 'ready', 'closed', 'ready', 'ready']);
   await manager.stop();
   await clock.settle();

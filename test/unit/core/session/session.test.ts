@@ -22,7 +22,6 @@ function setting(prepare: (bridge: ScriptedBridge) => void = () => {}) {
   let drawn = 0;
   const random = () => 1 - ++drawn * 1e-9;
   const session = new Session(
-    { kind: 'gateway' },
     { keys: new Sensitive(privateKeys(1)), options: { 'inbound.length': '1' }, credentials: undefined },
     { bridge, clock, log: silentLogger, random, takeTurn: (build) => build() },
   );
