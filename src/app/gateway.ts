@@ -5,6 +5,7 @@
 
 import { b32Of } from '../config/rules.ts';
 import type { Config } from '../config/schema.ts';
+import type { PeerDestination } from '../config/values.ts';
 import { dialer } from '../core/dial/dialer.ts';
 import { inboundSwitch } from '../core/inbound/switch.ts';
 import { resolver } from '../core/naming/resolver.ts';
@@ -23,7 +24,7 @@ import { GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { type Service, startInOrder } from '../kit/service.ts';
 import { addressesOf } from '../wire/i2p/address.ts';
-import type { PrivateKeys } from '../wire/i2p/destination.ts';
+import type { NamedDestination, PrivateKeys } from '../wire/i2p/destination.ts';
 import type { SamCredentials, SessionOptions } from '../wire/sam/command.ts';
 
 export interface World {
@@ -75,7 +76,18 @@ export function assembleGateway(config: Config, world: World) {
     { bridge, clock, log, random },
   );
   const relay = relayCore({ clock, maxPairs: config.limits.streams, heldEndMs: HELD_END_MS });
-  const names = resolver({ bridge, clock, credentials });
+  const names = resolver({
+    bridge,
+    clock,
+    credentials,
+    aliases: new Map(Object.entries(config.names).map(([name, destination]) => [name, namedDestination(destination)])),
+    knownMs: config.lookup.known,
+    unknownMs: config.lookup.unknown,
+  });
+  // A new session is the sign of a router that has started again.
+  sessions.lease(GATEWAY).session.onState(({ kind }) => {
+    if (kind === 'ready') names.forgetUnknown();
+  });
   const outward = dialer({
     sessions,
     resolver: names,
@@ -181,6 +193,10 @@ function peerSettings(peer: Config['peer'][number]): PeerSettings {
 
 function originsOf(inbound: Config['peer'][number]['inbound']): OnionCatSettings['inbound'] {
   return inbound === 'unverified' ? inbound : inbound.map(b32Of);
+}
+
+function namedDestination(destination: PeerDestination): NamedDestination {
+  return destination.kind === 'b32' ? { b32: destination.b32, base64: undefined } : destination.destination;
 }
 
 function sessionOptions({ tunnels }: Config): SessionOptions {

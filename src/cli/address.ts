@@ -23,6 +23,8 @@ export function convert(text: string): readonly string[] {
       ]);
     case 'b33':
       throw invalid('the name of an encrypted lease set has no address');
+    case 'peer':
+      throw invalid('only a running gateway knows its peers by name; `garligate peers --reveal` shows their b32 names');
     case 'address-book':
       throw invalid('only a router knows the destination behind this name; its b32 name is wanted');
     case 'foreign':

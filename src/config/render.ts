@@ -11,7 +11,14 @@ interface Described {
   readonly description: string;
   readonly body:
     | { readonly kind: 'table' | 'tables'; readonly entries: readonly Described[] }
-    | { readonly kind: 'key'; readonly wanted: string; readonly value: string; readonly isDefault: boolean };
+    /** Among the sections: a table whose keys are the user's own, of which `example` is one. */
+    | {
+        readonly kind: 'key';
+        readonly wanted: string;
+        readonly value: string;
+        readonly isDefault: boolean;
+        readonly example: string;
+      };
 }
 
 const COMMENT_WIDTH = 100;
@@ -26,9 +33,8 @@ export function renderExample(paths: DefaultPaths): string {
     const isCommentedOut = section.name === 'peer';
     const heading = section.body.kind === 'tables' ? `[[${section.name}]]` : `[${section.name}]`;
     const lines = [...comment(section.description), isCommentedOut ? `#${heading}` : heading];
-    if (section.body.kind !== 'key') {
-      for (const entry of section.body.entries) lines.push(...exampleKey(entry));
-    }
+    if (section.body.kind === 'key') lines.push(`#${section.body.example}`);
+    else for (const entry of section.body.entries) lines.push(...exampleKey(entry));
     return lines.join('\n');
   });
   return `${[header.join('\n'), ...sections].join('\n\n')}\n`;
@@ -78,16 +84,13 @@ export function renderReference(paths: DefaultPaths): string {
 
 function referenceSection(section: Described): string {
   const heading = section.body.kind === 'tables' ? `[[${section.name}]]` : `[${section.name}]`;
-  const rows = section.body.kind === 'key' ? [] : section.body.entries.flatMap((entry) => referenceRows(entry, ''));
-  return [
-    `## ${heading}`,
-    '',
-    section.description,
-    '',
-    '| key | default | a correct value is | meaning |',
-    '|---|---|---|---|',
-    ...rows,
-  ].join('\n');
+  const introduction = [`## ${heading}`, '', section.description, ''];
+  if (section.body.kind === 'key') {
+    const { example, wanted } = section.body;
+    return [...introduction, `Each line is a name and its destination, ${wanted}: \`${example}\`.`].join('\n');
+  }
+  const rows = section.body.entries.flatMap((entry) => referenceRows(entry, ''));
+  return [...introduction, '| key | default | a correct value is | meaning |', '|---|---|---|---|', ...rows].join('\n');
 }
 
 function referenceRows(entry: Described, prefix: string): readonly string[] {
@@ -113,7 +116,7 @@ function describeEntries(table: z.ZodObject): readonly Described[] {
 }
 
 function describe(name: string, schema: z.core.$ZodType): Described {
-  const { description = '', example } = z.globalRegistry.get(schema) ?? {};
+  const { description = '', example = '""' } = z.globalRegistry.get(schema) ?? {};
   const fallback = schema instanceof z.ZodPrefault ? schema.def.defaultValue : undefined;
   const inner = schema instanceof z.ZodPrefault ? schema.unwrap() : schema;
   const about = { name, description };
@@ -122,8 +125,8 @@ function describe(name: string, schema: z.core.$ZodType): Described {
     return { ...about, body: { kind: 'tables', entries: describeEntries(inner.element) } };
   }
   const wanted = z.globalRegistry.get(inner)?.wanted ?? '';
-  const value = fallback === undefined ? (example ?? '""') : tomlValue(fallback);
-  return { ...about, body: { kind: 'key', wanted, value, isDefault: fallback !== undefined } };
+  const value = fallback === undefined ? example : tomlValue(fallback);
+  return { ...about, body: { kind: 'key', wanted, value, isDefault: fallback !== undefined, example } };
 }
 
 function tomlValue(value: unknown): string {

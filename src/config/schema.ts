@@ -39,6 +39,14 @@ export function configSchema(paths: DefaultPaths) {
       .array(peerSchema(), 'a list of [[peer]] tables')
       .prefault([])
       .meta({ description: 'A gateway to exchange packets with. One [[peer]] for each; none by default.' }),
+    names: value.aliases.prefault({}).meta({
+      description:
+        "Names of your own for destinations. They come before the router's address book, and need quotes because of their dots.",
+      example: '"forum.i2p" = "ktmhezukbp6jyuldedcjmso6p4e6aegeikqli2mne67hnttgmvfa.b32.i2p"',
+    }),
+    lookup: lookupSchema()
+      .prefault({})
+      .meta({ description: "How long the answers of the router's address book are believed." }),
     socks: z.array(socksSchema(), 'a list of [[socks]] tables, or []').prefault([{}]).meta({
       description:
         'A SOCKS listener (4, 4a and 5). One [[socks]] for each; without any there is one with the defaults below. `socks = []` at the top of the file means none.',
@@ -142,7 +150,7 @@ function vpnSchema() {
 function peerSchema() {
   return z.strictObject({
     name: value.peerName.meta({
-      description: 'What you call this peer: in status and nowhere else.',
+      description: 'What you call this peer: in status, and as NAME.peer.b32.i2p for SOCKS clients.',
       live: true,
       example: '"alice"',
     }),
@@ -164,6 +172,17 @@ function peerSchema() {
       description:
         'Only with compat: the destinations besides its own that the peer opens streams from, such as that of the SOCKS tunnel of its router. "unverified": anybody may open a stream that is read as if it came from this peer, as long as it names the peer as source; answers only ever go to the peer\'s own destination.',
       live: true,
+    }),
+  });
+}
+
+function lookupSchema() {
+  return z.strictObject({
+    known: value.duration('0s', '24h').prefault('10m').meta({
+      description: 'For a name that it knew. A service that moves is found again after this.',
+    }),
+    unknown: value.duration('0s', '1h').prefault('15s').meta({
+      description: 'For a name that it did not know: you may just have added it. A new session forgets these at once.',
     }),
   });
 }

@@ -92,8 +92,9 @@ export const interfaceName = parsed('1 to 15 letters, digits, dots, hyphens or u
   /^[A-Za-z0-9._-]{1,15}$/.test(text) && text !== '.' && text !== '..' ? text : undefined,
 );
 
-export const peerName = parsed('1 to 32 letters, digits, dots, hyphens or underscores', (text) =>
-  /^[A-Za-z0-9._-]{1,32}$/.test(text) ? text : undefined,
+/** Also labels of a host name: see `HostName`. */
+export const peerName = parsed('1 to 32 letters, digits, hyphens or underscores, with single dots between', (text) =>
+  /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/.test(text) && text.length <= 32 ? text : undefined,
 );
 
 /** Goes into a SAM command, bare: old routers refuse quotes. */
@@ -135,6 +136,20 @@ function listOrWord<const Word extends string, Element extends z.ZodType>(
 ) {
   return z.union([z.literal(word), z.array(element)], wanted).meta({ wanted });
 }
+
+const ALIAS_NAME = 'a name under .i2p in small letters and in quotes, such as "forum.i2p", and no b32 name';
+
+/** The router's address book is never asked for these. */
+export const aliases = z
+  .record(
+    z.string().refine((text) => {
+      const host = attempt(() => classifyHost(text));
+      return host?.kind === 'address-book' && host.host === text;
+    }, ALIAS_NAME),
+    peerDestination,
+    'a table of names and destinations',
+  )
+  .meta({ wanted: peerDestination.meta()?.wanted ?? '' });
 
 const MILLISECONDS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 const BYTES = { B: 1, KiB: 1024, MiB: 1024 * 1024 };

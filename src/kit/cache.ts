@@ -22,7 +22,7 @@ export class ExpiringCache<Value> {
     this.#entries.set(key, { value, until });
   }
 
-  clear(): void {
-    this.#entries.clear();
+  deleteWhere(isGone: (value: Value) => boolean): void {
+    for (const [key, { value }] of this.#entries) if (isGone(value)) this.#entries.delete(key);
   }
 }

@@ -6,6 +6,7 @@ import type { Clock } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import { turnstile } from '../../kit/turnstile.ts';
 import { type Address, type Addresses, addressKey } from '../../wire/i2p/address.ts';
+import type { NamedDestination } from '../../wire/i2p/destination.ts';
 import { dialFlow } from '../flow/dial-flow.ts';
 import type { Resolver } from '../naming/resolver.ts';
 import { type Peer, type PeerTable, shownAddress } from '../peers/table.ts';
@@ -57,6 +58,11 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
     return overSession(GATEWAY, (lease) => dialFlow(lease.session, destinationOf(peer), port, parts.clock, signal));
   };
 
+  const toKnown = ({ b32, base64 }: NamedDestination, options: DialOptions) => {
+    const peer = parts.peers.byB32(b32);
+    return peer === undefined ? toDestination(base64 ?? `${b32}.b32.i2p`, options) : toPeer(peer, options);
+  };
+
   const throughTun = async (address: Address, port: number, signal: AbortSignal): Promise<RelayEnd> => {
     if (parts.connector === undefined) {
       throw new GateError(
@@ -84,15 +90,17 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
         );
       }
       case 'b32':
-      case 'destination': {
-        const b32 = target.kind === 'b32' ? target.b32 : target.destination.b32;
-        const peer = parts.peers.byB32(b32);
+        return toKnown({ b32: target.b32, base64: undefined }, options);
+      case 'destination':
+        return toKnown(target.destination, options);
+      case 'host':
+        return toKnown(await parts.resolver.resolve(target.host, options.session, options.signal), options);
+      case 'b33':
+        return toDestination(target.host, options);
+      case 'peer': {
+        const peer = parts.peers.byName(target.name);
         if (peer !== undefined) return toPeer(peer, options);
-        return toDestination(target.kind === 'b32' ? `${b32}.b32.i2p` : target.destination.base64, options);
-      }
-      case 'host': {
-        const destination = await parts.resolver.resolve(target.host, options.signal);
-        return byKind({ kind: 'destination', destination }, options);
+        throw new GateError('name-unknown', 'dial.unknown-peer', 'no configured peer has this name; see [[peer]]');
       }
       default:
         return target satisfies never;

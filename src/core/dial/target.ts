@@ -8,8 +8,12 @@ import type { SessionKey } from '../session/key.ts';
 export type DialTarget =
   | { readonly kind: 'b32'; readonly b32: B32 }
   | { readonly kind: 'destination'; readonly destination: Destination }
-  /** A name that the router resolves: address book or b33. */
+  /** A name for the aliases of the config and the router's address book. */
   | { readonly kind: 'host'; readonly host: string }
+  /** The name of an encrypted lease set, which the router takes as it is. */
+  | { readonly kind: 'b33'; readonly host: string }
+  /** A TCP service of a peer, by its name in the config. Lower case. */
+  | { readonly kind: 'peer'; readonly name: string }
   /** A TCP service of a peer, by one of its addresses. */
   | { readonly kind: 'address'; readonly address: Address };
 

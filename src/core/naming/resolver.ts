@@ -1,6 +1,9 @@
 /**
- * Host names under .i2p to destinations, by the router's address book. Remembers answers and failures for a while, and
- * asks once however many want the same name. Never asks anybody but the router.
+ * Host names under .i2p to destinations: by the aliases of the config, else by the router's address book. Remembers its
+ * answers for a while, and asks once however many want the same name. Never asks anybody but the router.
+ *
+ * What one identity has asked is no help to another (docs/adr/0011): each has a memory of its own, so that none can find
+ * out by the time an answer takes what another one looks up.
  */
 
 import { sharedController } from '../../kit/abort.ts';
@@ -8,43 +11,64 @@ import { ExpiringCache } from '../../kit/cache.ts';
 import { type Clock, within } from '../../kit/clock.ts';
 import { abortError, asGateError, GateError } from '../../kit/errors.ts';
 import type { Service } from '../../kit/service.ts';
-import type { Destination } from '../../wire/i2p/destination.ts';
+import type { NamedDestination } from '../../wire/i2p/destination.ts';
 import type { SamCredentials } from '../../wire/sam/command.ts';
 import { lookupName } from '../../wire/sam/conversation.ts';
 import type { BridgePort } from '../ports.ts';
 import { converse } from '../session/bridge.ts';
+import type { SessionKey } from '../session/key.ts';
 
 export interface Resolver extends Service {
-  /** @throws GateError `name-unknown`, `router-*`, `limit`, or the abort of the signal */
-  resolve(host: string, signal: AbortSignal): Promise<Destination>;
+  /**
+   * @param host in lower case, without a dot at its end
+   * @param session who asks
+   * @throws GateError `name-unknown`, `router-*`, `limit`, or the abort of the signal
+   */
+  resolve(host: string, session: SessionKey, signal: AbortSignal): Promise<NamedDestination>;
+  /** A router that has started again may know by now what it did not know. */
+  forgetUnknown(): void;
 }
 
 export interface ResolverOptions {
   readonly bridge: BridgePort;
   readonly clock: Clock;
   readonly credentials: SamCredentials | undefined;
+  /** These names the router is never asked for. */
+  readonly aliases: ReadonlyMap<string, NamedDestination>;
+  /** How long a name that the router knew is remembered. Milliseconds. */
+  readonly knownMs: number;
+  /** The same for one that it did not know. */
+  readonly unknownMs: number;
 }
 
-/** Address books change rarely; a moved service is found again after this. */
-const KNOWN_MS = 10 * 60_000;
-/** Short: the user may just have added the name. */
-const UNKNOWN_MS = 15_000;
-const CACHE_SIZE = 4096;
-/** Routers search the network for a b32 or b33 name for about 15 s. */
+/** Identities whose answers are remembered; the one that has not asked for longest makes room. */
+const MEMORIES = 64;
+const NAMES_IN_MEMORY = 128;
+/** A router reads a file for this, but may be busy with other things. */
 const LOOKUP_DEADLINE_MS = 45_000;
 const LOOKUPS_AT_ONCE = 64;
 
 type Answer =
-  | { readonly kind: 'known'; readonly destination: Destination }
+  | { readonly kind: 'known'; readonly destination: NamedDestination }
   | { readonly kind: 'unknown'; readonly why: Pick<GateError, 'kind' | 'code' | 'message'> };
 
-/** What stands in the cache is small, so an error is kept without its stack and made again for each who asks. */
-export function resolver({ bridge, clock, credentials }: ResolverOptions): Resolver {
-  const cache = new ExpiringCache<Answer>(CACHE_SIZE);
+/** What is remembered is small, so an error is kept without its stack and made again for each who asks. */
+export function resolver(options: ResolverOptions): Resolver {
+  const { bridge, clock, credentials } = options;
+  const memories = new Map<string, ExpiringCache<Answer>>();
   const underWay = new Map<string, Promise<Answer>>();
   const stopping = sharedController();
 
-  const ask = async (host: string): Promise<Answer> => {
+  const memoryOf = (who: string): ExpiringCache<Answer> => {
+    const memory = memories.get(who) ?? new ExpiringCache<Answer>(NAMES_IN_MEMORY);
+    memories.delete(who);
+    memories.set(who, memory);
+    const [longestSilent] = memories.keys();
+    if (memories.size > MEMORIES && longestSilent !== undefined) memories.delete(longestSilent);
+    return memory;
+  };
+
+  const ask = async (host: string, memory: ExpiringCache<Answer>): Promise<Answer> => {
     const late = new GateError(
       'router-refused',
       'sam.naming-late',
@@ -56,17 +80,28 @@ export function resolver({ bridge, clock, credentials }: ResolverOptions): Resol
         stream.destroy();
         return out;
       });
-      cache.set(host, { kind: 'known', destination }, clock.now() + KNOWN_MS);
+      memory.set(host, { kind: 'known', destination }, clock.now() + options.knownMs);
       return { kind: 'known', destination };
     } catch (error) {
       const { kind, code, message } = asGateError(error, 'looking a name up');
       const answer: Answer = { kind: 'unknown', why: { kind, code, message } };
       // Trouble with the router says nothing about the name.
-      if (kind === 'name-unknown') cache.set(host, answer, clock.now() + UNKNOWN_MS);
+      if (kind === 'name-unknown') memory.set(host, answer, clock.now() + options.unknownMs);
       return answer;
-    } finally {
-      underWay.delete(host);
     }
+  };
+
+  const askOnce = (host: string, who: string, memory: ExpiringCache<Answer>): Promise<Answer> => {
+    const question = `${who} ${host}`;
+    const asked = underWay.get(question);
+    if (asked !== undefined) return asked;
+    if (underWay.size >= LOOKUPS_AT_ONCE) {
+      const message = `${LOOKUPS_AT_ONCE} name lookups are under way already; try again`;
+      return Promise.reject(new GateError('limit', 'naming.limit', message));
+    }
+    const asking = ask(host, memory).finally(() => underWay.delete(question));
+    underWay.set(question, asking);
+    return asking;
   };
 
   return {
@@ -76,25 +111,17 @@ export function resolver({ bridge, clock, credentials }: ResolverOptions): Resol
       stopping.abort(new GateError('shutdown', 'shutdown', 'the gateway is stopping'));
       await Promise.all(underWay.values());
     },
-    resolve: async (host, signal) => {
-      let answer = cache.get(host, clock.now());
-      if (answer === undefined) {
-        let asking = underWay.get(host);
-        if (asking === undefined) {
-          if (underWay.size >= LOOKUPS_AT_ONCE) {
-            throw new GateError(
-              'limit',
-              'naming.limit',
-              `${LOOKUPS_AT_ONCE} name lookups are under way already; try again`,
-            );
-          }
-          asking = ask(host);
-          underWay.set(host, asking);
-        }
-        answer = await unlessAborted(asking, signal);
-      }
+    resolve: async (host, session, signal) => {
+      const alias = options.aliases.get(host);
+      if (alias !== undefined) return alias;
+      const who = JSON.stringify(session);
+      const memory = memoryOf(who);
+      const answer = memory.get(host, clock.now()) ?? (await unlessAborted(askOnce(host, who, memory), signal));
       if (answer.kind === 'unknown') throw new GateError(answer.why.kind, answer.why.code, answer.why.message);
       return answer.destination;
+    },
+    forgetUnknown: () => {
+      for (const memory of memories.values()) memory.deleteWhere(({ kind }) => kind === 'unknown');
     },
   };
 }
@@ -103,8 +130,8 @@ export function resolver({ bridge, clock, credentials }: ResolverOptions): Resol
 function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(abortError(signal, 'looking a name up'));
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
     void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
 }

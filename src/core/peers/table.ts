@@ -47,6 +47,8 @@ export interface PeerTable {
   byOrigin(b32: B32): Peer | undefined;
   /** Some peer's streams may come from anybody. */
   readonly hasUnverified: boolean;
+  /** @param name in lower case, which tells peers apart too */
+  byName(name: string): Peer | undefined;
   list(): readonly Peer[];
 }
 
@@ -58,6 +60,7 @@ export function peerTable(settings: readonly PeerSettings[], own: Addresses): Pe
   const peers = settings.map(newPeer);
   const byB32 = new Map<string, Peer>();
   const byOrigin = new Map<string, Peer>();
+  const byName = new Map<string, Peer>();
   const byAddress = new Map<string, Peer>();
   const ours = new Set([addressKey(own.oc), addressKey(own.ocat4)]);
   const claim = (address: Address, peer: Peer) => {
@@ -78,12 +81,14 @@ export function peerTable(settings: readonly PeerSettings[], own: Addresses): Pe
     claim(peer.addresses.ocat4, peer);
     byB32.set(peer.b32, peer);
     for (const b32 of listedOrigins(peer)) byOrigin.set(b32, peer);
+    byName.set(peer.name.toLowerCase(), peer);
   }
   return {
     byAddress: (key) => byAddress.get(key),
     byB32: (b32) => byB32.get(b32),
     byOrigin: (b32) => byOrigin.get(b32),
     hasUnverified: peers.some(({ onionCat }) => onionCat?.inbound === 'unverified'),
+    byName: (name) => byName.get(name),
     list: () => peers,
   };
 }

@@ -80,7 +80,10 @@ function destinationOf(target: DialTarget): readonly string[] {
     case 'destination':
       return ['b32', target.destination.b32];
     case 'host':
+    case 'b33':
       return ['host', target.host];
+    case 'peer':
+      return ['peer', target.name];
     case 'address':
       return ['address', addressKey(target.address)];
     default:

@@ -39,8 +39,9 @@ function judgeName(name: string): Verdict {
       case 'b32':
       case 'address':
       case 'destination':
-        return { kind: 'allowed', target: host };
       case 'b33':
+      case 'peer':
+        return { kind: 'allowed', target: host };
       case 'address-book':
         return { kind: 'allowed', target: { kind: 'host', host: host.host } };
       case 'foreign':

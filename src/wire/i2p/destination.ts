@@ -19,6 +19,11 @@ export interface Destination {
   readonly b32: B32;
 }
 
+/** A destination of which perhaps only the hash is known: a router finds the rest of it when it connects. */
+export interface NamedDestination extends Pick<Destination, 'b32'> {
+  readonly base64: string | undefined;
+}
+
 /** A destination together with the means to be it. */
 export interface PrivateKeys {
   readonly destination: Destination;

@@ -14,6 +14,8 @@ export type HostName =
   | { readonly kind: 'b33'; readonly host: string }
   /** `<16>.oc.b32.i2p`, or an IPv6 literal inside the /48. */
   | { readonly kind: 'address'; readonly address: Address }
+  /** `<name>.peer.b32.i2p`: a peer, as our own config calls it. No address book can hold a name under `.b32.i2p`. */
+  | { readonly kind: 'peer'; readonly name: string }
   /** Any other name under `.i2p`, for the router's address book. */
   | { readonly kind: 'address-book'; readonly host: string }
   /** A whole destination in base64. */
@@ -48,6 +50,7 @@ export function classifyHost(text: string): HostName {
   if (labels.length === 4 && labels[1] === 'oc' && label.length === SHORT_NAME_LENGTH) {
     return { kind: 'address', address: addressOfShortName(label) };
   }
+  if (labels.length > 3 && labels.at(-3) === 'peer') return { kind: 'peer', name: labels.slice(0, -3).join('.') };
   if (labels.length !== 3) throw invalid('a b32 name has one label before .b32.i2p');
   if (/^[a-z2-7]{56,}$/.test(label)) return { kind: 'b33', host };
   return { kind: 'b32', b32: parseB32(label) };

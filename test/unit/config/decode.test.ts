@@ -171,6 +171,25 @@ for (const [what, toml, expected] of [
     `${peer('a', ALICE)}${peer('b', CROSSED)}`,
     [/^f:6: peer\[2\]\.destination: .*address/],
   ],
+  ['a peer with a name of dots', peer('a..b', ALICE), [/^f:2: peer\[1\]\.name: found "a\.\.b", wanted 1 to 32/]],
+  [
+    'an alias without quotes',
+    `[names]\nforum.i2p = "${ALICE}"`,
+    [/^f:2: names\.forum: found a table, wanted a name under \.i2p in small letters and in quotes/],
+  ],
+  [
+    'an alias outside of I2P',
+    `[names]\n"a.com" = "${ALICE}"`,
+    [/^f:2: names\."a\.com": found .*, wanted a name under/],
+  ],
+  ['an alias in capitals', `[names]\n"A.i2p" = "${ALICE}"`, [/^f:2: names\."A\.i2p": .*small letters/]],
+  ['an alias that is a b32 name', `[names]\n"${ALICE}" = "${ALICE}"`, [/^f:2: names\.".*": .*no b32 name/]],
+  [
+    'an alias for another name',
+    '[names]\n"a.i2p" = "b.i2p"',
+    [/^f:2: names\."a\.i2p": found "b\.i2p", wanted a name of 52/],
+  ],
+  ['aliases that are no table', 'names = 1', [/^f:1: names: found 1, wanted a table/]],
   [
     'several mistakes, in the order of the lines',
     '[vpn]\nmtu = 1\nenabled = 2\n[log]\nlevel = 3',
@@ -188,6 +207,12 @@ test('what must be said in so many words is then allowed', () => {
   configOf('[[socks]]\nlisten = "0.0.0.0:9160"\nopen = true');
   configOf('[router]\nsam = "10.0.0.1:7656"\nallow_remote = true');
   configOf('[[socks]]\nlisten = "127.0.0.1:0"\n[[socks]]\nlisten = "127.0.0.1:0"');
+});
+
+test('an alias is the hash or the whole destination that it was given', () => {
+  const { names } = configOf(`[names]\n"forum.i2p" = "${ALICE.toUpperCase()}"\n"a.b.i2p" = "${ALICE}"`);
+  const b32 = { kind: 'b32', b32: ALICE.slice(0, 52) };
+  assert.deepEqual(names, { 'forum.i2p': b32, 'a.b.i2p': b32 });
 });
 
 test('a secret in the wrong place is not quoted', () => {

@@ -10,7 +10,7 @@ import { SYSTEM_PATHS } from '../../../src/io/places.ts';
 const EXAMPLE = renderExample(SYSTEM_PATHS);
 const REFERENCE = renderReference(SYSTEM_PATHS);
 /** The example with every setting switched on; its prose comments have a blank behind the #. */
-const UNCOMMENTED = EXAMPLE.replaceAll(/^#(?=[[a-z])/gm, '');
+const UNCOMMENTED = EXAMPLE.replaceAll(/^#(?=["[a-z])/gm, '');
 
 function committed(path: string): string {
   return readFileSync(new URL(`../../../docs/${path}`, import.meta.url), 'utf8');
@@ -25,12 +25,13 @@ test('the example as it is changes nothing', () => {
   assert.deepEqual(decodeConfig(EXAMPLE, SYSTEM_PATHS), { kind: 'config', config: defaultConfig(SYSTEM_PATHS) });
 });
 
-test('the values in the example are the defaults, but for its peer', () => {
+test('the values in the example are the defaults, but for its peer and its alias', () => {
   const decoded = decodeConfig(UNCOMMENTED, SYSTEM_PATHS);
   assert.equal(decoded.kind, 'config', JSON.stringify(decoded));
   if (decoded.kind !== 'config') return;
   assert.equal(decoded.config.peer[0]?.name, 'alice');
-  assert.deepEqual({ ...decoded.config, peer: [] }, defaultConfig(SYSTEM_PATHS));
+  assert.deepEqual(Object.keys(decoded.config.names), ['forum.i2p']);
+  assert.deepEqual({ ...decoded.config, peer: [], names: {} }, defaultConfig(SYSTEM_PATHS));
 });
 
 test('example and reference name every key, and every key is explained', () => {

@@ -58,6 +58,7 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
         looked.push(host);
         if (host === 'peer.i2p') return Promise.resolve(destination(2));
         if (host === 'site.i2p') return Promise.resolve(destination(9));
+        if (host === 'alias.i2p') return Promise.resolve({ b32: destination(9).b32, base64: undefined });
         return Promise.reject(new GateError('name-unknown', 'test.unknown', 'no such name'));
       },
     },
@@ -103,9 +104,17 @@ test('foreign destinations are dialled over the session asked for, by name or wh
     await run({ kind: 'b32', b32 }),
     await run({ kind: 'destination', destination: destination(9) }, ISOLATED),
     await run({ kind: 'host', host: 'site.i2p' }),
+    await run({ kind: 'host', host: 'alias.i2p' }),
+    await run({ kind: 'b33', host: 'encrypted.b32.i2p' }, ISOLATED),
   ];
-  assert.deepEqual(asked(), [`${b32}.b32.i2p 443`, `${base64} 443`, `${base64} 443`]);
-  assert.deepEqual(held, ['gateway', 'isolated', 'gateway']);
+  assert.deepEqual(asked(), [
+    `${b32}.b32.i2p 443`,
+    `${base64} 443`,
+    `${base64} 443`,
+    `${b32}.b32.i2p 443`,
+    'encrypted.b32.i2p 443',
+  ]);
+  assert.deepEqual(held, ['gateway', 'isolated', 'gateway', 'gateway', 'isolated']);
   for (const end of ends) {
     assert.equal(end.halfClose, false);
     end.stream.destroy();
@@ -125,6 +134,7 @@ test('a peer is reached by a flow from the gateway itself, by whatever name it i
     { kind: 'b32', b32: two.b32 },
     { kind: 'destination', destination: destination(2) },
     { kind: 'host', host: 'peer.i2p' },
+    { kind: 'peer', name: 'peer2' },
   ];
   for (const target of targets) {
     const end = await run(target, ISOLATED);
@@ -169,6 +179,7 @@ test('an address of nobody, and a name of nothing, are told at once', async () =
   const { run, bridge, looked } = setting();
   await rejectsWith(run({ kind: 'address', address: peer(7).addresses.oc }), 'dial.unknown-peer');
   await rejectsWith(run({ kind: 'host', host: 'nobody.i2p' }), 'test.unknown');
+  await rejectsWith(run({ kind: 'peer', name: 'nobody' }), 'dial.unknown-peer');
   assert.deepEqual([bridge.opened, looked], [0, ['nobody.i2p']]);
 });
 

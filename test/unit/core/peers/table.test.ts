@@ -21,9 +21,11 @@ function refuses(peers: readonly PeerSettings[], whose: RegExp): void {
 
 test('finds a peer by its whole name and by both addresses', () => {
   const { b32 } = destination(2);
-  const table = peerTable([settings('alice', b32), settings('bob', destination(3).b32)], ME);
+  const table = peerTable([settings('Alice', b32), settings('bob', destination(3).b32)], ME);
   const alice = table.byB32(b32);
-  assert.equal(alice?.name, 'alice');
+  assert.equal(alice?.name, 'Alice');
+  assert.equal(table.byName('alice'), alice);
+  assert.equal(table.byName('carol'), undefined);
   const { oc, ocat4 } = addressesOf(b32);
   assert.equal(table.byAddress(addressKey(oc)), alice);
   assert.equal(table.byAddress(addressKey(ocat4)), alice);
@@ -33,7 +35,7 @@ test('finds a peer by its whole name and by both addresses', () => {
   assert.deepEqual(
     table.list().map((peer) => [peer.name, peer.knowsFlows]),
     [
-      ['alice', undefined],
+      ['Alice', undefined],
       ['bob', undefined],
     ],
   );

@@ -31,11 +31,12 @@ const ALLOWED: ReadonlyArray<readonly [rule: string, name: string, target: objec
   [
     'D9 a name of 56 characters is an encrypted lease set',
     `${'a'.repeat(56)}.b32.i2p`,
-    { kind: 'host', host: `${'a'.repeat(56)}.b32.i2p` },
+    { kind: 'b33', host: `${'a'.repeat(56)}.b32.i2p` },
   ],
   ['an address book name goes to the router', 'example.i2p', { kind: 'host', host: 'example.i2p' }],
   ['D9 x.I2P. is x.i2p and stays inside I2P', 'x.I2P.', { kind: 'host', host: 'x.i2p' }],
   ['a short name is an address', `${B32.slice(0, 16)}.oc.b32.i2p`, { address: PEER }],
+  ['a peer by its name in the config', 'Alice.peer.b32.i2p', { kind: 'peer', name: 'alice' }],
   ['D10 an address as text is an address', 'fd60:db4d:ddb5:54d8:7266:8a0b:fc9c:5163', { address: PEER }],
   ['D10 brackets around it are allowed', '[fd60:db4d:ddb5:54d8:7266:8a0b:fc9c:5163]', { address: PEER }],
   ['D10 any spelling of it', 'FD60:DB4D:DDB5:54D8:7266:8A0B:fc9c:5163', { address: PEER }],

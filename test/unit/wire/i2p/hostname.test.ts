@@ -27,6 +27,8 @@ function classOf(text: string): string {
     case 'b33':
     case 'address-book':
       return `${host.kind} ${host.host}`;
+    case 'peer':
+      return `peer ${host.name}`;
     case 'address':
       return `address ${formatAddress(host.address)}`;
     case 'destination':
@@ -50,6 +52,14 @@ const CLASSES: Readonly<Record<string, readonly string[]>> = {
   // Hashes.
   [`b32 ${B32}`]: [`${B32}.b32.i2p`, `${B32.toUpperCase()}.B32.I2P`, `${B32}.b32.i2p.`],
   [`b33 ${B33}.b32.i2p`]: [`${B33}.b32.i2p`, `${B33.toUpperCase()}.b32.i2p`],
+
+  // Peers by the names in the config.
+  'peer alice': ['alice.peer.b32.i2p', 'Alice.Peer.B32.I2P.'],
+  'peer bob.at_home-2': ['bob.at_home-2.peer.b32.i2p'],
+  'peer peer': ['peer.peer.b32.i2p'],
+  'peer x.oc': ['x.oc.peer.b32.i2p'],
+  'address-book alice.peer.i2p': ['alice.peer.i2p'],
+  'address-book peer.i2p': ['peer.i2p'],
 
   // Addresses in both of their forms.
   'address fd60:db4d:ddb5:54d8:7266:8a0b:fc9c:5163': [
@@ -198,6 +208,9 @@ const CLASSES: Readonly<Record<string, readonly string[]>> = {
     // Not quite b32.
     'b32.i2p',
     'x.b32.i2p',
+    'peer.b32.i2p',
+    '.peer.b32.i2p',
+    'a..b.peer.b32.i2p',
     '.b32.i2p',
     'oc.b32.i2p',
     '.oc.b32.i2p',
