@@ -17,8 +17,8 @@ import { type Tally, tally } from '../../kit/tally.ts';
 import { TokenBucket } from '../../kit/token-bucket.ts';
 import { type Addresses, addressKey, inPrefix } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
-import { mayAnswer, UNREACHABLE, type UnreachableCode, unreachable } from '../../wire/packet/icmpv6.ts';
-import { DESTINATION_OFFSET, packetLength, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
+import { mayAnswer, packetTooBig, UNREACHABLE, type UnreachableCode, unreachable } from '../../wire/packet/icmpv6.ts';
+import { DESTINATION_OFFSET, LEAST_MTU, LONGEST_PACKET, packetLength, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
 import { isOneOf } from './admission.ts';
 import { type LinkReport, PeerLink } from './peer-link.ts';
 
@@ -39,7 +39,7 @@ export interface VpnOptions {
 }
 
 /** Why a packet from the TUN went nowhere. */
-export type EgressDrop = 'multicastOrLinkLocal' | 'outsidePrefix' | 'foreignSource' | 'unknownPeer';
+export type EgressDrop = 'multicastOrLinkLocal' | 'outsidePrefix' | 'foreignSource' | 'unknownPeer' | 'tooBig';
 
 export interface VpnGateway extends Service {
   take(peer: Peer, stream: Duplex, origin: Origin): void;
@@ -53,13 +53,21 @@ const ANSWERS_PER_SECOND = 100;
 
 export function vpnGateway(options: VpnOptions): VpnGateway {
   const { tun, own, peers, clock } = options;
-  const drops: Tally<EgressDrop> = tally(['multicastOrLinkLocal', 'outsidePrefix', 'foreignSource', 'unknownPeer']);
+  const drops: Tally<EgressDrop> = tally([
+    'multicastOrLinkLocal',
+    'outsidePrefix',
+    'foreignSource',
+    'unknownPeer',
+    'tooBig',
+  ]);
   const answers = new TokenBucket(ANSWERS_BURST, ANSWERS_PER_SECOND, clock.now());
   const links = new Map<Peer, PeerLink>();
 
-  const answer = (packet: Buffer, code: UnreachableCode) => {
-    if (mayAnswer(packet) && answers.take(clock.now())) tun.write(unreachable(own.addresses.oc, code, packet));
+  const answerWith = (packet: Buffer, make: () => Buffer) => {
+    if (mayAnswer(packet) && answers.take(clock.now())) tun.write(make());
   };
+  const answer = (packet: Buffer, code: UnreachableCode) =>
+    answerWith(packet, () => unreachable(own.addresses.oc, code, packet));
 
   for (const peer of peers.list()) {
     const link = new PeerLink(peer, {
@@ -112,8 +120,18 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
         at = end;
         continue;
       }
+      const limit = largestFor(link.peer);
+      if (end - at > limit) {
+        const packet = run.subarray(at, end);
+        drops.add('tooBig');
+        answerWith(packet, () => packetTooBig(own.addresses.oc, limit, packet));
+        at = end;
+        continue;
+      }
       const first = at;
-      while (end < run.length && sameAddresses(run, first, end)) end += packetLength(run, end);
+      while (end < run.length && sameAddresses(run, first, end) && packetLength(run, end) <= limit) {
+        end += packetLength(run, end);
+      }
       link.send(run.subarray(first, end));
       at = end;
     }
@@ -142,6 +160,11 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
 /** Multicast (ff00::/8) and link-local (fe80::/10) have no meaning beyond this link. */
 function staysLocal(bytes: Buffer, offset: number): boolean {
   return bytes[offset] === 0xff || (bytes[offset] === 0xfe && ((bytes[offset + 1] ?? 0) & 0xc0) === 0x80);
+}
+
+/** The largest packet that a peer takes, in bytes. One that has said nothing yet may take anything. */
+function largestFor({ mtu }: Peer): number {
+  return mtu === undefined ? LONGEST_PACKET : Math.max(mtu, LEAST_MTU);
 }
 
 /** Do the packets at `one` and `other` carry the same source and destination? */

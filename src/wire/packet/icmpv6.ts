@@ -1,19 +1,27 @@
 /** ICMPv6 errors (RFC 4443) that we answer local senders with, and when an error may be answered at all. */
 import type { Address } from '../i2p/address.ts';
-import { DESTINATION_OFFSET, HEADER_LENGTH, NEXT_HEADER_ICMPV6, NEXT_HEADER_OFFSET, SOURCE_OFFSET } from './ipv6.ts';
+import {
+  DESTINATION_OFFSET,
+  HEADER_LENGTH,
+  LEAST_MTU,
+  NEXT_HEADER_ICMPV6,
+  NEXT_HEADER_OFFSET,
+  SOURCE_OFFSET,
+} from './ipv6.ts';
 
 /** Codes of Destination Unreachable, RFC 4443 section 3.1. */
 export const UNREACHABLE = { noRoute: 0, address: 3, sourcePolicy: 5 } as const;
 export type UnreachableCode = (typeof UNREACHABLE)[keyof typeof UNREACHABLE];
 
 const TYPE_UNREACHABLE = 1;
+const TYPE_PACKET_TOO_BIG = 2;
 /** Types below this are errors, which must not be answered with errors (section 2.4, e.1). */
 const FIRST_INFORMATIONAL_TYPE = 128;
 /** Informational by its number, but not to be answered either (section 2.4, e.2). */
 const TYPE_REDIRECT = 137;
 const ICMP_HEADER_LENGTH = 8;
 /** An error must fit into the least MTU (section 2.4, c). */
-const LONGEST_ERROR = 1280;
+const LONGEST_ERROR = LEAST_MTU;
 const HOP_LIMIT = 64;
 
 /** May this packet be answered with an error? Not an error itself, and from a single, real host. */
@@ -29,6 +37,20 @@ export function mayAnswer(packet: Buffer): boolean {
 
 /** @param about the packet that cannot be delivered; it is quoted as far as it fits */
 export function unreachable(from: Address, code: UnreachableCode, about: Buffer): Buffer {
+  return errorAbout(from, TYPE_UNREACHABLE, code, 0, about);
+}
+
+/**
+ * Section 3.2.
+ *
+ * @param mtu what fits, in bytes; a host need not believe less than 1280 (RFC 8200, section 5)
+ */
+export function packetTooBig(from: Address, mtu: number, about: Buffer): Buffer {
+  return errorAbout(from, TYPE_PACKET_TOO_BIG, 0, mtu, about);
+}
+
+/** @param field the 32 bits behind the checksum */
+function errorAbout(from: Address, type: number, code: number, field: number, about: Buffer): Buffer {
   const quoted = about.subarray(0, LONGEST_ERROR - HEADER_LENGTH - ICMP_HEADER_LENGTH);
   const packet = Buffer.alloc(HEADER_LENGTH + ICMP_HEADER_LENGTH + quoted.length);
   packet[0] = 0x60;
@@ -37,8 +59,9 @@ export function unreachable(from: Address, code: UnreachableCode, about: Buffer)
   packet[7] = HOP_LIMIT;
   from.copy(packet, SOURCE_OFFSET);
   about.copy(packet, DESTINATION_OFFSET, SOURCE_OFFSET, DESTINATION_OFFSET);
-  packet[HEADER_LENGTH] = TYPE_UNREACHABLE;
+  packet[HEADER_LENGTH] = type;
   packet[HEADER_LENGTH + 1] = code;
+  packet.writeUInt32BE(field, HEADER_LENGTH + 4);
   quoted.copy(packet, HEADER_LENGTH + ICMP_HEADER_LENGTH);
   packet.writeUInt16BE(checksum(packet), HEADER_LENGTH + 2);
   return packet;

@@ -3,6 +3,8 @@
 export const HEADER_LENGTH = 40;
 /** Header and the largest payload that its 16-bit length can say. */
 export const LONGEST_PACKET = HEADER_LENGTH + 0xffff;
+/** What every link carries, in bytes (section 5). */
+export const LEAST_MTU = 1280;
 export const NEXT_HEADER_OFFSET = 6;
 export const SOURCE_OFFSET = 8;
 export const DESTINATION_OFFSET = 24;

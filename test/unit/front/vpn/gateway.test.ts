@@ -70,7 +70,7 @@ async function setting() {
   });
   await gateway.start(NEVER);
   /** The peer answers on the stream that was dialled to it. */
-  const answers = async (name: string) => {
+  const answers = async (name: string, mtu = 1_500) => {
     const end = dialled.get(name);
     const from = peers.list().find((one) => one.name === name);
     assert.ok(end !== undefined && from !== undefined);
@@ -80,7 +80,7 @@ async function setting() {
         destination: me.addresses.oc,
         flowLabel: 1,
         name: from.b32,
-        announcement: { wantsAnswer: false, knowsFlows: true },
+        announcement: { wantsAnswer: false, knowsFlows: true, mtu },
       }),
     );
     await clock.settle();
@@ -107,6 +107,15 @@ function readError(bytes: Buffer): { type: number; code: number; to: string; quo
   };
 }
 
+/** Of the packets that came out of a stream since the last call. */
+function tagsOf(end: LineEnd): number[] {
+  const bytes: unknown = end.read();
+  assert.ok(bytes instanceof Buffer);
+  return split(bytes)
+    .filter((one) => one[6] === 17)
+    .map(tagOf);
+}
+
 test('takes a mixed run apart: each packet to its peer, in order, and errors for the rest', async () => {
   const { clock, tun, gateway, me, answers } = await setting();
   const [two, three, stranger] = [peer(2).addresses, peer(3).addresses, peer(4).addresses];
@@ -124,15 +133,8 @@ test('takes a mixed run apart: each packet to its peer, in order, and errors for
     ]),
   );
   await clock.settle();
-  const tags = (end: LineEnd) => {
-    const bytes: unknown = end.read();
-    assert.ok(bytes instanceof Buffer);
-    return split(bytes)
-      .filter((one) => one[6] === 17)
-      .map(tagOf);
-  };
-  assert.deepEqual(tags(await answers('peer2')), [1, 2, 5, 8]);
-  assert.deepEqual(tags(await answers('peer3')), [3]);
+  assert.deepEqual(tagsOf(await answers('peer2')), [1, 2, 5, 8]);
+  assert.deepEqual(tagsOf(await answers('peer3')), [3]);
   const myself = me.oc.toString('hex');
   assert.deepEqual(tun.written.map(readError), [
     { type: 1, code: 5, to: lan.toString('hex'), quotes: 4 },
@@ -140,7 +142,7 @@ test('takes a mixed run apart: each packet to its peer, in order, and errors for
     { type: 1, code: 0, to: myself, quotes: 7 },
   ]);
   const drops = gateway.drops();
-  assert.deepEqual(drops, { multicastOrLinkLocal: 0, outsidePrefix: 1, foreignSource: 1, unknownPeer: 1 });
+  assert.deepEqual(drops, { multicastOrLinkLocal: 0, outsidePrefix: 1, foreignSource: 1, unknownPeer: 1, tooBig: 0 });
   await gateway.stop();
   await clock.settle();
   assert.equal(clock.pending, 0);
@@ -195,6 +197,44 @@ test('a packet that waited in vain is answered as unreachable', async () => {
   await clock.advance(QUEUE.ageMs + 2_100);
   assert.equal(dialled.size, 1);
   assert.deepEqual(tun.written.map(readError), [{ type: 1, code: 3, to: me.oc.toString('hex'), quotes: 77 }]);
+  await gateway.stop();
+});
+
+test('a packet larger than the peer takes is answered with its MTU, its neighbours pass', async () => {
+  const { clock, tun, gateway, me, answers } = await setting();
+  const two = peer(2).addresses;
+  const ofSize = (tag: number, size: number) => packet(me.oc, two.oc, tag, size - 40);
+  tun.take(ofSize(1, 9_000));
+  await clock.settle();
+  const end = await answers('peer2', 1_400);
+  assert.deepEqual(tun.written.length, 0, 'before the peer has said what it takes, it may take anything');
+  tun.take(Buffer.concat([ofSize(2, 1_400), ofSize(3, 1_401), ofSize(4, 100), ofSize(5, 9_000), ofSize(6, 1_400)]));
+  await clock.settle();
+  assert.deepEqual(tagsOf(end), [1, 2, 4, 6]);
+  assert.deepEqual(
+    tun.written.map((one) => [readError(one).type, readError(one).quotes, one.readUInt32BE(44), one.length]),
+    [
+      [2, 3, 1_400, 1_280],
+      [2, 5, 1_400, 1_280],
+    ],
+  );
+  assert.equal(gateway.drops().tooBig, 2);
+  await gateway.stop();
+});
+
+test('nobody has to be sent less than 1280 bytes, whatever it announces', async () => {
+  const { clock, tun, gateway, me, answers } = await setting();
+  tun.take(packet(me.oc, peer(2).addresses.oc, 1));
+  await clock.settle();
+  const end = await answers('peer2', 0);
+  tun.take(packet(me.oc, peer(2).addresses.oc, 2, 1_240));
+  tun.take(packet(me.oc, peer(2).addresses.oc, 3, 1_241));
+  await clock.settle();
+  assert.deepEqual(tagsOf(end), [1, 2]);
+  assert.deepEqual(
+    tun.written.map((one) => one.readUInt32BE(44)),
+    [1_280],
+  );
   await gateway.stop();
 });
 
