@@ -10,11 +10,12 @@ import { dialer } from '../core/dial/dialer.ts';
 import { inboundSwitch } from '../core/inbound/switch.ts';
 import { resolver } from '../core/naming/resolver.ts';
 import { type OnionCatSettings, type PeerSettings, peerTable } from '../core/peers/table.ts';
-import type { BridgePort, ConnectorPort, ListenerPort, TunPort } from '../core/ports.ts';
+import type { BridgePort, ConnectorPort, DatagramPort, ListenerPort, TunPort } from '../core/ports.ts';
 import { relayCore } from '../core/relay/relay.ts';
 import { acceptor } from '../core/session/acceptor.ts';
 import { GATEWAY } from '../core/session/key.ts';
 import { sessionManager } from '../core/session/manager.ts';
+import { nameServer } from '../front/dns/server.ts';
 import { flowServer } from '../front/flow/server.ts';
 import { USUAL_ISOLATION } from '../front/socks/isolation.ts';
 import { socksServer } from '../front/socks/server.ts';
@@ -34,6 +35,7 @@ export interface World {
   /** Undefined where the VPN is switched off. */
   readonly tun: TunPort | undefined;
   readonly connector: ConnectorPort;
+  readonly datagrams: DatagramPort;
   /** One for each `[[socks]]`, in the order of the config. */
   readonly listeners: readonly ListenerPort[];
   readonly clock: Clock;
@@ -159,12 +161,19 @@ export function assembleGateway(config: Config, world: World) {
       },
     );
   });
+  // Nobody but an OnionCat asks.
+  const asked = config.vpn.dns !== 'off' && peers.list().some(({ onionCat }) => onionCat !== undefined);
+  const dns =
+    tun === undefined || !asked
+      ? undefined
+      : nameServer({ own, peers, tellsPeers: config.vpn.dns === 'peers', datagrams: world.datagrams, clock, log });
   const inboundService: Service = { name: 'inbound', start: async () => {}, stop: async () => inbound.stop() };
   const services: readonly Service[] = [
     sessions,
     names,
     flows,
     ...(vpn === undefined ? [] : [vpn]),
+    ...(dns === undefined ? [] : [dns]),
     inboundService,
     accepting,
     ...socks,
@@ -178,7 +187,7 @@ export function assembleGateway(config: Config, world: World) {
     },
     stop: () => stopAll(),
   };
-  return { ...service, own, sessions, accepting, inbound, relay, vpn, flows, socks, peers };
+  return { ...service, own, sessions, accepting, inbound, relay, vpn, dns, flows, socks, peers };
 }
 
 function peerSettings(peer: Config['peer'][number]): PeerSettings {

@@ -58,9 +58,11 @@ export function statusReport(parts: ReportParts): StatusReport {
     }),
     inbound: { armed: gateway.accepting.armed, counters: { ...gateway.inbound.counters() } },
     flows: { counters: { ...gateway.flows.counters() } },
+    ...(gateway.dns === undefined ? {} : { dns: { counters: { ...gateway.dns.counters() } } }),
     relay: { active: gateway.relay.active, counters: { ...gateway.relay.counters() } },
     health: [
       ...(tun === undefined || tunState === undefined ? [] : interfaceHealth(tun.name, tunState)),
+      ...nameHealth(gateway.dns?.problem()),
       ...health(router, gateway.sessions.list()[0]?.session, now),
     ],
   };
@@ -130,6 +132,12 @@ export function interfaceHealth(name: string, state: TunState): HealthItem[] {
     default:
       return state satisfies never;
   }
+}
+
+function nameHealth(problem: GateError | undefined): HealthItem[] {
+  if (problem === undefined) return [];
+  const { code, message } = problem;
+  return [{ code, severity: 'low', text: message, advice: 'peers with OnionCat learn our name by keepalive as well' }];
 }
 
 /** Only what the operator can act on, the cause before its consequences. */

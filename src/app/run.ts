@@ -11,6 +11,7 @@ import { loadCredentials } from '../io/config-file.ts';
 import { STREAM_MARKS } from '../io/connected.ts';
 import { kernelConnector } from '../io/connector.ts';
 import { ControlServer } from '../io/control-socket.ts';
+import { kernelDatagrams } from '../io/datagrams.ts';
 import { loadOrCreateKeys, lockKeys } from '../io/key-file.ts';
 import { listen } from '../io/listener.ts';
 import { pinoLogger } from '../io/log-pino.ts';
@@ -66,6 +67,7 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
       keys,
       tun,
       connector: kernelConnector,
+      datagrams: kernelDatagrams,
       listeners,
       clock: systemClock,
       log,

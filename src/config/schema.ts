@@ -130,6 +130,10 @@ function vpnSchema() {
       description:
         "Let peers reach TCP services on this gateway's VPN address by flow. Such connections come from that address itself, over loopback: a packet filter on the interface does not see them.",
     }),
+    dns: value.oneOf(['off', 'self', 'peers']).prefault('self').meta({
+      description:
+        'What is told to a peer with compat = "onioncat4" that asks over DNS (UDP 53 and 8060 on the addresses of the VPN) whose an address is: nothing, the name of this gateway, or the names of its peers as well. Nobody else is answered, and without such a peer nothing listens.',
+    }),
     keep_unreachable: value.flag.prefault(true).meta({
       description:
         'Leave an unreachable route for fd60:db4d:ddb5::/48 behind at the end, so that no packet meant for a peer ever takes another way.',

@@ -78,6 +78,8 @@ export const statusReport = z.object({
   inbound: z.object({ armed: count, counters }),
   /** TCP connections of peers to services on our VPN address. */
   flows: z.object({ counters }),
+  /** Questions of OnionCats for names; absent when nothing listens for them. */
+  dns: z.object({ counters }).optional(),
   relay: z.object({ active: count, counters }),
   health: z.array(healthItem),
 });

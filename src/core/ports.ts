@@ -91,3 +91,18 @@ export interface ConnectorPort {
   /** @throws GateError `peer-refused`, `peer-unreachable` or `peer-timeout` as the kernel reports */
   connect(address: Address, port: number, signal: AbortSignal): Promise<Duplex>;
 }
+
+/** A bound UDP socket. */
+export interface Datagrams {
+  /** @param take gets what came, and the 16 bytes and the port it came from */
+  onDatagram(take: (bytes: Buffer, from: Buffer, port: number) => void): void;
+  /** What cannot be sent is lost, as datagrams are. */
+  send(bytes: Buffer, to: Buffer, port: number): void;
+  close(): Promise<void>;
+}
+
+/** UDP on our own addresses inside the /48. */
+export interface DatagramPort {
+  /** @throws GateError `permission` or `local-io` with what to do */
+  bind(address: Address, port: number): Promise<Datagrams>;
+}

@@ -17,6 +17,7 @@ import { GateError } from '../../src/kit/errors.ts';
 import { type Address, type Addresses, addressesOf, addressKey } from '../../src/wire/i2p/address.ts';
 import type { B32, PrivateKeys } from '../../src/wire/i2p/destination.ts';
 import type { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
+import { FakeDatagrams } from '../helpers/fake-datagrams.ts';
 import { FakeTun } from '../helpers/fake-tun.ts';
 
 export { generateKeys };
@@ -37,6 +38,7 @@ export interface RunningGateway {
   readonly b32: B32;
   readonly addresses: Addresses;
   readonly tun: FakeTun;
+  readonly datagrams: FakeDatagrams;
   readonly socksPort: number;
   /** Makes a loopback server reachable as a TCP port of a VPN address, for this gateway's connector. */
   serve(address: Address, port: number, server: Server): void;
@@ -58,6 +60,7 @@ export async function startGateway(plan: GatewayPlan): Promise<RunningGateway> {
   for (const { listen: endpoint, mode } of config.socks) listeners.push(await listen({ endpoint, mode }, log));
   const services = new Map<string, Server>();
   const tun = new FakeTun();
+  const datagrams = new FakeDatagrams();
   const { host, port } = plan.bridge.address;
   const gateway = assembleGateway(config, {
     bridge: tcpBridge({ kind: 'tcp', host, port }, systemClock),
@@ -65,6 +68,7 @@ export async function startGateway(plan: GatewayPlan): Promise<RunningGateway> {
     keys,
     tun: config.vpn.enabled ? tun : undefined,
     connector: loopbackConnector(services),
+    datagrams,
     listeners,
     clock: systemClock,
     log,
@@ -80,6 +84,7 @@ export async function startGateway(plan: GatewayPlan): Promise<RunningGateway> {
     b32,
     addresses: addressesOf(b32),
     tun,
+    datagrams,
     socksPort: Number(listeners[0]?.where.split(':').at(-1)),
     serve: (address, port, server) => {
       services.set(serviceKey(address, port), server);

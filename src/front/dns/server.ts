@@ -1,0 +1,117 @@
+/**
+ * The name front: tells an OnionCat whose an address of the VPN is, over DNS on our own VPN addresses. Speaks about this
+ * gateway and, where the operator wants it, about its configured peers; answers nobody but peers that run OnionCat, and
+ * each of them so often. Knows neither packets nor SOCKS.
+ */
+import type { PeerTable } from '../../core/peers/table.ts';
+import type { DatagramPort, Datagrams } from '../../core/ports.ts';
+import type { Clock, Timer } from '../../kit/clock.ts';
+import { asGateError, type GateError } from '../../kit/errors.ts';
+import type { Logger } from '../../kit/log.ts';
+import type { Service } from '../../kit/service.ts';
+import { type Tally, tally } from '../../kit/tally.ts';
+import { TokenBucket } from '../../kit/token-bucket.ts';
+import { answerQuery } from '../../wire/dns/ptr.ts';
+import { type Address, type Addresses, addressKey, inPrefix } from '../../wire/i2p/address.ts';
+import type { B32 } from '../../wire/i2p/destination.ts';
+
+export interface NameServerOptions {
+  readonly own: { readonly b32: B32; readonly addresses: Addresses };
+  readonly peers: PeerTable;
+  /** Whether configured peers are spoken about as well. */
+  readonly tellsPeers: boolean;
+  readonly datagrams: DatagramPort;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export type NameCounter = 'answered' | 'unknown' | 'malformed' | 'ignored' | 'notAPeer' | 'tooOften';
+
+export interface NameServer extends Service {
+  counters(): Readonly<Record<NameCounter, number>>;
+  /** Why it does not listen everywhere it should; undefined when it does. */
+  problem(): GateError | undefined;
+}
+
+/** OnionCat 4 asks on the first, older ones on the second. */
+export const NAME_PORTS = [53, 8060] as const;
+
+/** An OnionCat asks at most 5 times, 5 s apart, for each address that it does not know. */
+const QUERIES_BURST = 20;
+const QUERIES_PER_SECOND = 5;
+/** Between attempts to bind what could not be bound: another server may have gone. */
+const RETRY_MS = 60_000;
+
+export function nameServer(options: NameServerOptions): NameServer {
+  const { own, peers, clock, log, datagrams } = options;
+  const counts: Tally<NameCounter> = tally(['answered', 'unknown', 'malformed', 'ignored', 'notAPeer', 'tooOften']);
+  const askers = new Map(
+    peers
+      .list()
+      .filter(({ onionCat }) => onionCat !== undefined)
+      .map((peer) => [peer, new TokenBucket(QUERIES_BURST, QUERIES_PER_SECOND, clock.now())] as const),
+  );
+  const wanted = NAME_PORTS.flatMap((port) =>
+    [own.addresses.oc, own.addresses.ocat4].map((address) => ({ address, port })),
+  );
+  const bound = new Map<(typeof wanted)[number], Datagrams>();
+  let problem: GateError | undefined;
+  let retry: Timer | undefined;
+  let stopped = false;
+
+  const nameOf = (address: Buffer): B32 | undefined => {
+    if (own.addresses.oc.equals(address) || own.addresses.ocat4.equals(address)) return own.b32;
+    return options.tellsPeers && inPrefix(address, 0) ? peers.byAddress(addressKey(address))?.b32 : undefined;
+  };
+
+  const answer = (socket: Datagrams, query: Buffer, from: Buffer, port: number) => {
+    const peer = inPrefix(from, 0) ? peers.byAddress(addressKey(from)) : undefined;
+    const bucket = peer === undefined ? undefined : askers.get(peer);
+    if (bucket === undefined) return counts.add('notAPeer');
+    if (!bucket.take(clock.now())) return counts.add('tooOften');
+    const outcome = answerQuery(query, nameOf);
+    counts.add(outcome.kind === 'unsupported' ? 'malformed' : outcome.kind);
+    if (outcome.kind !== 'ignored') socket.send(outcome.reply, from, port);
+  };
+
+  const bindOne = async (address: Address, port: number): Promise<Datagrams> => {
+    const socket = await datagrams.bind(address, port);
+    socket.onDatagram((bytes, from, fromPort) => answer(socket, bytes, from, fromPort));
+    return socket;
+  };
+
+  const bindAll = async () => {
+    problem = undefined;
+    for (const place of wanted) {
+      if (bound.has(place) || stopped) continue;
+      try {
+        bound.set(place, await bindOne(place.address, place.port));
+      } catch (error) {
+        problem ??= asGateError(error, 'binding the name server');
+      }
+    }
+    if (stopped) await closeAll();
+    else if (problem !== undefined) {
+      log.debug(problem.message, { code: problem.code });
+      retry = clock.after(RETRY_MS, () => void bindAll());
+    }
+  };
+
+  const closeAll = async () => {
+    const sockets = [...bound.values()];
+    bound.clear();
+    await Promise.all(sockets.map((socket) => socket.close()));
+  };
+
+  return {
+    name: 'dns',
+    start: () => bindAll(),
+    stop: async () => {
+      stopped = true;
+      retry?.cancel();
+      await closeAll();
+    },
+    counters: () => counts.snapshot(),
+    problem: () => problem,
+  };
+}
