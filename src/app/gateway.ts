@@ -132,6 +132,7 @@ export function assembleGateway(config: Config, world: World) {
         if (vpn === undefined) stream.destroy();
         else vpn.take(peer, stream, origin);
       },
+      ...(vpn === undefined ? {} : { own: { b32: own.b32, take: vpn.takeOwn } }),
     },
     clock,
     log,

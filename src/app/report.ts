@@ -5,6 +5,7 @@ import type { TunPort, TunState } from '../core/ports.ts';
 import type { SessionState } from '../core/session/life.ts';
 import type { ListedSession } from '../core/session/manager.ts';
 import type { Session } from '../core/session/session.ts';
+import type { OwnEchoReport } from '../front/vpn/own-echo.ts';
 import type { LinkReport } from '../front/vpn/peer-link.ts';
 import type { Clock } from '../kit/clock.ts';
 import type { GateError } from '../kit/errors.ts';
@@ -49,6 +50,7 @@ export function statusReport(parts: ReportParts): StatusReport {
             state: tunState,
             mtu: tun.mtu,
             drops: { ...gateway.vpn.drops(), ...tun.drops() },
+            ownEcho: ownEchoStatus(gateway.vpn.ownEcho()),
           },
         }),
     peers: gateway.vpn?.links().map((link) => peerStatus(link, config, age)) ?? [],
@@ -66,6 +68,10 @@ export function statusReport(parts: ReportParts): StatusReport {
       ...health(router, gateway.sessions.list()[0]?.session, now),
     ],
   };
+}
+
+function ownEchoStatus({ state, error }: OwnEchoReport): { state: string; error?: string } {
+  return { state, ...(error === undefined ? {} : { error: error.message }) };
 }
 
 function sessionStatus(listed: ListedSession, age: (since: number) => number): StatusReport['sessions'][number] {

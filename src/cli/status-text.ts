@@ -20,6 +20,14 @@ export function statusText(report: StatusReport): readonly string[] {
       ['router', routerText(report.router)],
       ...sessions,
       ['vpn', vpn === undefined ? 'off' : `${plain(vpn.interface)} ${vpn.state}, mtu ${vpn.mtu}${dropText(vpn.drops)}`],
+      ...(vpn === undefined || (vpn.ownEcho.state === 'idle' && vpn.ownEcho.error === undefined)
+        ? []
+        : [
+            [
+              'own echo',
+              `${vpn.ownEcho.state}${vpn.ownEcho.error === undefined ? '' : `, ${plain(vpn.ownEcho.error)}`}`,
+            ],
+          ]),
       ...socks,
       ['relay', `${relay.active} streams`],
     ]),

@@ -63,7 +63,16 @@ export const statusReport = z.object({
   }),
   sessions: z.array(session),
   /** Absent when vpn.enabled is false. */
-  vpn: z.object({ interface: z.string(), state: z.string(), mtu: count, drops: counters }).optional(),
+  vpn: z
+    .object({
+      interface: z.string(),
+      state: z.string(),
+      mtu: count,
+      drops: counters,
+      /** The stream to ourselves, behind fd60:db4d:ddb5::feed:beef. */
+      ownEcho: z.object({ state: z.string(), error: z.string().optional() }),
+    })
+    .optional(),
   peers: z.array(peerStatus),
   socks: z.array(
     z.object({

@@ -110,8 +110,8 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
   const linkDials = turnstile(LINK_DIALS_AT_ONCE);
   let dials = 0;
   return {
-    openPacketStream: (peer, signal) =>
-      linkDials(() => toDestination(destinationOf(peer), { session: GATEWAY, port: 0, signal }), signal),
+    openPacketStream: (to, signal) =>
+      linkDials(() => toDestination(destinationOf(to), { session: GATEWAY, port: 0, signal }), signal),
     dial: async (target, options) => {
       if (dials >= parts.maxDials) {
         throw new GateError(
@@ -130,6 +130,6 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
   };
 }
 
-function destinationOf(peer: Peer): string {
+function destinationOf(peer: Pick<Peer, 'b32' | 'destination'>): string {
   return peer.destination?.base64 ?? `${peer.b32}.b32.i2p`;
 }

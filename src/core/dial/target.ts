@@ -39,6 +39,6 @@ export interface Dialer {
 
 /** The same door, for the packets of the VPN. */
 export interface PacketDialer {
-  /** A bare stream to a peer's gateway. @throws GateError as `Dialer.dial` */
-  openPacketStream(peer: Peer, signal: AbortSignal): Promise<RelayEnd>;
+  /** A bare stream to the gateway of a peer, or to our own. @throws GateError as `Dialer.dial` */
+  openPacketStream(to: Pick<Peer, 'b32' | 'destination'>, signal: AbortSignal): Promise<RelayEnd>;
 }

@@ -13,6 +13,7 @@ import { type Machine, RECEIVE } from '../../kit/step.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
 import { FLOW_MARK } from '../../wire/flow/preface.ts';
 import { addressKey, inPrefix } from '../../wire/i2p/address.ts';
+import type { B32 } from '../../wire/i2p/destination.ts';
 import { HEADER_LENGTH, isIpv6, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
 import type { Peer, PeerTable } from '../peers/table.ts';
 import type { InboundStream } from '../session/acceptor.ts';
@@ -26,6 +27,8 @@ export type Origin = 'verified' | 'unverified';
 export interface InboundTakers {
   readonly packets: (peer: Peer, stream: Duplex, origin: Origin) => void;
   readonly flow: TakeStream;
+  /** What comes from our own destination, dialled by ourselves. */
+  readonly own?: { readonly b32: B32; readonly take: (stream: Duplex) => void };
 }
 
 export type InboundCounter =
@@ -129,6 +132,10 @@ export function inboundSwitch(peers: PeerTable, takers: InboundTakers, clock: Cl
 
   return {
     take: ({ stream, from }) => {
+      if (from.b32 === takers.own?.b32 && !stopping.signal.aborted) {
+        takers.own.take(stream);
+        return;
+      }
       const peer = peers.byOrigin(from.b32);
       if (stopping.signal.aborted || (peer === undefined && !peers.hasUnverified)) {
         counts.add('refusedStranger');

@@ -15,11 +15,20 @@ import type { QueueLimits } from '../../kit/queue.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
 import { TokenBucket } from '../../kit/token-bucket.ts';
-import { type Addresses, addressKey, inPrefix } from '../../wire/i2p/address.ts';
+import { type Addresses, addressKey, inPrefix, LOCAL_ECHO, ROUTED_ECHO } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
+import { echoReply, isEchoRequest } from '../../wire/packet/echo.ts';
 import { mayAnswer, packetTooBig, UNREACHABLE, type UnreachableCode, unreachable } from '../../wire/packet/icmpv6.ts';
-import { DESTINATION_OFFSET, LEAST_MTU, LONGEST_PACKET, packetLength, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
+import {
+  DESTINATION_OFFSET,
+  HEADER_LENGTH,
+  LEAST_MTU,
+  LONGEST_PACKET,
+  packetLength,
+  SOURCE_OFFSET,
+} from '../../wire/packet/ipv6.ts';
 import { isOneOf } from './admission.ts';
+import { OwnEcho, type OwnEchoReport } from './own-echo.ts';
 import { type LinkReport, PeerLink } from './peer-link.ts';
 
 export interface VpnOptions {
@@ -33,7 +42,7 @@ export interface VpnOptions {
   readonly queue: QueueLimits;
   /** Announced to peers: whether this gateway takes TCP connections as flows. */
   readonly takesFlows: boolean;
-  readonly dial: (peer: Peer, signal: AbortSignal) => Promise<RelayEnd>;
+  readonly dial: (to: Pick<Peer, 'b32' | 'destination'>, signal: AbortSignal) => Promise<RelayEnd>;
   /** The interface is gone and will not come back by itself. */
   readonly onTunLost: (error: GateError) => void;
 }
@@ -43,6 +52,9 @@ export type EgressDrop = 'multicastOrLinkLocal' | 'outsidePrefix' | 'foreignSour
 
 export interface VpnGateway extends Service {
   take(peer: Peer, stream: Duplex, origin: Origin): void;
+  /** A stream that came from our own destination. */
+  takeOwn(stream: Duplex): void;
+  ownEcho(): OwnEchoReport;
   links(): readonly LinkReport[];
   drops(): Readonly<Record<EgressDrop, number>>;
 }
@@ -86,6 +98,26 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
     links.set(peer, link);
   }
 
+  const ownEcho = new OwnEcho({
+    own,
+    responder: ROUTED_ECHO,
+    clock,
+    random: options.random,
+    dial: (signal) => options.dial({ b32: own.b32, destination: undefined }, signal),
+    deliver: (run) => tun.write(run),
+    undeliverable: (packet) => answer(packet, UNREACHABLE.address),
+  });
+
+  /** Is it an echo request that we answer ourselves, or send to ourselves? Then it is done. */
+  const echoes = (packet: Buffer): boolean => {
+    if (!isEchoRequest(packet)) return false;
+    const to = packet.subarray(DESTINATION_OFFSET, HEADER_LENGTH);
+    if (LOCAL_ECHO.equals(to)) tun.write(echoReply(packet));
+    else if (ROUTED_ECHO.equals(to)) ownEcho.send(packet);
+    else return false;
+    return true;
+  };
+
   /** Where the packet at `at` goes; undefined after it was dropped, and answered where that is due. */
   const route = (run: PacketRun, at: number, end: number): PeerLink | undefined => {
     if (!inPrefix(run, at + DESTINATION_OFFSET)) {
@@ -104,7 +136,7 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
     }
     const peer = peers.byAddress(addressKey(run, at + DESTINATION_OFFSET));
     const link = peer === undefined ? undefined : links.get(peer);
-    if (link === undefined) {
+    if (link === undefined && !echoes(run.subarray(at, end))) {
       drops.add('unknownPeer');
       answer(run.subarray(at, end), UNREACHABLE.address);
     }
@@ -145,13 +177,15 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
       for (const link of links.values()) link.start();
     },
     stop: async () => {
-      await Promise.all([...links.values()].map((link) => link.stop()));
+      await Promise.all([ownEcho.stop(), ...[...links.values()].map((link) => link.stop())]);
     },
     take: (peer, stream, origin) => {
       const link = links.get(peer);
       if (link === undefined) stream.destroy();
       else link.accept(stream, origin);
     },
+    takeOwn: (stream) => ownEcho.accept(stream),
+    ownEcho: () => ownEcho.report(),
     links: () => [...links.values()].map((link) => link.report()),
     drops: () => drops.snapshot(),
   };

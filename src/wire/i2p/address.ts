@@ -22,6 +22,10 @@ export const PREFIX_TEXT = 'fd60:db4d:ddb5::/48';
 /** Characters of base32 in the 80 bits behind the prefix. */
 export const SHORT_NAME_LENGTH = 16;
 
+/** OnionCat's loopbacks: the first one answers by itself, the second one through I2P. They stand for nobody. */
+export const LOCAL_ECHO = toAddress(Buffer.from('fd60db4dddb5000000000000deadbeef', 'hex'));
+export const ROUTED_ECHO = toAddress(Buffer.from('fd60db4dddb5000000000000feedbeef', 'hex'));
+
 export interface Addresses {
   readonly oc: Address;
   readonly ocat4: Address;

@@ -13,7 +13,7 @@ export function sampleReport(): StatusReport {
       ocat4Address: 'fd60:db4d:ddb5:4698:d27b:e76c:e666:54a0',
     },
     sessions: [{ key: 'gateway', state: 'waiting', age: 5, reason: 'the router is away' }],
-    vpn: { interface: 'garli0', state: 'up', mtu: 1500, drops: { foreign: 2, full: 1 } },
+    vpn: { interface: 'garli0', state: 'up', mtu: 1500, drops: { foreign: 2, full: 1 }, ownEcho: { state: 'idle' } },
     peers: [
       {
         name: 'alice',

@@ -7,8 +7,9 @@ import { relayCore } from '../../../../src/core/relay/relay.ts';
 import { vpnGateway } from '../../../../src/front/vpn/gateway.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
+import { LOCAL_ECHO, ROUTED_ECHO } from '../../../../src/wire/i2p/address.ts';
 import { checksum } from '../../../../src/wire/packet/icmpv6.ts';
-import { encodeKeepalive } from '../../../../src/wire/packet/keepalive.ts';
+import { encodeKeepalive, isKeepalive } from '../../../../src/wire/packet/keepalive.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { type LineEnd, line, own, peer } from '../../core/support.ts';
 import { packet, QUEUE, split, tagOf } from './packets.ts';
@@ -42,7 +43,7 @@ class FakeTun implements TunPort {
   }
 }
 
-async function setting() {
+async function setting(refuse?: GateError) {
   const clock = new FakeClock();
   const tun = new FakeTun();
   const me = own(1);
@@ -60,8 +61,9 @@ async function setting() {
     queue: QUEUE,
     takesFlows: true,
     dial: (to): Promise<RelayEnd> => {
+      if (refuse !== undefined) return Promise.reject(refuse);
       const [ours, theirs] = line({ halfClose: false });
-      dialled.set(to.name, theirs);
+      dialled.set(peers.byB32(to.b32)?.name ?? 'ourselves', theirs);
       return Promise.resolve({ stream: ours, halfClose: false });
     },
     onTunLost: (error) => {
@@ -235,6 +237,129 @@ test('nobody has to be sent less than 1280 bytes, whatever it announces', async 
     tun.written.map((one) => one.readUInt32BE(44)),
     [1_280],
   );
+  await gateway.stop();
+});
+
+/** As ping sends it. */
+function echoRequest(from: Buffer, to: Buffer, tag: number): Buffer {
+  const request = packet(from, to, 0, 40);
+  request[6] = 58;
+  request[40] = 128;
+  request.writeUInt32BE(tag, 48);
+  request.writeUInt16BE(0, 42);
+  request.writeUInt16BE(checksum(request), 42);
+  return request;
+}
+
+function asReply(request: Buffer): Buffer {
+  const [from, to] = [request.subarray(24, 40), request.subarray(8, 24)];
+  const reply = Buffer.concat([request.subarray(0, 8), from, to, request.subarray(40)]);
+  reply[7] = 64;
+  reply[40] = 129;
+  reply.writeUInt16BE(0, 42);
+  reply.writeUInt16BE(checksum(reply), 42);
+  return reply;
+}
+
+test('the first loopback answers by itself, to either of our addresses, and only echo requests', async () => {
+  const { clock, tun, gateway, me, dialled } = await setting();
+  for (const own of [me.oc, me.ocat4]) tun.take(echoRequest(own, LOCAL_ECHO, 7));
+  assert.deepEqual(
+    tun.written,
+    [me.oc, me.ocat4].map((own) => asReply(echoRequest(own, LOCAL_ECHO, 7))),
+  );
+  assert.ok(tun.written.every((one) => checksum(one) === 0));
+  tun.take(packet(me.oc, LOCAL_ECHO, 9));
+  assert.deepEqual(readError(tun.written[2] ?? assert.fail()), {
+    type: 1,
+    code: 3,
+    to: me.oc.toString('hex'),
+    quotes: 9,
+  });
+  tun.take(echoRequest(address('20010db8'), LOCAL_ECHO, 7));
+  assert.equal(gateway.drops().foreignSource, 1, 'nobody but us');
+  await clock.settle();
+  assert.equal(dialled.size, 0);
+  await gateway.stop();
+});
+
+test('the second loopback sends echo requests to ourselves, and knows its own stream when it comes in', async () => {
+  const { clock, tun, gateway, me, dialled } = await setting();
+  const request = echoRequest(me.oc, ROUTED_ECHO, 3);
+  tun.take(request);
+  await clock.settle();
+  const carried = dialled.get('ourselves');
+  assert.ok(carried !== undefined);
+  const bytes: unknown = carried.read();
+  assert.ok(bytes instanceof Buffer);
+  const [keepalive, asked] = split(bytes);
+  assert.ok(keepalive !== undefined && isKeepalive(keepalive, 0));
+  assert.deepEqual(asked, request);
+  assert.equal(gateway.ownEcho().state, 'dialing');
+
+  // Another stream of our own, from a gateway with our key or from before: not ours.
+  const [strange, strangeEnd] = line({ halfClose: false });
+  const other = Buffer.from(keepalive);
+  other.writeUInt32BE((other.readUInt32BE(0) ^ 1) >>> 0, 0);
+  strangeEnd.write(Buffer.concat([other, request]));
+  gateway.takeOwn(strange);
+  await clock.settle();
+  assert.deepEqual([strange.destroyed, strangeEnd.read()], [true, null]);
+
+  // What was sent arrives at our own accept, is answered there, and travels back.
+  const [arriving, wire] = line({ halfClose: false });
+  gateway.takeOwn(arriving);
+  wire.write(Buffer.concat([keepalive, request, packet(me.oc, ROUTED_ECHO, 1), echoRequest(me.oc, me.ocat4, 5)]));
+  await clock.settle();
+  const answers: unknown = wire.read();
+  assert.ok(answers instanceof Buffer);
+  assert.deepEqual(split(answers), [asReply(request)]);
+  // Only the answers of the responder to us come out.
+  const lies = [
+    asReply(echoRequest(peer(2).addresses.oc, ROUTED_ECHO, 3)),
+    asReply(echoRequest(me.oc, me.ocat4, 3)),
+    request,
+  ];
+  carried.write(Buffer.concat([...lies, answers]));
+  await clock.settle();
+  assert.deepEqual(tun.written, [asReply(request)]);
+  assert.deepEqual(gateway.ownEcho(), { state: 'up', error: undefined });
+
+  await clock.advance(181_000);
+  for (const end of [carried, wire]) end.resume();
+  await clock.settle();
+  assert.deepEqual([carried.readableEnded, wire.readableEnded, gateway.ownEcho().state], [true, true, 'idle']);
+  await gateway.stop();
+  await clock.settle();
+  assert.equal(clock.pending, 0);
+});
+
+test('when nothing comes back from ourselves, the next one knows why', async () => {
+  const { clock, tun, gateway, me } = await setting();
+  tun.take(echoRequest(me.oc, ROUTED_ECHO, 3));
+  await clock.advance(31_000);
+  assert.equal(gateway.ownEcho().error?.code, 'echo.silent');
+  assert.equal(gateway.ownEcho().state, 'idle');
+  await gateway.stop();
+});
+
+test('a router that connects nobody to himself is named, and the ping is answered as unreachable', async () => {
+  const refuse = new GateError('peer-unreachable', 'test.oneself', 'no stream to oneself');
+  const { clock, tun, gateway, me } = await setting(refuse);
+  tun.take(echoRequest(me.oc, ROUTED_ECHO, 3));
+  await clock.settle();
+  assert.equal(gateway.ownEcho().error, refuse);
+  const [error] = tun.written;
+  assert.deepEqual([error?.[40], error?.[41]], [1, 3]);
+  await gateway.stop();
+});
+
+test('a stream of our own that nobody asked for is closed', async () => {
+  const { clock, gateway } = await setting();
+  const [ours] = line({ halfClose: false });
+  gateway.takeOwn(ours);
+  await clock.settle();
+  assert.equal(ours.destroyed, true);
   await gateway.stop();
 });
 
