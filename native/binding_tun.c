@@ -17,7 +17,7 @@ static const napi_type_tag HANDLE_TAG = {0x9c1e5f7a3b6d4e21ULL, 0xb5d2847f60a91c
 struct handle {
     napi_env env;
     struct device device;
-    struct counters counters;
+    struct packets packets;
     struct reader *reader;           /* NULL: not reading */
     napi_threadsafe_function events; /* the three below are set while reading */
     napi_ref self;                   /* keeps the handle, and so the interface, while the thread runs */
@@ -50,6 +50,7 @@ static void close_handle(void *argument)
         napi_remove_env_cleanup_hook(handle->env, close_handle, handle);
         forget_all(handle);
     }
+    packets_close(&handle->packets);
     device_close(&handle->device);
 }
 
@@ -76,13 +77,17 @@ static napi_value throw_closed(napi_env env, const char *stage)
     return throw_failure(env, &failure);
 }
 
+/* (name, offload: most that is wanted, mtu) */
 static napi_value open_tun(napi_env env, napi_callback_info info)
 {
-    napi_value arguments[1];
+    napi_value arguments[3];
     char name[64];
     size_t length;
-    if (!take_arguments(env, info, 1, arguments) ||
-        napi_get_value_string_utf8(env, arguments[0], name, sizeof name, &length) != napi_ok) {
+    uint32_t offload;
+    uint32_t mtu;
+    if (!take_arguments(env, info, 3, arguments) ||
+        napi_get_value_string_utf8(env, arguments[0], name, sizeof name, &length) != napi_ok ||
+        !take_uint32(env, arguments[1], &offload) || offload > OFFLOAD_TCP_UDP || !take_uint32(env, arguments[2], &mtu)) {
         return throw_argument(env);
     }
     struct failure failure;
@@ -92,7 +97,14 @@ static napi_value open_tun(napi_env env, napi_callback_info info)
         return throw_failure(env, &failure);
     }
     handle->env = env;
-    if (!device_open(&handle->device, name, &failure)) {
+    if (!device_open(&handle->device, name, (enum offload)offload, &failure)) {
+        free(handle);
+        return throw_failure(env, &failure);
+    }
+    handle->packets.mtu = mtu;
+    if (!packets_open(&handle->packets, handle->device.fd, handle->device.offload)) {
+        fail(&failure, ENOMEM, "attach");
+        close_handle(handle);
         free(handle);
         return throw_failure(env, &failure);
     }
@@ -110,6 +122,7 @@ static napi_value open_tun(napi_env env, napi_callback_info info)
     napi_set_named_property(env, result, "handle", object);
     set_text(env, result, "name", handle->device.name);
     set_number(env, result, "index", handle->device.index);
+    set_number(env, result, "offload", handle->device.offload);
     set_boolean(env, result, "existed", handle->device.existed);
     set_boolean(env, result, "persistent", handle->device.persistent);
     return result;
@@ -193,7 +206,7 @@ static napi_value start_reading(napi_env env, napi_callback_info info)
     struct failure failure;
     const struct reader_notify notify = {.context = handle, .ready = notify_ready, .lost = notify_lost};
     handle->reader =
-        reader_start(handle->device.fd, slabs, SLAB_SIZE, &handle->counters, &notify, &failure);
+        reader_start(&handle->packets, slabs, SLAB_SIZE, &notify, &failure);
     if (handle->reader == NULL) {
         napi_release_threadsafe_function(handle->events, napi_tsfn_abort);
         forget_all(handle);
@@ -243,7 +256,7 @@ static napi_value write_packets(napi_env env, napi_callback_info info)
     if (handle->device.fd < 0) return throw_closed(env, "write");
 
     size_t wanted = end - start;
-    size_t consumed = packets_write(handle->device.fd, (const uint8_t *)data + start, wanted, &handle->counters);
+    size_t consumed = packets_write(&handle->packets, (const uint8_t *)data + start, wanted);
     if (consumed != wanted) {
         struct failure failure;
         fail(&failure, EBADMSG, "write");
@@ -260,6 +273,7 @@ static napi_value read_counters(napi_env env, napi_callback_info info)
         [COUNT_READ_BYTES] = "readBytes",
         [COUNT_READ_NOT_IPV6] = "readNotIpv6",
         [COUNT_READ_BAD_LENGTH] = "readBadLength",
+        [COUNT_READ_BAD_OFFLOAD] = "readBadOffload",
         [COUNT_WRITTEN_PACKETS] = "writtenPackets",
         [COUNT_WRITTEN_BYTES] = "writtenBytes",
         [COUNT_WRITE_INTERFACE_DOWN] = "writeInterfaceDown",
@@ -268,6 +282,8 @@ static napi_value read_counters(napi_env env, napi_callback_info info)
         [COUNT_WRITE_QUEUE_FULL] = "writeQueueFull",
         [COUNT_WRITE_TOO_BIG] = "writeTooBig",
         [COUNT_WRITE_REFUSED] = "writeRefused",
+        [COUNT_READS] = "reads",
+        [COUNT_WRITES] = "writes",
     };
     napi_value arguments[1];
     struct handle *handle;
@@ -277,10 +293,30 @@ static napi_value read_counters(napi_env env, napi_callback_info info)
     }
     if (napi_create_object(env, &result) != napi_ok) return NULL;
     for (unsigned which = 0; which < COUNTERS; which++) {
-        uint64_t value = atomic_load_explicit(&handle->counters.of[which], memory_order_relaxed);
+        uint64_t value = atomic_load_explicit(&handle->packets.counters.of[which], memory_order_relaxed);
         set_number(env, result, names[which], (double)value);
     }
     return result;
+}
+
+/* (handle, destinations: 16 bytes each): see packets_leave_whole. */
+static napi_value leave_whole(napi_env env, napi_callback_info info)
+{
+    napi_value arguments[2];
+    struct handle *handle;
+    void *data;
+    size_t length;
+    if (!take_arguments(env, info, 2, arguments) || (handle = take_handle(env, arguments[0])) == NULL ||
+        napi_get_buffer_info(env, arguments[1], &data, &length) != napi_ok || length % 16 != 0) {
+        return throw_argument(env);
+    }
+    if (handle->device.fd < 0) return throw_closed(env, "whole");
+    if (!packets_leave_whole(&handle->packets, data, length / 16)) {
+        struct failure failure;
+        fail(&failure, ENOMEM, "whole");
+        return throw_failure(env, &failure);
+    }
+    return undefined(env);
 }
 
 static napi_value close_tun(napi_env env, napi_callback_info info)
@@ -297,8 +333,8 @@ static napi_value close_tun(napi_env env, napi_callback_info info)
 bool export_tun(napi_env env, napi_value exports)
 {
     static const struct export list[] = {
-        {"open", open_tun},   {"start", start_reading},    {"drain", drain}, {"writePackets", write_packets},
-        {"close", close_tun}, {"counters", read_counters},
+        {"open", open_tun},   {"start", start_reading},    {"drain", drain},           {"writePackets", write_packets},
+        {"close", close_tun}, {"counters", read_counters}, {"leaveWhole", leave_whole},
     };
     return export_all(env, exports, list, sizeof list / sizeof list[0]);
 }

@@ -13,17 +13,37 @@
 
 static const char DEVICE_NODE[] = "/dev/net/tun";
 
-static bool attach(struct device *device, const char *name, struct failure *failure)
+/* Each piece of the kernel has a header of struct virtio_net_hdr before it as soon as this flag is set, whatever the
+ * offloads are. */
+static bool set_flags(int fd, const char *name, bool headers)
 {
     struct ifreq request;
     memset(&request, 0, sizeof request);
     strncpy(request.ifr_name, name, IF_NAMESIZE - 1);
-    request.ifr_flags = IFF_TUN | IFF_NO_PI;
-    if (ioctl(device->fd, TUNSETIFF, &request) < 0) return fail(failure, errno, "attach");
+    request.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | (headers ? IFF_VNET_HDR : 0));
+    return ioctl(fd, TUNSETIFF, &request) == 0;
+}
 
+/* The two of UDP can only be had together, and only on top of those of TCP. */
+static enum offload set_offload(int fd, enum offload wanted)
+{
+    const unsigned long tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+    if (wanted == OFFLOAD_TCP_UDP && ioctl(fd, TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) == 0) return wanted;
+    return wanted != OFFLOAD_NONE && ioctl(fd, TUNSETOFFLOAD, tcp) == 0 ? OFFLOAD_TCP : OFFLOAD_NONE;
+}
+
+static bool attach(struct device *device, const char *name, enum offload wanted, struct failure *failure)
+{
+    struct ifreq request;
+    memset(&request, 0, sizeof request);
+    if (!set_flags(device->fd, name, wanted != OFFLOAD_NONE)) return fail(failure, errno, "attach");
+    device->offload = set_offload(device->fd, wanted);
     /* A persistent device keeps the offloads of whoever had it last; without them the kernel hands us whole packets
      * with complete checksums. */
-    if (ioctl(device->fd, TUNSETOFFLOAD, 0UL) < 0) return fail(failure, errno, "offload");
+    if (device->offload == OFFLOAD_NONE) {
+        if (ioctl(device->fd, TUNSETOFFLOAD, 0UL) < 0) return fail(failure, errno, "offload");
+        if (wanted != OFFLOAD_NONE && !set_flags(device->fd, name, false)) return fail(failure, errno, "attach");
+    }
 
     if (ioctl(device->fd, TUNGETIFF, &request) < 0) return fail(failure, errno, "attach");
     device->persistent = (request.ifr_flags & IFF_PERSIST) != 0;
@@ -34,7 +54,7 @@ static bool attach(struct device *device, const char *name, struct failure *fail
     return device->index != 0 || fail(failure, errno, "attach");
 }
 
-bool device_open(struct device *device, const char *name, struct failure *failure)
+bool device_open(struct device *device, const char *name, enum offload wanted, struct failure *failure)
 {
     memset(device, 0, sizeof *device);
     device->fd = -1;
@@ -43,7 +63,7 @@ bool device_open(struct device *device, const char *name, struct failure *failur
     device->existed = if_nametoindex(name) != 0;
     device->fd = open(DEVICE_NODE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (device->fd < 0) return fail(failure, errno, "node");
-    if (attach(device, name, failure)) return true;
+    if (attach(device, name, wanted, failure)) return true;
     device_close(device);
     return false;
 }

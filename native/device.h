@@ -8,16 +8,19 @@
 #include <stdbool.h>
 
 #include "failure.h"
+#include "offload.h"
 
 struct device {
     int fd; /* non-blocking, closed on exec */
     unsigned index;
     bool existed;    /* the interface stood before we came */
     bool persistent; /* the interface stays when the descriptor is closed */
+    enum offload offload;
     char name[IF_NAMESIZE];
 };
 
-bool device_open(struct device *device, const char *name, struct failure *failure);
+/* `wanted` is the most that is asked for; a kernel that cannot do it gives less, see `device->offload`. */
+bool device_open(struct device *device, const char *name, enum offload wanted, struct failure *failure);
 
 /* Closing the descriptor is what removes an interface that is not persistent. Idempotent. */
 void device_close(struct device *device);

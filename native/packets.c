@@ -1,111 +1,95 @@
 /*
- * Reading and writing runs of packets, one system call each. See packets.h.
+ * Runs without offload, one system call for each packet; and the choice between that and the ways with offload. See
+ * packets.h.
  */
 #include "packets.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
-enum { IPV6_HEADER = 40 };
+#include "coalesce.h"
+#include "intake.h"
+#include "ip.h"
+#include "write.h"
 
-/* RFC 8200 section 3. */
-static inline unsigned version_of(const uint8_t *packet)
-{
-    return packet[0] >> 4;
-}
-
-static inline size_t length_of(const uint8_t *packet)
-{
-    return IPV6_HEADER + ((size_t)packet[4] << 8 | packet[5]);
-}
-
-static inline void count(struct counters *counters, enum counter which, uint64_t by)
+void packets_count(struct counters *counters, enum counter which, uint64_t by)
 {
     atomic_fetch_add_explicit(&counters->of[which], by, memory_order_relaxed);
 }
 
-enum burst packets_read(int fd, uint8_t *slab, size_t size, size_t *used, struct counters *counters)
+bool packets_open(struct packets *packets, int fd, enum offload offload)
 {
-    size_t at = *used;
-    uint64_t packets = 0;
-    enum burst end = BURST_FULL;
+    packets->fd = fd;
+    packets->offload = offload;
+    packets->intake = NULL;
+    if (offload == OFFLOAD_NONE) return true;
+    packets->intake = intake_new();
+    return packets->intake != NULL;
+}
 
-    while (size - at >= PACKETS_ROOM) {
-        uint8_t *packet = slab + at;
-        ssize_t got = read(fd, packet, PACKETS_ROOM);
+void packets_close(struct packets *packets)
+{
+    intake_free(packets->intake);
+    packets->intake = NULL;
+}
+
+bool packets_leave_whole(struct packets *packets, const uint8_t *destinations, size_t count)
+{
+    return packets->intake == NULL || intake_leave_whole(packets->intake, destinations, count);
+}
+
+/* Each packet is read where it is to stand, and overwritten by the next one when it is none. */
+static enum burst read_plain(struct packets *packets, uint8_t *slab, size_t size, struct progress *progress)
+{
+    while (size - progress->used >= PACKETS_ROOM) {
+        uint8_t *packet = slab + progress->used;
+        ssize_t got = read(packets->fd, packet, PACKETS_ROOM);
         if (got < 0) {
             if (errno == EINTR) continue;
-            end = errno == EAGAIN ? BURST_EMPTIED : BURST_FAILED;
-            break;
+            return errno == EAGAIN ? BURST_EMPTIED : BURST_FAILED;
         }
-        if (got < 1 || version_of(packet) != 6) {
-            count(counters, COUNT_READ_NOT_IPV6, 1);
-        } else if (got < IPV6_HEADER || (size_t)got != length_of(packet)) {
-            count(counters, COUNT_READ_BAD_LENGTH, 1);
-        } else {
-            at += (size_t)got;
-            packets++;
-        }
+        progress->reads++;
+        if (!intake_is_packet(packet, (size_t)got, &packets->counters)) continue;
+        progress->used += (size_t)got;
+        progress->packets++;
     }
+    return BURST_FULL;
+}
 
+enum burst packets_read(struct packets *packets, uint8_t *slab, size_t size, size_t *used)
+{
+    struct progress progress = {.used = *used};
+    enum burst end = packets->intake == NULL
+                         ? read_plain(packets, slab, size, &progress)
+                         : intake_read(packets->intake, packets->fd, &packets->counters, slab, size, &progress);
     int error = errno;
-    if (packets > 0) {
-        count(counters, COUNT_READ_PACKETS, packets);
-        count(counters, COUNT_READ_BYTES, at - *used);
-        *used = at;
+    if (progress.packets > 0) {
+        packets_count(&packets->counters, COUNT_READ_PACKETS, progress.packets);
+        packets_count(&packets->counters, COUNT_READ_BYTES, progress.used - *used);
+        *used = progress.used;
     }
+    if (progress.reads > 0) packets_count(&packets->counters, COUNT_READS, progress.reads);
     errno = error;
     return end;
 }
 
-static enum counter cause_of(int error)
-{
-    switch (error) {
-    case EIO: /* what TUN says while the interface is administratively down */
-        return COUNT_WRITE_INTERFACE_DOWN;
-    case EBADFD:
-    case ENODEV:
-    case ENXIO:
-        return COUNT_WRITE_INTERFACE_GONE;
-    case ENOMEM:
-    case ENOBUFS:
-        return COUNT_WRITE_NO_MEMORY;
-    case EAGAIN:
-        return COUNT_WRITE_QUEUE_FULL;
-    case EMSGSIZE:
-    case E2BIG:
-        return COUNT_WRITE_TOO_BIG;
-    default:
-        return COUNT_WRITE_REFUSED;
-    }
-}
-
-size_t packets_write(int fd, const uint8_t *run, size_t length, struct counters *counters)
+static size_t write_plain(struct packets *packets, const uint8_t *run, size_t length)
 {
     size_t at = 0;
-    uint64_t packets = 0;
-    uint64_t bytes = 0;
-
-    while (length - at >= IPV6_HEADER) {
-        const uint8_t *packet = run + at;
-        size_t size = length_of(packet);
-        if (version_of(packet) != 6 || size > length - at) break;
+    size_t size;
+    struct written written = {0};
+    while ((size = packet_at(run + at, length - at)) > 0) {
+        const struct iovec piece = {.iov_base = (void *)(uintptr_t)(run + at), .iov_len = size};
+        write_pieces(packets->fd, &piece, 1, 1, size, &written, &packets->counters);
         at += size;
-
-        ssize_t put;
-        do put = write(fd, packet, size);
-        while (put < 0 && errno == EINTR);
-        if (put < 0) {
-            count(counters, cause_of(errno), 1);
-        } else {
-            packets++;
-            bytes += size;
-        }
     }
-
-    if (packets > 0) {
-        count(counters, COUNT_WRITTEN_PACKETS, packets);
-        count(counters, COUNT_WRITTEN_BYTES, bytes);
-    }
+    write_done(&written, &packets->counters);
     return at;
+}
+
+size_t packets_write(struct packets *packets, const uint8_t *run, size_t length)
+{
+    if (packets->offload == OFFLOAD_NONE) return write_plain(packets, run, length);
+    return coalesce_write(packets, run, length);
 }

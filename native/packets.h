@@ -1,15 +1,19 @@
 /*
- * Runs of IPv6 packets, back to back in memory, read from and written to a TUN descriptor. Knows the IPv6 header only as
- * far as its length goes; knows no threads and no JavaScript.
+ * Runs of IPv6 packets, back to back in memory, read from and written to a TUN descriptor. With offload the kernel passes
+ * larger pieces than packets; a run shows packets all the same, so whoever handles runs need not know. Knows no threads
+ * and no JavaScript.
  */
 #ifndef GARLIGATE_PACKETS_H
 #define GARLIGATE_PACKETS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* No packet of a TUN is longer than its largest MTU, 65535: with this much room left, none is ever cut. */
+#include "offload.h"
+
+/* Nothing that a TUN hands over in one read is longer: with this much room left, nothing is ever cut. */
 #define PACKETS_ROOM 65536
 
 enum counter {
@@ -17,6 +21,7 @@ enum counter {
     COUNT_READ_BYTES,
     COUNT_READ_NOT_IPV6,
     COUNT_READ_BAD_LENGTH,
+    COUNT_READ_BAD_OFFLOAD,
     COUNT_WRITTEN_PACKETS,
     COUNT_WRITTEN_BYTES,
     COUNT_WRITE_INTERFACE_DOWN,
@@ -25,6 +30,9 @@ enum counter {
     COUNT_WRITE_QUEUE_FULL,
     COUNT_WRITE_TOO_BIG,
     COUNT_WRITE_REFUSED,
+    /* System calls that passed packets: what offload saves. */
+    COUNT_READS,
+    COUNT_WRITES,
     COUNTERS
 };
 
@@ -33,20 +41,42 @@ struct counters {
     _Atomic uint64_t of[COUNTERS];
 };
 
+void packets_count(struct counters *counters, enum counter which, uint64_t by);
+
+/* One descriptor, and what is held between its reads. One reader and one writer at a time. */
+struct packets {
+    int fd;
+    enum offload offload;
+    size_t mtu; /* of the interface, bytes */
+    struct counters counters;
+    struct intake *intake; /* NULL without offload */
+};
+
+/* Returns false when there is no memory. */
+bool packets_open(struct packets *packets, int fd, enum offload offload);
+void packets_close(struct packets *packets);
+
+/*
+ * TCP to these destinations (16 bytes each) is left in pieces as large as the kernel makes them, up to 65,575 bytes. At
+ * most PACKETS_WHOLE of them; returns false beyond that. From any thread.
+ */
+#define PACKETS_WHOLE 4096
+bool packets_leave_whole(struct packets *packets, const uint8_t *destinations, size_t count);
+
 enum burst {
     BURST_EMPTIED, /* the kernel holds no more packets for now */
-    BURST_FULL,    /* less than PACKETS_ROOM bytes are left */
+    BURST_FULL,    /* what comes next does not fit */
     BURST_FAILED   /* errno says why: the device is gone */
 };
 
-/* Appends packets at `*used` until one of the above holds. What is not a well-formed IPv6 packet is counted and
- * overwritten by the next one. */
-enum burst packets_read(int fd, uint8_t *slab, size_t size, size_t *used, struct counters *counters);
+/* Appends packets at `*used` until one of the above holds. Into an empty slab of four times PACKETS_ROOM at least one
+ * fits. What is not a well-formed IPv6 packet is counted and dropped. */
+enum burst packets_read(struct packets *packets, uint8_t *slab, size_t size, size_t *used);
 
 /*
  * Writes every packet of the run; one that the kernel does not take is counted and skipped. Returns the bytes consumed:
  * `length`, or less when a malformed packet stands there.
  */
-size_t packets_write(int fd, const uint8_t *run, size_t length, struct counters *counters);
+size_t packets_write(struct packets *packets, const uint8_t *run, size_t length);
 
 #endif

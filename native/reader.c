@@ -31,10 +31,9 @@ struct slab {
 };
 
 struct reader {
-    int fd;
+    struct packets *packets;
     int wake; /* eventfd: something below has changed */
     size_t size;
-    struct counters *counters;
     struct reader_notify notify;
     pthread_t thread;
     pthread_mutex_t lock; /* guards all below */
@@ -75,7 +74,7 @@ static struct slab *take_slab(struct reader *reader)
 static enum burst fill(struct reader *reader, struct slab *slab, bool *found)
 {
     size_t used = slab->used;
-    enum burst end = packets_read(reader->fd, slab->bytes, reader->size, &used, reader->counters);
+    enum burst end = packets_read(reader->packets, slab->bytes, reader->size, &used);
     int error = errno;
     pthread_mutex_lock(&reader->lock);
     *found = used > slab->used;
@@ -93,7 +92,7 @@ static bool wait_for_events(struct reader *reader, enum wait wait)
 {
     static const int timeouts[] = {[FOR_PACKETS] = -1, [FOR_CLAIMS] = PATIENCE_MS, [FOR_A_SLAB] = LOOK_MS};
     struct pollfd on[2] = {{.fd = reader->wake, .events = POLLIN},
-                           {.fd = reader->fd, .events = wait == FOR_PACKETS ? POLLIN : 0}};
+                           {.fd = reader->packets->fd, .events = wait == FOR_PACKETS ? POLLIN : 0}};
     if (poll(on, 2, timeouts[wait]) <= 0) return true;
     if (on[0].revents != 0) {
         uint64_t count;
@@ -167,7 +166,7 @@ static bool start_thread(struct reader *reader)
     return error == 0;
 }
 
-struct reader *reader_start(int fd, uint8_t *const slabs[READER_SLABS], size_t size, struct counters *counters,
+struct reader *reader_start(struct packets *packets, uint8_t *const slabs[READER_SLABS], size_t size,
                             const struct reader_notify *notify, struct failure *failure)
 {
     struct reader *reader = calloc(1, sizeof *reader);
@@ -175,9 +174,8 @@ struct reader *reader_start(int fd, uint8_t *const slabs[READER_SLABS], size_t s
         fail(failure, ENOMEM, "reader");
         return NULL;
     }
-    reader->fd = fd;
+    reader->packets = packets;
     reader->size = size;
-    reader->counters = counters;
     reader->notify = *notify;
     for (unsigned index = 0; index < READER_SLABS; index++) reader->slabs[index].bytes = slabs[index];
 

@@ -26,9 +26,9 @@ struct reader_notify {
     void (*lost)(void *context, int error);
 };
 
-/* Starts the thread. Descriptor, slabs and counters are borrowed until `reader_stop` returns. Both notifications come
- * from the thread. */
-struct reader *reader_start(int fd, uint8_t *const slabs[READER_SLABS], size_t size, struct counters *counters,
+/* Starts the thread. Packets and slabs are borrowed until `reader_stop` returns. Both notifications come from the
+ * thread. */
+struct reader *reader_start(struct packets *packets, uint8_t *const slabs[READER_SLABS], size_t size,
                             const struct reader_notify *notify, struct failure *failure);
 
 /*

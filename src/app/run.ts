@@ -106,6 +106,7 @@ function openInterface(config: Config, own: Addresses): TunPort {
   return openTun({
     name: config.vpn.interface,
     mtu: config.vpn.mtu,
+    offload: config.vpn.offload,
     addresses: [own.oc, own.ocat4],
     keepUnreachable: config.vpn.keep_unreachable,
   });

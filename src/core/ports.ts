@@ -53,6 +53,17 @@ export type PacketRun = Buffer;
  */
 export type TunState = 'up' | 'down' | 'incomplete';
 
+/** What passed between the kernel and us so far. With offload one call passes many packets. */
+export interface TunTraffic {
+  /** From the kernel, to be sent to peers. */
+  readonly readPackets: number;
+  readonly readBytes: number;
+  readonly reads: number;
+  readonly writtenPackets: number;
+  readonly writtenBytes: number;
+  readonly writes: number;
+}
+
 /** A TUN interface that was brought up, with our addresses on it. */
 export interface TunPort {
   readonly name: string;
@@ -64,6 +75,7 @@ export interface TunPort {
   onLost(lost: (error: GateError) => void): void;
   /** Hands packets to the kernel; what it does not take is dropped and counted, as on any interface. */
   write(run: PacketRun): void;
+  traffic(): TunTraffic;
   /** Packets dropped on this border so far, by cause. */
   drops(): Readonly<Record<string, number>>;
   /** Asks the kernel now. An interface that is gone or closed is `down`. Never throws. */

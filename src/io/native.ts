@@ -18,7 +18,15 @@ export type OpenedTun = {
   readonly existed: boolean;
   /** The interface stays when the handle is closed. */
   readonly persistent: boolean;
+  /** What the kernel granted. */
+  readonly offload: Offload;
 };
+
+/**
+ * Whether the kernel passes TCP, or TCP and UDP (Linux 6.2), in larger pieces than packets. The numbers of native/offload.h.
+ */
+export const OFFLOAD = { none: 0, tcp: 1, tcpAndUdp: 2 } as const;
+export type Offload = (typeof OFFLOAD)[keyof typeof OFFLOAD];
 
 export type LinkState = {
   /** Bytes. */
@@ -45,6 +53,8 @@ export type TunCounters = {
   readonly readBytes: number;
   readonly readNotIpv6: number;
   readonly readBadLength: number;
+  /** Super-packets that no kernel makes. */
+  readonly readBadOffload: number;
   readonly writtenPackets: number;
   readonly writtenBytes: number;
   readonly writeInterfaceDown: number;
@@ -53,6 +63,9 @@ export type TunCounters = {
   readonly writeQueueFull: number;
   readonly writeTooBig: number;
   readonly writeRefused: number;
+  /** System calls that passed packets. */
+  readonly reads: number;
+  readonly writes: number;
 };
 
 /**
@@ -60,7 +73,11 @@ export type TunCounters = {
  * named by their number.
  */
 export interface NativeAddon {
-  open(name: string): OpenedTun;
+  /**
+   * @param wanted the most; a kernel that cannot do it grants less
+   * @param mtu of the interface, bytes: how a packet that is larger is cut again behind us
+   */
+  open(name: string, wanted: Offload, mtu: number): OpenedTun;
   /**
    * Starts the reading thread. `onReady`: packets can be drained, not told again until `drain` answers false. `onLost`:
    * the device is gone and the thread has ended; told once, with the errno's name. Keeps the process alive until `close`.
@@ -80,6 +97,14 @@ export interface NativeAddon {
    * @throws NativeError EBADMSG at a packet that is cut or not IPv6; those before it have been written
    */
   writePackets(handle: TunHandle, run: Buffer, start: number, end: number): number;
+  /**
+   * From now on TCP to exactly these destinations comes in pieces of up to 65,575 bytes, larger than the MTU, where the
+   * kernel hands it over so; to all others it comes in packets.
+   *
+   * @param destinations 16 bytes each
+   * @throws NativeError ENOMEM for more than 4096
+   */
+  leaveWhole(handle: TunHandle, destinations: Buffer): void;
   counters(handle: TunHandle): TunCounters;
   /** Idempotent, and allowed inside every callback. An interface that is not persistent goes with it. */
   close(handle: TunHandle): void;
@@ -125,13 +150,14 @@ export function isNativeError(thrown: unknown): thrown is NativeError {
 }
 
 /** The same number stands in native/addon.c. */
-const ADDON_VERSION = 1;
+const ADDON_VERSION = 2;
 
 const FUNCTIONS = {
   open: true,
   start: true,
   drain: true,
   writePackets: true,
+  leaveWhole: true,
   counters: true,
   close: true,
   readLink: true,

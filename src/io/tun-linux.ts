@@ -2,10 +2,10 @@
  * The TUN interface of this machine as the core wants it (TunPort): opens it, has it configured, and carries packets in
  * batches between the kernel and whoever takes them. Looks at no packet.
  */
-import type { PacketRun, TunPort, TunState } from '../core/ports.ts';
+import type { PacketRun, TunPort, TunState, TunTraffic } from '../core/ports.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
 import type { Address } from '../wire/i2p/address.ts';
-import { isNativeError, loadNative, type NativeAddon, type OpenedTun } from './native.ts';
+import { isNativeError, loadNative, type NativeAddon, OFFLOAD, type OpenedTun, type TunCounters } from './native.ts';
 import { checkWanted, tunError } from './tun-errors.ts';
 import {
   addUnreachableRoute,
@@ -25,6 +25,8 @@ export interface TunOptions {
   readonly addresses: readonly Address[];
   /** Leave the unreachable route of the /48 behind when the interface closes, so that nothing ever goes elsewhere. */
   readonly keepUnreachable: boolean;
+  /** Let the kernel pass TCP and UDP in larger pieces than packets, where it can and where that is quicker. */
+  readonly offload: boolean;
 }
 
 /**
@@ -32,6 +34,9 @@ export interface TunOptions {
  * short queue loses bursts of TCP; the queue is always emptied at once, so a long one adds no delay.
  */
 const KERNEL_QUEUE = 2000;
+
+/** Bytes of the MTU from which on packets are so large that putting them together costs more than it saves. */
+const LARGE_MTU = 16_384;
 
 /**
  * Makes the interface, or takes it over, and returns it up and reading. When this throws, everything is as it was before.
@@ -49,7 +54,8 @@ export function openTun(options: TunOptions): TunPort {
   const onInterface = new Changes();
   let opened: OpenedTun | undefined;
   try {
-    opened = native.open(options.name);
+    const offload = options.offload && options.mtu < LARGE_MTU ? OFFLOAD.tcpAndUdp : OFFLOAD.none;
+    opened = native.open(options.name, offload, options.mtu);
     checkPrefixFree(native, opened.index);
     addUnreachableRoute(native, onRoutes);
     configureInterface(native, opened, network, onInterface);
@@ -145,8 +151,13 @@ class LinuxTun implements TunPort {
     }
   }
 
+  traffic(): TunTraffic {
+    const { readPackets, readBytes, reads, writtenPackets, writtenBytes, writes } = this.#counters();
+    return { readPackets, readBytes, reads, writtenPackets, writtenBytes, writes };
+  }
+
   drops(): Readonly<Record<string, number>> {
-    const { readPackets, readBytes, writtenPackets, writtenBytes, ...drops } = this.#native.counters(this.#tun.handle);
+    const { readPackets, readBytes, reads, writtenPackets, writtenBytes, writes, ...drops } = this.#counters();
     return { ...drops, runsAfterClose: this.#runsAfterClose };
   }
 
@@ -176,6 +187,10 @@ class LinuxTun implements TunPort {
       }
     }
     if (thrown.length > 0) throw tunError(thrown[0], this);
+  }
+
+  #counters(): TunCounters {
+    return this.#native.counters(this.#tun.handle);
   }
 
   /** One batch per turn of the event loop: a busy interface must not keep the sockets from their share. */

@@ -1,5 +1,5 @@
 /** A TUN interface without a kernel: the test is the host on the other side of it. */
-import type { PacketRun, TunPort, TunState } from '../../src/core/ports.ts';
+import type { PacketRun, TunPort, TunState, TunTraffic } from '../../src/core/ports.ts';
 import type { GateError } from '../../src/kit/errors.ts';
 import { packetLength } from '../../src/wire/packet/ipv6.ts';
 
@@ -59,6 +59,17 @@ export class FakeTun implements TunPort {
       });
     });
     return this.delivered;
+  }
+
+  traffic(): TunTraffic {
+    return {
+      readPackets: 0,
+      readBytes: 0,
+      reads: 0,
+      writtenPackets: this.delivered.length,
+      writtenBytes: 0,
+      writes: 0,
+    };
   }
 
   drops(): Readonly<Record<string, number>> {

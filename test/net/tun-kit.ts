@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import type { TunPort } from '../../src/core/ports.ts';
 import { openTun, type TunOptions } from '../../src/io/tun-linux.ts';
 import { type Address, PREFIX_TEXT, parseIpv6, toAddress } from '../../src/wire/i2p/address.ts';
@@ -23,7 +24,24 @@ function address(words: string): Address {
 export const NODE_FOR_ALL = 'mount -t tmpfs none /dev/net; mknod /dev/net/tun c 10 200; chmod 666 /dev/net/tun';
 
 export function open(options: Partial<TunOptions> = {}): TunPort {
-  return openTun({ name: NAME, mtu: 1500, addresses: [OURS, OURS_TOO], keepUnreachable: true, ...options });
+  const tun = openTun({
+    name: NAME,
+    mtu: 1500,
+    addresses: [OURS, OURS_TOO],
+    keepUnreachable: true,
+    offload: false,
+    ...options,
+  });
+  awaitLocalRoute();
+  return tun;
+}
+
+/** The kernel delivers to an address only some moments after it has it: a worker of its own makes the local route. */
+function awaitLocalRoute(): void {
+  const start = performance.now();
+  while (!table('route', 'show', 'table', 'local').some((route) => route['dst'] === OURS_TEXT)) {
+    assert.ok(performance.now() - start < 10_000, 'never: a local route to our address');
+  }
 }
 
 const UDP = 17;
@@ -123,3 +141,15 @@ export function describeRoutes(): readonly string[] {
 
 export const UNREACHABLE = 'unreachable lo 4294967295 -';
 export const THROUGH_TUN = `unicast ${NAME} 1024 ${OURS_TEXT}`;
+
+/** Of this namespace: `Udp6InErrors` and the like of IPv6, or `TcpInCsumErrors` and the like of TCP. */
+export function kernelCounter(name: string): number {
+  const line = readFileSync('/proc/self/net/snmp6', 'utf8').match(new RegExp(`^${name}\\s+(\\d+)$`, 'm'));
+  if (line !== null) return Number(line[1]);
+  const [names, numbers] = readFileSync('/proc/self/net/snmp', 'utf8')
+    .split('\n')
+    .filter((each) => each.startsWith('Tcp:'))
+    .map((each) => each.split(' '));
+  const at = names?.indexOf(name.replace('Tcp', '')) ?? -1;
+  return Number(numbers?.[at] ?? assert.fail(name));
+}

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import { OFFLOAD, type Offload } from '../../src/io/native.ts';
 import { GateError } from '../../src/kit/errors.ts';
 import { ADDRESS_LENGTH, PREFIX } from '../../src/wire/i2p/address.ts';
 import { declareScenarios } from './namespace.ts';
@@ -28,7 +29,7 @@ import {
 const WORKER = `
   const { parentPort, workerData } = require('node:worker_threads');
   const addon = require(workerData.addon);
-  const { handle, index } = addon.open(workerData.name);
+  const { handle, index } = addon.open(workerData.name, workerData.offload, 1500);
   addon.setLinkAddressGeneration(index, 1);
   addon.setLinkUp(index, 1);
   addon.addRoute(Buffer.from(workerData.prefix), 48, index, 1024, undefined);
@@ -38,9 +39,13 @@ const WORKER = `
 `;
 const ADDON = fileURLToPath(new URL('../../build/native/garligate.node', import.meta.url));
 
-async function startWorker(): Promise<Worker> {
+async function startWorker(offload: Offload): Promise<Worker> {
   const prefix = Buffer.concat([PREFIX], ADDRESS_LENGTH);
-  const worker = new Worker(WORKER, { eval: true, execArgv: [], workerData: { addon: ADDON, name: NAME, prefix } });
+  const worker = new Worker(WORKER, {
+    eval: true,
+    execArgv: [],
+    workerData: { addon: ADDON, name: NAME, offload, prefix },
+  });
   await once(worker, 'message');
   return worker;
 }
@@ -158,7 +163,7 @@ await declareScenarios(import.meta.filename, {
   },
   'a worker that is terminated takes its interface along': {
     run: async () => {
-      const worker = await startWorker();
+      const worker = await startWorker(OFFLOAD.none);
       assert.equal(interfaceExists(), true);
       await worker.terminate();
       assert.equal(interfaceExists(), false);
@@ -169,8 +174,8 @@ await declareScenarios(import.meta.filename, {
     run: async () => {
       const socket = await udpSocket('::');
       let poured = 0;
-      for (let turn = 0; turn < 5; turn += 1) {
-        const worker = await startWorker();
+      for (let turn = 0; turn < 6; turn += 1) {
+        const worker = await startWorker(turn % 2 === 0 ? OFFLOAD.none : OFFLOAD.tcpAndUdp);
         for (let count = 0; count < 2000; count += 1) socket.send(Buffer.alloc(500), 9, PEER_TEXT);
         await new Promise((resolve) => setTimeout(resolve, turn));
         poured += Number(readFileSync(`/sys/class/net/${NAME}/statistics/tx_packets`, 'utf8'));

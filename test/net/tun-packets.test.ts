@@ -6,11 +6,12 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import { declareScenarios } from './namespace.ts';
+import { declareScenarios, type Scenario } from './namespace.ts';
 import {
   describeRoutes,
   HEADERS,
   ip,
+  kernelCounter,
   lengthOf,
   NAME,
   OURS,
@@ -55,11 +56,6 @@ function flood(count: number, size: number): Int32Array {
   return done;
 }
 
-function kernelCounter(name: string): number {
-  const line = readFileSync('/proc/self/net/snmp6', 'utf8').match(new RegExp(`^${name}\\s+(\\d+)$`, 'm'));
-  return Number(line?.[1] ?? assert.fail(name));
-}
-
 function droppedByInterface(): number {
   return Number(readFileSync(`/sys/class/net/${NAME}/statistics/tx_dropped`, 'utf8'));
 }
@@ -74,10 +70,10 @@ function turnRound(packet: Buffer): void {
   packet.writeUInt16BE(port, 42);
 }
 
-await declareScenarios(import.meta.filename, {
+const scenarios = (offload: boolean): Readonly<Record<string, Scenario>> => ({
   'datagrams for a peer arrive as packets from our first address': {
     run: async () => {
-      const tun = open();
+      const tun = open({ offload });
       const seen: Buffer[] = [];
       tun.onPackets((run) => seen.push(...udpPacketsOf(run).map((packet) => Buffer.from(packet))));
       const socket = await udpSocket('::');
@@ -95,7 +91,7 @@ await declareScenarios(import.meta.filename, {
   },
   'packets that came before anybody took them are kept': {
     run: async () => {
-      const tun = open();
+      const tun = open({ offload });
       const socket = await udpSocket(OURS_TEXT);
       socket.send('early', 9, PEER_TEXT);
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -110,7 +106,7 @@ await declareScenarios(import.meta.filename, {
   },
   'a ping is answered': {
     run: async () => {
-      const tun = open();
+      const tun = open({ offload });
       tun.onPackets((run) => {
         for (let at = 0; at < run.length; at += lengthOf(run, at)) {
           if (run.readUInt8(at + 6) !== 58 || run.readUInt8(at + 40) !== 128) continue;
@@ -132,7 +128,7 @@ await declareScenarios(import.meta.filename, {
   },
   'thousands of datagrams of all sizes go out and come back unchanged': {
     run: async () => {
-      const [tun, socket] = [open(), await udpSocket(OURS_TEXT)];
+      const [tun, socket] = [open({ offload }), await udpSocket(OURS_TEXT)];
       let largest = 0;
       tun.onPackets((run) => {
         const packets = udpPacketsOf(run);
@@ -171,7 +167,7 @@ await declareScenarios(import.meta.filename, {
   },
   'a run of many packets is written whole': {
     run: async () => {
-      const [tun, socket] = [open(), await udpSocket(OURS_TEXT)];
+      const [tun, socket] = [open({ offload }), await udpSocket(OURS_TEXT)];
       const messages: string[] = [];
       socket.on('message', (message, from) => messages.push(`${from.address} ${message.toString()}`));
       const ports = [4000, socket.address().port] as const;
@@ -188,7 +184,7 @@ await declareScenarios(import.meta.filename, {
   },
   'the largest packets that an interface can have are carried': {
     run: async () => {
-      const [tun, socket] = [open({ mtu: 65535 }), await udpSocket(OURS_TEXT)];
+      const [tun, socket] = [open({ offload, mtu: 65535 }), await udpSocket(OURS_TEXT)];
       const messages: Buffer[] = [];
       socket.on('message', (message) => messages.push(message));
       tun.onPackets((run) => {
@@ -205,7 +201,7 @@ await declareScenarios(import.meta.filename, {
   },
   'packets that are not IPv6 are counted and not handed over': {
     run: async () => {
-      const tun = open();
+      const tun = open({ offload });
       let taken = 0;
       tun.onPackets((run) => {
         taken += udpPacketsOf(run).length;
@@ -223,7 +219,7 @@ await declareScenarios(import.meta.filename, {
   },
   'a slow taker loses nothing that slabs and the queue of the kernel can hold': {
     run: async () => {
-      const tun = open();
+      const tun = open({ offload });
       const numbers: number[] = [];
       let done: Int32Array | undefined;
       tun.onPackets((run) => {
@@ -241,7 +237,7 @@ await declareScenarios(import.meta.filename, {
   },
   'a taker that is slower than its sender forever gets whole packets in order': {
     run: async () => {
-      const tun = open();
+      const tun = open({ offload });
       const numbers: number[] = [];
       const done = flood(20_000, 1200);
       tun.onPackets((run) => {
@@ -262,7 +258,7 @@ await declareScenarios(import.meta.filename, {
   },
   'what a taker throws is an uncaught exception and does not stop the packets': {
     run: async () => {
-      const [tun, socket] = [open(), await udpSocket(OURS_TEXT)];
+      const [tun, socket] = [open({ offload }), await udpSocket(OURS_TEXT)];
       const caught: unknown[] = [];
       process.on('uncaughtException', (error) => caught.push(error.message));
       let calls = 0;
@@ -281,7 +277,7 @@ await declareScenarios(import.meta.filename, {
   },
   'a malformed run is a bug of the caller, and what stands before it is written': {
     run: async () => {
-      const [tun, socket] = [open(), await udpSocket(OURS_TEXT)];
+      const [tun, socket] = [open({ offload }), await udpSocket(OURS_TEXT)];
       const messages: string[] = [];
       socket.on('message', (message) => messages.push(message.toString()));
       const packet = (words: string) => udpPacket(PEER, OURS, [1, socket.address().port], Buffer.from(words));
@@ -300,7 +296,7 @@ await declareScenarios(import.meta.filename, {
   },
   'packets that the kernel does not take are counted by cause': {
     run: async () => {
-      const tun = open();
+      const tun = open({ offload });
       const packet = udpPacket(PEER, OURS, [1, 2], Buffer.from('x'));
       ip('link', 'set', NAME, 'down');
       tun.write(Buffer.concat([packet, packet, packet]));
@@ -315,3 +311,12 @@ await declareScenarios(import.meta.filename, {
     },
   },
 });
+
+const named = (offload: boolean, how: string) =>
+  Object.entries(scenarios(offload)).map(([title, scenario]) => [`${title}, ${how}`, scenario] as const);
+
+// Whoever handles packets must not see the difference.
+await declareScenarios(
+  import.meta.filename,
+  Object.fromEntries([...named(false, 'packet by packet'), ...named(true, 'with offload')]),
+);

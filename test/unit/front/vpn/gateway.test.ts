@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RelayEnd } from '../../../../src/core/dial/target.ts';
 import { peerTable } from '../../../../src/core/peers/table.ts';
-import type { PacketRun, TunPort } from '../../../../src/core/ports.ts';
+import type { PacketRun, TunPort, TunTraffic } from '../../../../src/core/ports.ts';
 import { relayCore } from '../../../../src/core/relay/relay.ts';
 import { vpnGateway } from '../../../../src/front/vpn/gateway.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
@@ -31,6 +31,9 @@ class FakeTun implements TunPort {
   }
   write(run: PacketRun): void {
     this.written.push(...split(run));
+  }
+  traffic(): TunTraffic {
+    return { readPackets: 0, readBytes: 0, reads: 0, writtenPackets: this.written.length, writtenBytes: 0, writes: 0 };
   }
   drops(): Readonly<Record<string, number>> {
     return {};

@@ -1,0 +1,31 @@
+/*
+ * Reading with offload: one piece at a time into memory of its own, and from there, cut into packets, into the run. What
+ * does not fit any more waits for the next run.
+ */
+#ifndef GARLIGATE_INTAKE_H
+#define GARLIGATE_INTAKE_H
+
+#include "packets.h"
+
+struct intake;
+
+struct intake *intake_new(void);
+void intake_free(struct intake *intake);
+
+/* See packets_leave_whole. */
+bool intake_leave_whole(struct intake *intake, const uint8_t *destinations, size_t count);
+
+/* How far a burst has come. */
+struct progress {
+    size_t used; /* bytes of the slab */
+    uint64_t packets;
+    uint64_t reads;
+};
+
+enum burst intake_read(struct intake *intake, int fd, struct counters *counters, uint8_t *slab, size_t size,
+                       struct progress *progress);
+
+/* Whether what was read is one IPv6 packet, as long as its header says; counted when it is not. */
+bool intake_is_packet(const uint8_t *bytes, size_t length, struct counters *counters);
+
+#endif

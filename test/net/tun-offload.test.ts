@@ -1,0 +1,199 @@
+/**
+ * With offload the kernel passes larger pieces than packets, and whoever handles packets must not see it: what arrives is
+ * whole, each packet is right by itself, and one that is wrong is dropped alone.
+ *
+ * The connections are real and to themselves: every packet comes back with its addresses exchanged, so that what goes out to
+ * the peer's port arrives from the peer at ours. Sums of addresses do not depend on their order.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, connect as dialTcp, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { TunPort } from '../../src/core/ports.ts';
+import { declareScenarios } from './namespace.ts';
+import { kernelCounter, lengthOf, OURS_TEXT, onesSum, open, PEER_TEXT, until } from './tun-kit.ts';
+
+const MTU = 1500;
+const TCP = 6;
+const UDP = 17;
+
+interface Seen {
+  packets: number;
+  runs: number;
+  longest: number;
+  wrong: number;
+}
+
+/** @param change a packet on its way back; returns what becomes of it */
+function reflect(tun: TunPort, change: (packet: Buffer) => void = () => {}): Seen {
+  const seen: Seen = { packets: 0, runs: 0, longest: 0, wrong: 0 };
+  tun.onPackets((run) => {
+    seen.runs += 1;
+    for (let at = 0; at < run.length; at += lengthOf(run, at)) {
+      const packet = run.subarray(at, at + lengthOf(run, at));
+      seen.packets += 1;
+      seen.longest = Math.max(seen.longest, packet.length);
+      const protocol = packet.readUInt8(6);
+      if ((protocol === TCP || protocol === UDP) && onesSum(packet) !== 0xffff) seen.wrong += 1;
+      const source = Buffer.from(packet.subarray(8, 24));
+      packet.copyWithin(8, 24, 40);
+      packet.set(source, 24);
+      change(packet);
+    }
+    tun.write(run);
+  });
+  return seen;
+}
+
+/** A server at our address that sends back what it gets, and a connection to it by way of the peer's address. */
+async function echo(): Promise<{ client: Socket; end: () => Promise<void> }> {
+  const server = createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));
+  server.listen(0, OURS_TEXT);
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  const client = dialTcp({ host: PEER_TEXT, port: address.port, allowHalfOpen: true });
+  await once(client, 'connect');
+  return {
+    client,
+    end: async () => {
+      client.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** Sends so many random bytes, gets them back, and compares. */
+async function roundTrip(client: Socket, bytes: number): Promise<void> {
+  const [sent, received] = [createHash('sha256'), createHash('sha256')];
+  let back = 0;
+  client.on('data', (chunk: Buffer) => {
+    received.update(chunk);
+    back += chunk.length;
+  });
+  const block = randomBytes(1_000_003);
+  for (let left = bytes; left > 0; left -= block.length) {
+    const piece = block.subarray(0, Math.min(left, block.length));
+    sent.update(piece);
+    if (!client.write(piece)) await once(client, 'drain');
+  }
+  client.end();
+  await once(client, 'end');
+  assert.equal(back, bytes);
+  assert.equal(received.digest('hex'), sent.digest('hex'));
+}
+
+function sendSegments(bytes: Buffer, port: number, size: number): void {
+  const folder = mkdtempSync(join(tmpdir(), 'garligate-segments-'));
+  try {
+    const program = join(folder, 'send-segments');
+    execFileSync('cc', ['-O1', '-o', program, fileURLToPath(new URL('send-segments.c', import.meta.url))]);
+    execFileSync(program, [OURS_TEXT, PEER_TEXT, String(port), String(size)], { input: bytes });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+await declareScenarios(import.meta.filename, {
+  'TCP: what comes back is what was sent, in packets that are right and no longer than the MTU': {
+    run: async () => {
+      const tun = open({ offload: true, mtu: MTU });
+      const seen = reflect(tun);
+      const { client, end } = await echo();
+      await roundTrip(client, 30_000_000);
+      assert.equal(seen.wrong, 0);
+      assert.equal(seen.longest, MTU);
+      assert.equal(kernelCounter('Ip6InDiscards'), 0);
+      const { reads, writes } = tun.traffic();
+      assert.ok(reads < seen.packets / 4, `${reads} reads for ${seen.packets} packets`);
+      assert.ok(writes < seen.packets / 4, `${writes} writes for ${seen.packets} packets`);
+      await end();
+      await tun.close();
+    },
+  },
+  'TCP: a packet that was changed on its way is dropped alone, and what arrives is right': {
+    run: async () => {
+      const tun = open({ offload: true, mtu: MTU });
+      let full = 0;
+      let changed = 0;
+      reflect(tun, (packet) => {
+        if (packet.length < MTU) return;
+        full += 1;
+        if (full % 1000 !== 0) return;
+        changed += 1;
+        packet.writeUInt8(packet.readUInt8(700) ^ 0xff, 700);
+      });
+      const { client, end } = await echo();
+      await roundTrip(client, 10_000_000);
+      assert.ok(changed > 5);
+      assert.equal(kernelCounter('TcpInCsumErrors'), changed);
+      await end();
+      await tun.close();
+    },
+  },
+  'UDP: datagrams of the same size side by side arrive each by itself': {
+    run: async () => {
+      const tun = open({ offload: true, mtu: MTU });
+      reflect(tun);
+      const server = createSocket({ type: 'udp6', recvBufferSize: 4_000_000 });
+      const got: Buffer[] = [];
+      server.on('message', (message) => got.push(message));
+      server.bind(0, OURS_TEXT);
+      await once(server, 'listening');
+      const client = createSocket('udp6');
+      client.bind(0, OURS_TEXT);
+      await once(client, 'listening');
+      const sizes = [1000, 1000, 1000, 700, 1000, 1, 1452, 1452, 1452, 1451, 8, 8, 8];
+      const sent = sizes.map((size) => randomBytes(size));
+      for (const datagram of sent) client.send(datagram, server.address().port, PEER_TEXT);
+      await until(() => got.length === sent.length, 'all datagrams');
+      assert.deepEqual(got, sent);
+      assert.equal(kernelCounter('Udp6InCsumErrors'), 0);
+      server.close();
+      client.close();
+      await tun.close();
+    },
+  },
+  'UDP: what a program sends in segments leaves and arrives in datagrams': {
+    run: async () => {
+      const tun = open({ offload: true, mtu: MTU });
+      const seen = reflect(tun);
+      const server = createSocket({ type: 'udp6', recvBufferSize: 4_000_000 });
+      const got: Buffer[] = [];
+      server.on('message', (message) => got.push(message));
+      server.bind(0, OURS_TEXT);
+      await once(server, 'listening');
+      const sent = randomBytes(40_321);
+      sendSegments(sent, server.address().port, 1111);
+      await until(() => Buffer.concat(got).length === sent.length, 'all segments');
+      assert.deepEqual(Buffer.concat(got), sent);
+      assert.deepEqual(new Set(got.slice(0, -1).map((each) => each.length)), new Set([1111]));
+      assert.equal(seen.wrong, 0);
+      assert.ok(seen.longest <= MTU);
+      assert.equal(kernelCounter('Udp6InCsumErrors'), 0);
+      server.close();
+      await tun.close();
+    },
+  },
+  'a small MTU cuts smaller, a large one needs no offload': {
+    run: async () => {
+      for (const mtu of [1280, 9000, 65_535]) {
+        const tun = open({ offload: true, mtu });
+        const seen = reflect(tun);
+        const { client, end } = await echo();
+        await roundTrip(client, 5_000_000);
+        assert.equal(seen.wrong, 0);
+        assert.ok(seen.longest <= mtu);
+        await end();
+        await tun.close();
+      }
+    },
+  },
+});
