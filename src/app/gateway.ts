@@ -159,6 +159,7 @@ export function assembleGateway(config: Config, world: World) {
         connectMs: settings.connect_timeout,
         idleMs: settings.idle_timeout,
         isolation: USUAL_ISOLATION,
+        errors: settings.extended_errors ? 'extended' : 'standard',
       },
     );
   });

@@ -10,9 +10,9 @@ import { type SocksHandshake, socksMachine } from '../../wire/socks/handshake.ts
 import { encodeReply, replyForm } from '../../wire/socks/reply.ts';
 import type { SocksRequest } from '../../wire/socks/request.ts';
 import { connect } from './connect.ts';
+import { failureOf } from './failure-of.ts';
 import { farewell } from './farewell.ts';
 import { HTTP_ANSWER } from './http-answer.ts';
-import { OUTCOME_OF } from './outcome-of.ts';
 import type { ClientWorld, Serving } from './serving.ts';
 
 /**
@@ -46,6 +46,10 @@ export async function serveClient(
       counts.add('protocolError');
       log.debug('a SOCKS client was refused', { code: handshake.error.code });
       return farewell(client, handshake.reply, clock, signal);
+    case 'request-refused':
+      counts.add('protocolError');
+      log.debug('a SOCKS request was refused', { code: handshake.error.code });
+      return farewell(client, encodeReply(handshake.form, handshake.failure, world.settings.errors), clock, signal);
     case 'request':
       keepPlace(true);
       return serveRequest(client, clientAddress, handshake.request, world, signal, keepPlace);
@@ -86,11 +90,11 @@ function serveRequest(
   signal: AbortSignal,
   keepPlace: (keep: boolean) => void,
 ): Promise<void> {
-  const { clock, counts, log } = world;
+  const { clock, counts, log, settings } = world;
   const refuse = (error: GateError) => {
     keepPlace(false);
     log.debug('a SOCKS request failed', { kind: error.kind, code: error.code });
-    return farewell(client, encodeReply(replyForm(request), OUTCOME_OF[error.kind]), clock, signal);
+    return farewell(client, encodeReply(replyForm(request), failureOf(error), settings.errors), clock, signal);
   };
   const serving: Serving = { client, clientAddress, world, signal, refuse };
   switch (request.command) {

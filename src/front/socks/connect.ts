@@ -9,6 +9,7 @@ import { abortError, asGateError, GateError } from '../../kit/errors.ts';
 import { encodeReply, replyForm } from '../../wire/socks/reply.ts';
 import type { ConnectRequest } from '../../wire/socks/request.ts';
 import { watchDeparture } from './departure.ts';
+import { endedAtOnce } from './early-close.ts';
 import { sessionFor } from './isolation.ts';
 import { judge } from './policy.ts';
 import type { ClientWorld, Serving } from './serving.ts';
@@ -39,6 +40,12 @@ export async function connect(request: ConnectRequest, serving: Serving): Promis
     if (error.kind === 'bug')
       log.error('a defect: dialling for a SOCKS client failed', { thrown: nameOf(error.cause) });
     return refuse(error);
+  }
+  // A stream that ends one direction at a time may still be listening.
+  if (!far.halfClose && (await endedAtOnce(far.stream))) {
+    far.stream.destroy();
+    counts.add('dialFailed');
+    return refuse(new GateError('peer-closed', 'socks.closed-at-once', 'the service closed the stream at once'));
   }
   counts.add('connected');
   client.write(encodeReply(replyForm(request), 'succeeded'));

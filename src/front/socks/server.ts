@@ -37,6 +37,7 @@ const DEFAULTS: SocksServerOptions = {
   connectMs: 120_000,
   idleMs: 0,
   isolation: USUAL_ISOLATION,
+  errors: 'standard',
 };
 
 /**

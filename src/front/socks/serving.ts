@@ -7,6 +7,7 @@ import type { Clock } from '../../kit/clock.ts';
 import type { GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Tally } from '../../kit/tally.ts';
+import type { ErrorCodes } from '../../wire/socks/reply.ts';
 import type { IsolationRules } from './isolation.ts';
 
 /** How the way of a client into I2P ended: each client ends in exactly one of these. */
@@ -37,6 +38,7 @@ export interface ClientSettings {
   /** A connected client is closed when neither side sent a byte for this long; 0 means never. Milliseconds. */
   readonly idleMs: number;
   readonly isolation: IsolationRules;
+  readonly errors: ErrorCodes;
 }
 
 export interface ClientWorld {

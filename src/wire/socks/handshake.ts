@@ -3,19 +3,26 @@
  * no authentication or user and password (RFC 1929). GSSAPI is left out on purpose, as everywhere else. Whether the
  * request is granted, and what credentials mean, is not known here.
  *
- * It never throws: whatever a client sends has one of four meanings, three of which say how to part with it.
+ * It never throws: whatever a client sends means one of five things, four of which say how to part with it.
  */
 import { GateError } from '../../kit/errors.ts';
 import { Sensitive } from '../../kit/sensitive.ts';
 import type { Machine } from '../../kit/step.ts';
 import { type Exchange, exactly, exchangeMachine, send, upToZero } from './exchange.ts';
-import { encodeReply, type ReplyForm, type SocksOutcome } from './reply.ts';
+import type { ReplyForm, SocksFailure } from './reply.ts';
 import type { Ipv4Host, Ipv6Host, NamedHost, SocksCommand, SocksCredentials, SocksRequest } from './request.ts';
 
 export type SocksHandshake =
   | { readonly kind: 'request'; readonly request: SocksRequest }
-  /** The client speaks SOCKS, and the protocol has an answer for what it did: send `reply`, then close. */
+  /** The negotiation came to nothing, and the protocol has an answer for that: send `reply`, then close. */
   | { readonly kind: 'refused'; readonly reply: Uint8Array; readonly error: GateError }
+  /** A request that cannot be granted, whatever it is for: a reply of this form tells the failure. */
+  | {
+      readonly kind: 'request-refused';
+      readonly form: ReplyForm;
+      readonly failure: SocksFailure;
+      readonly error: GateError;
+    }
   /** A browser or a program with the wrong proxy setting: a person may be reading. */
   | { readonly kind: 'http' }
   /** There is no answer that the other side would understand. */
@@ -180,7 +187,7 @@ function unsupportedCommand(form: ReplyForm): SocksHandshake {
 
 /** A name that cannot be is answered like a name that does not exist. */
 function emptyName(form: ReplyForm): SocksHandshake {
-  return refused(form, 'host-unreachable', {
+  return refused(form, 'name-invalid', {
     kind: 'name-invalid',
     code: 'socks.name-empty',
     message: 'a SOCKS client asked for a host without a name',
@@ -205,10 +212,10 @@ function tooLong(field: string): SocksHandshake {
 
 function refused(
   form: ReplyForm,
-  outcome: Exclude<SocksOutcome, 'succeeded'>,
+  failure: SocksFailure,
   { kind, code, message }: Pick<GateError, 'kind' | 'code' | 'message'>,
 ): SocksHandshake {
-  return { kind: 'refused', reply: encodeReply(form, outcome), error: new GateError(kind, code, message) };
+  return { kind: 'request-refused', form, failure, error: new GateError(kind, code, message) };
 }
 
 function unintelligible(code: string, message: string): SocksHandshake {

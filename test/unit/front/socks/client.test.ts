@@ -63,29 +63,29 @@ for (const [dialect, { ask, greeting, reply }] of Object.entries(DIALECTS)) {
   });
 }
 
-/** RFC 1928's code for each kind of error, or what comes closest. */
-const CODES: Readonly<Record<ErrorKind, string>> = {
-  config: '01',
-  permission: '01',
-  'local-io': '01',
-  'router-down': '03',
-  'router-refused': '01',
-  'router-protocol': '01',
-  'session-lost': '03',
-  'name-invalid': '04',
-  'name-unknown': '04',
-  'peer-unreachable': '04',
-  'peer-timeout': '06',
-  'peer-refused': '05',
-  'peer-closed': '05',
-  'peer-protocol': '01',
-  'client-protocol': '01',
-  policy: '02',
-  unsupported: '07',
-  limit: '01',
-  cancelled: '01',
-  shutdown: '01',
-  bug: '01',
+/** For each kind of error: RFC 1928's code or what comes closest, and the extended one. */
+const CODES: Readonly<Record<ErrorKind, readonly [standard: string, extended: string]>> = {
+  config: ['01', '01'],
+  permission: ['01', '01'],
+  'local-io': ['01', '01'],
+  'router-down': ['03', '03'],
+  'router-refused': ['01', '01'],
+  'router-protocol': ['01', '01'],
+  'session-lost': ['03', '03'],
+  'name-invalid': ['04', 'f6'],
+  'name-unknown': ['04', 'f0'],
+  'peer-unreachable': ['04', 'f2'],
+  'peer-timeout': ['06', 'f7'],
+  'peer-refused': ['05', '05'],
+  'peer-closed': ['05', '05'],
+  'peer-protocol': ['01', '01'],
+  'client-protocol': ['01', '01'],
+  policy: ['02', '02'],
+  unsupported: ['07', '07'],
+  limit: ['01', '01'],
+  cancelled: ['01', '01'],
+  shutdown: ['01', '01'],
+  bug: ['01', '01'],
 };
 
 function isErrorKind(text: string): text is ErrorKind {
@@ -93,15 +93,16 @@ function isErrorKind(text: string): text is ErrorKind {
 }
 
 for (const kind of Object.keys(CODES).filter(isErrorKind)) {
+  const [code, extended] = CODES[kind];
   for (const [dialect, { ask, greeting, reply }] of Object.entries(DIALECTS)) {
-    test(`D19 ${dialect}: ${kind} while dialling is answered ${CODES[kind]}, and early data is dropped`, async () => {
+    test(`D19 ${dialect}: ${kind} while dialling is answered ${code}, and early data is dropped`, async () => {
       const { listener, dialer, relay, counts, clock } = await world();
       const app = listener.connect();
       app.stream.write(Buffer.concat([ask('a.i2p'), Buffer.from('early data')]));
       await settle();
       dialer.only().fail(new GateError(kind, 'test', 'of the test'));
       await settle();
-      assert.equal(spaced(app.received()), greeting + reply(CODES[kind]));
+      assert.equal(spaced(app.received()), greeting + reply(code));
       assert.equal(app.ended, true);
       assert.equal(relay.joins.length, 0);
       assert.deepEqual(counts(), { accepted: 1, [kind === 'cancelled' ? 'cancelled' : 'dialFailed']: 1 });
@@ -113,16 +114,51 @@ for (const kind of Object.keys(CODES).filter(isErrorKind)) {
     });
   }
 
-  test(`D16 ${kind} after a request for an IPv6 address is answered ${CODES[kind]} in 22 bytes`, async () => {
+  test(`D16 ${kind} after a request for an IPv6 address is answered ${code} in 22 bytes`, async () => {
     const { listener, dialer } = await world();
     const app = listener.connect();
     app.stream.write(hex(`05 01 00 05 01 00 04 ${PEER} 00 50`));
     await settle();
     dialer.only().fail(new GateError(kind, 'test', 'of the test'));
     await settle();
-    assert.equal(spaced(app.received()), `05 00 05 ${CODES[kind]} 00 04${' 00'.repeat(18)}`);
+    assert.equal(spaced(app.received()), `05 00 05 ${code} 00 04${' 00'.repeat(18)}`);
+  });
+
+  test(`D19 ${kind} is answered ${extended} where the listener has extended codes`, async () => {
+    const { listener, dialer } = await world({ errors: 'extended' });
+    const app = listener.connect();
+    app.stream.write(DIALECTS.SOCKS5.ask('a.i2p'));
+    await settle();
+    dialer.only().fail(new GateError(kind, 'test', 'of the test'));
+    await settle();
+    assert.equal(spaced(app.received()), `05 00 ${DIALECTS.SOCKS5.reply(extended)}`);
   });
 }
+
+test('D19 a gateway that was reached and could go no further is F3 among the extended codes, and 04 otherwise', async () => {
+  for (const [errors, code] of [
+    ['standard', '04'],
+    ['extended', 'f3'],
+  ] as const) {
+    const { listener, dialer } = await world({ errors });
+    const app = listener.connect();
+    app.stream.write(DIALECTS.SOCKS5.ask('a.i2p'));
+    await settle();
+    dialer.only().fail(new GateError('peer-unreachable', 'flow.unreachable', 'of the test'));
+    await settle();
+    assert.equal(spaced(app.received()), `05 00 ${DIALECTS.SOCKS5.reply(code)}`);
+  }
+});
+
+test('D19 a name that cannot be is F6 among the extended codes, an empty one too', async () => {
+  for (const name of ['a b.i2p', '']) {
+    const { listener } = await world({ errors: 'extended' });
+    const app = listener.connect();
+    app.stream.write(DIALECTS.SOCKS5.ask(name));
+    await settle();
+    assert.equal(spaced(app.received()), `05 00 ${DIALECTS.SOCKS5.reply('f6')}`);
+  }
+});
 
 test('something else than a GateError from the dialer is answered 01 and does no harm', async () => {
   const { listener, dialer, server } = await world();
@@ -225,6 +261,30 @@ test('credentials select a session of their own, the same ones the same', async 
   assert.deepEqual(without, { kind: 'gateway' });
   assert.equal(one?.kind, 'isolated');
   assert.deepEqual(same, one);
+});
+
+test('D19 a service that closes together with the OK of the router is answered 05', async () => {
+  const { listener, dialer, relay, counts } = await world();
+  const app = listener.connect();
+  app.stream.write(DIALECTS.SOCKS5.ask('a.i2p'));
+  await settle();
+  const service = dialer.only().succeed();
+  service.stream.end();
+  await settle();
+  assert.equal(spaced(app.received()), `05 00 ${DIALECTS.SOCKS5.reply('05')}`);
+  assert.equal(relay.joins.length, 0);
+  assert.equal(service.served.destroyed, true);
+  assert.deepEqual(counts(), { accepted: 1, dialFailed: 1 });
+});
+
+test('D19 a service that answers before it is asked, and closes, is a connection', async () => {
+  const { listener, dialer } = await world();
+  const app = listener.connect();
+  app.stream.write(DIALECTS.SOCKS5.ask('a.i2p'));
+  await settle();
+  dialer.only().succeed().stream.end('good day');
+  await settle();
+  assert.match(app.received().toString('latin1'), /good day$/);
 });
 
 test('a client that leaves while dialling cancels the dial', async () => {

@@ -1,6 +1,7 @@
 /** Runs a SOCKS machine over chunks as a driver would, and describes what came of it in comparable values. */
 import type { Machine } from '../../../../src/kit/step.ts';
 import type { SocksHandshake } from '../../../../src/wire/socks/handshake.ts';
+import { encodeReply } from '../../../../src/wire/socks/reply.ts';
 
 export function hex(text: string): Buffer {
   return Buffer.from(text.replace(/\s/g, ''), 'hex');
@@ -59,6 +60,10 @@ export function describe(handshake: SocksHandshake | undefined): object {
       return { kind: handshake.kind, code: handshake.error.code };
     case 'refused':
       return { kind: handshake.kind, reply: spaced(handshake.reply), code: handshake.error.code };
+    case 'request-refused': {
+      const { form, failure, error } = handshake;
+      return { kind: 'refused', reply: spaced(encodeReply(form, failure)), code: error.code };
+    }
     case 'request': {
       const { request } = handshake;
       const host = request.host.kind === 'name' ? request.host.name : spaced(request.host.bytes);

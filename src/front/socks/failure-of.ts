@@ -1,9 +1,11 @@
-/** What a SOCKS client is told for each kind of error. A new kind without a line does not compile. */
-import type { ErrorKind } from '../../kit/errors.ts';
-import type { SocksOutcome } from '../../wire/socks/reply.ts';
+/**
+ * What a SOCKS client is told for each error. Its kind decides, and a new kind without a line does not compile; a few
+ * errors are told apart further by their code. `wire/socks/reply.ts` has the numbers of each answer in every dialect.
+ */
+import type { ErrorKind, GateError } from '../../kit/errors.ts';
+import type { SocksFailure } from '../../wire/socks/reply.ts';
 
-/** SOCKS4 has one word for all of it. */
-export const OUTCOME_OF = {
+const BY_KIND = {
   config: 'general-failure',
   permission: 'general-failure',
   'local-io': 'general-failure',
@@ -13,8 +15,8 @@ export const OUTCOME_OF = {
   'router-refused': 'general-failure',
   'router-protocol': 'general-failure',
   // RFC 1928 has no code for names: to the client a name that is wrong or unknown is a host that is not there.
-  'name-invalid': 'host-unreachable',
-  'name-unknown': 'host-unreachable',
+  'name-invalid': 'name-invalid',
+  'name-unknown': 'name-unknown',
   'peer-unreachable': 'host-unreachable',
   'peer-timeout': 'ttl-expired',
   'peer-refused': 'connection-refused',
@@ -28,4 +30,11 @@ export const OUTCOME_OF = {
   cancelled: 'general-failure',
   shutdown: 'general-failure',
   bug: 'general-failure',
-} as const satisfies Record<ErrorKind, Exclude<SocksOutcome, 'succeeded'>>;
+} as const satisfies Record<ErrorKind, SocksFailure>;
+
+/** The peer's gateway was reached, and could go no further. */
+const BY_CODE: ReadonlyMap<string, SocksFailure> = new Map([['flow.unreachable', 'service-unreachable']]);
+
+export function failureOf(error: Pick<GateError, 'kind' | 'code'>): SocksFailure {
+  return BY_CODE.get(error.code) ?? BY_KIND[error.kind];
+}
