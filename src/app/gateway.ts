@@ -8,6 +8,7 @@ import type { Config } from '../config/schema.ts';
 import type { PeerDestination } from '../config/values.ts';
 import { dialer } from '../core/dial/dialer.ts';
 import { inboundSwitch } from '../core/inbound/switch.ts';
+import { addressNames } from '../core/naming/addresses.ts';
 import { resolver } from '../core/naming/resolver.ts';
 import { type OnionCatSettings, type PeerSettings, peerTable } from '../core/peers/table.ts';
 import type { BridgePort, ConnectorPort, DatagramPort, ListenerPort, TunPort } from '../core/ports.ts';
@@ -90,6 +91,7 @@ export function assembleGateway(config: Config, world: World) {
   sessions.lease(GATEWAY).session.onState(({ kind }) => {
     if (kind === 'ready') names.forgetUnknown();
   });
+  const inPlaceOfNames = addressNames({ resolver: names, peers, own: me.b32, clock });
   const outward = dialer({
     sessions,
     resolver: names,
@@ -151,7 +153,7 @@ export function assembleGateway(config: Config, world: World) {
     const listener = world.listeners[index];
     if (listener === undefined) throw new GateError('bug', 'bug', 'a SOCKS listener is missing');
     return socksServer(
-      { listener, dialer: outward, relay, clock, log },
+      { listener, dialer: outward, names: inPlaceOfNames, relay, clock, log },
       {
         maxClients: settings.max_clients,
         maxClientsPerAddress: settings.max_clients_per_address,
@@ -160,6 +162,7 @@ export function assembleGateway(config: Config, world: World) {
         idleMs: settings.idle_timeout,
         isolation: USUAL_ISOLATION,
         errors: settings.extended_errors ? 'extended' : 'standard',
+        resolve: settings.resolve,
       },
     );
   });

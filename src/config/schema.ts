@@ -218,6 +218,10 @@ function socksSchema() {
     idle_timeout: value.duration('0s', '24h').prefault('30m').meta({
       description: 'A connection on which nothing moves for this long is closed; "0s" means never.',
     }),
+    resolve: value.flag.prefault(true).meta({
+      description:
+        "Answer Tor's RESOLVE and RESOLVE_PTR: the address inside fd60:db4d:ddb5::/48 that stands for a name under .i2p, and back.",
+    }),
     extended_errors: value.flag.prefault(false).meta({
       description:
         "Answer failures with Tor's codes F0 to F7 where they say more than the standard ones; a client must know them.",

@@ -3,16 +3,20 @@
  * request there is always a reply before the close.
  */
 import type { Duplex } from 'node:stream';
+import type { DialTarget } from '../../core/dial/target.ts';
 import { within } from '../../kit/clock.ts';
 import { drive } from '../../kit/drive.ts';
 import { abortError, GateError } from '../../kit/errors.ts';
 import { type SocksHandshake, socksMachine } from '../../wire/socks/handshake.ts';
 import { encodeReply, replyForm } from '../../wire/socks/reply.ts';
-import type { SocksRequest } from '../../wire/socks/request.ts';
+import { credentialsOf, type SocksRequest } from '../../wire/socks/request.ts';
 import { connect } from './connect.ts';
 import { failureOf } from './failure-of.ts';
 import { farewell } from './farewell.ts';
 import { HTTP_ANSWER } from './http-answer.ts';
+import { askerFor } from './isolation.ts';
+import { judge } from './policy.ts';
+import { resolve, resolvePointer } from './resolve.ts';
 import type { ClientWorld, Serving } from './serving.ts';
 
 /**
@@ -90,29 +94,43 @@ function serveRequest(
   signal: AbortSignal,
   keepPlace: (keep: boolean) => void,
 ): Promise<void> {
-  const { clock, counts, log, settings } = world;
+  const { clock, counts, listener, log, settings } = world;
   const refuse = (error: GateError) => {
     keepPlace(false);
     log.debug('a SOCKS request failed', { kind: error.kind, code: error.code });
     return farewell(client, encodeReply(replyForm(request), failureOf(error), settings.errors), clock, signal);
   };
-  const serving: Serving = { client, clientAddress, world, signal, refuse };
+  const facts = { credentials: credentialsOf(request), clientAddress, listener: listener.where };
+  const serving: Serving = { client, facts, asker: askerFor(facts, settings.isolation), world, signal, refuse };
+  const unserved = () => {
+    counts.add('protocolError');
+    const message = `a SOCKS client asked for ${request.command}, which is not served here`;
+    return refuse(new GateError('unsupported', 'socks.command', message));
+  };
   switch (request.command) {
     case 'connect':
-      return connect(request, serving);
+      return withTarget(request, serving, (target) => connect(request, target, serving));
+    case 'resolve':
+      return settings.resolve ? withTarget(request, serving, (target) => resolve(target, serving)) : unserved();
+    case 'resolve-ptr':
+      return settings.resolve ? withTarget(request, serving, (target) => resolvePointer(target, serving)) : unserved();
     case 'bind':
     case 'associate':
-    case 'resolve':
-    case 'resolve-ptr':
-      counts.add('protocolError');
-      return refuse(
-        new GateError(
-          'unsupported',
-          'socks.command',
-          `a SOCKS client asked for ${request.command}, which is not served`,
-        ),
-      );
+      return unserved();
     default:
       return request satisfies never;
   }
+}
+
+/** Serves only what the policy lets the client have. */
+function withTarget(
+  request: SocksRequest,
+  { world: { counts }, refuse }: Serving,
+  serve: (target: DialTarget) => Promise<void>,
+): Promise<void> {
+  const verdict = judge(request);
+  if (verdict.kind === 'allowed') return serve(verdict.target);
+  counts.add('policyRefused');
+  if (verdict.dnsLeak) counts.add('dnsLeak');
+  return refuse(verdict.error);
 }

@@ -1,45 +1,36 @@
 /**
- * CONNECT: judgement, dial, reply, relay. Bytes that come behind the request stay unread in the client's own buffer (which
- * stops the socket when it is full) until the relay takes them, and are dropped when there is no relay.
+ * CONNECT: dial, reply, relay. Bytes that come behind the request stay unread in the client's own buffer (which stops the
+ * socket when it is full) until the relay takes them, and are dropped when there is no relay.
  */
-import type { Duplex } from 'node:stream';
-import type { DialOptions, DialTarget, RelayEnd } from '../../core/dial/target.ts';
-import { within } from '../../kit/clock.ts';
-import { abortError, asGateError, GateError } from '../../kit/errors.ts';
+import type { DialTarget, RelayEnd } from '../../core/dial/target.ts';
+import { GateError } from '../../kit/errors.ts';
 import { encodeReply, replyForm } from '../../wire/socks/reply.ts';
 import type { ConnectRequest } from '../../wire/socks/request.ts';
-import { watchDeparture } from './departure.ts';
 import { endedAtOnce } from './early-close.ts';
 import { sessionFor } from './isolation.ts';
-import { judge } from './policy.ts';
-import type { ClientWorld, Serving } from './serving.ts';
+import type { Serving } from './serving.ts';
+import { countFailure, whileWaiting } from './waiting.ts';
 
-/** Resolves when the client is closed. */
-export async function connect(request: ConnectRequest, serving: Serving): Promise<void> {
-  const { client, clientAddress, world, signal, refuse } = serving;
-  const { counts, log, relay, settings } = world;
-  const verdict = judge(request);
-  if (verdict.kind === 'refused') {
-    counts.add('policyRefused');
-    if (verdict.dnsLeak) counts.add('dnsLeak');
-    return refuse(verdict.error);
-  }
-  const { target } = verdict;
-  const credentials = request.dialect === 'socks5' ? request.credentials : undefined;
-  const session = sessionFor(
-    { credentials, clientAddress, listener: world.listener.where, target, port: request.port },
-    settings.isolation,
-  );
+const DOING = 'connecting for a SOCKS client';
+
+/** Resolves when the client is closed. @param asked what the client may have */
+export async function connect(request: ConnectRequest, asked: DialTarget, serving: Serving): Promise<void> {
+  const { client, facts, asker, world, signal, refuse } = serving;
+  const { counts, names, relay, settings } = world;
+  const target = names.meaningOf(asked, asker);
+  const session = sessionFor({ ...facts, target, port: request.port }, settings.isolation);
   let far: RelayEnd;
   try {
-    far = await dial(client, target, { session, port: request.port }, world, signal);
+    far = await whileWaiting(serving, {
+      doing: DOING,
+      ms: settings.connectMs,
+      late: () =>
+        new GateError('peer-timeout', 'socks.connect-timeout', 'the destination could not be reached in time'),
+      run: (limit) => world.dialer.dial(target, { session, port: request.port, signal: limit }),
+      discard: ({ stream }) => stream.destroy(),
+    });
   } catch (thrown) {
-    const error = asGateError(thrown, 'connecting for a SOCKS client');
-    counts.add(signal.aborted ? 'stopped' : error.kind === 'cancelled' ? 'cancelled' : 'dialFailed');
-    // Its message is somebody else's and might name a host.
-    if (error.kind === 'bug')
-      log.error('a defect: dialling for a SOCKS client failed', { thrown: nameOf(error.cause) });
-    return refuse(error);
+    return refuse(countFailure(serving, thrown, DOING, 'dialFailed'));
   }
   // A stream that ends one direction at a time may still be listening.
   if (!far.halfClose && (await endedAtOnce(far.stream))) {
@@ -54,36 +45,3 @@ export async function connect(request: ConnectRequest, serving: Serving): Promis
 }
 
 function ignoreReport(): void {}
-
-async function dial(
-  client: Duplex,
-  target: DialTarget,
-  options: Omit<DialOptions, 'signal'>,
-  { clock, dialer, settings }: ClientWorld,
-  signal: AbortSignal,
-): Promise<RelayEnd> {
-  const doing = 'connecting for a SOCKS client';
-  const late = () =>
-    new GateError('peer-timeout', 'socks.connect-timeout', 'the destination could not be reached in time');
-  const watch = watchDeparture(client, signal);
-  try {
-    return await within(clock, settings.connectMs, late, watch.signal, async (limit) => {
-      try {
-        if (limit.aborted) throw abortError(limit, doing);
-        const far = await dialer.dial(target, { ...options, signal: limit });
-        if (!limit.aborted) return far;
-        far.stream.destroy();
-        throw abortError(limit, doing);
-      } catch (error) {
-        // Why it was cancelled says more than that it was.
-        throw limit.aborted ? abortError(limit, doing) : error;
-      }
-    });
-  } finally {
-    watch.clear();
-  }
-}
-
-function nameOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.name : typeof thrown;
-}

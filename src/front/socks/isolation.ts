@@ -52,6 +52,18 @@ export function sessionFor(facts: RequestFacts, { identity, isolate }: Isolation
   return { kind: 'isolated', token: hash.digest('base64url') };
 }
 
+/**
+ * Who asks, whatever for: what one request of an asker has found out helps the next one, wherever the two lead. Lookups of
+ * different credentials, clients and listeners stay apart as far as the rules keep their streams apart.
+ */
+export function askerFor(
+  facts: Omit<RequestFacts, 'target' | 'port'>,
+  { identity, isolate }: IsolationRules,
+): SessionKey {
+  const ofClient = [...isolate].filter((fact) => fact !== 'destination' && fact !== 'port');
+  return sessionFor({ ...facts, target: undefined, port: 0 }, { identity, isolate: new Set(ofClient) });
+}
+
 function valueOfFact(fact: IsolationFact, facts: RequestFacts): ReadonlyArray<Uint8Array | string> | undefined {
   switch (fact) {
     case 'credentials': {

@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { Dialer } from '../../core/dial/target.ts';
+import type { AddressNames } from '../../core/naming/addresses.ts';
 import type { ClientOrigin, ListenerPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
 import type { Clock } from '../../kit/clock.ts';
@@ -18,6 +19,7 @@ import { CLIENT_ENDS, type ClientEnd, type ClientSettings } from './serving.ts';
 export interface SocksServerParts {
   readonly listener: ListenerPort;
   readonly dialer: Pick<Dialer, 'dial'>;
+  readonly names: AddressNames;
   readonly relay: Relay;
   readonly clock: Clock;
   readonly log: Logger;
@@ -38,6 +40,7 @@ const DEFAULTS: SocksServerOptions = {
   idleMs: 0,
   isolation: USUAL_ISOLATION,
   errors: 'standard',
+  resolve: true,
 };
 
 /**

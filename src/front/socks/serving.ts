@@ -1,14 +1,16 @@
 /** What serving a SOCKS client takes and how it can end: shared by the handshake and by every command. */
 import type { Duplex } from 'node:stream';
 import type { Dialer } from '../../core/dial/target.ts';
+import type { AddressNames } from '../../core/naming/addresses.ts';
 import type { ListenerPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
+import type { SessionKey } from '../../core/session/key.ts';
 import type { Clock } from '../../kit/clock.ts';
 import type { GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Tally } from '../../kit/tally.ts';
 import type { ErrorCodes } from '../../wire/socks/reply.ts';
-import type { IsolationRules } from './isolation.ts';
+import type { IsolationRules, RequestFacts } from './isolation.ts';
 
 /** How the way of a client into I2P ended: each client ends in exactly one of these. */
 export const CLIENT_ENDS = [
@@ -24,6 +26,9 @@ export const CLIENT_ENDS = [
   'cancelled',
   'dialFailed',
   'connected',
+  /** Got the address of a name, or the name of an address. */
+  'resolved',
+  'resolveFailed',
   /** The gateway stopped before the client was connected. */
   'stopped',
 ] as const;
@@ -39,11 +44,14 @@ export interface ClientSettings {
   readonly idleMs: number;
   readonly isolation: IsolationRules;
   readonly errors: ErrorCodes;
+  /** Serve RESOLVE and RESOLVE_PTR. */
+  readonly resolve: boolean;
 }
 
 export interface ClientWorld {
   readonly listener: Pick<ListenerPort, 'where'>;
   readonly dialer: Pick<Dialer, 'dial'>;
+  readonly names: AddressNames;
   readonly relay: Relay;
   readonly clock: Clock;
   readonly log: Logger;
@@ -56,8 +64,10 @@ export interface ClientWorld {
 export interface Serving {
   /** Paused; owned by the command. */
   readonly client: Duplex;
-  /** Undefined for a unix socket. */
-  readonly clientAddress: string | undefined;
+  /** What is known of the client, whatever it asks for. */
+  readonly facts: Omit<RequestFacts, 'target' | 'port'>;
+  /** Whose lookups are this client's too. */
+  readonly asker: SessionKey;
   readonly world: ClientWorld;
   /** Aborts when the gateway stops. */
   readonly signal: AbortSignal;

@@ -74,3 +74,8 @@ export interface ResolvePointerRequest extends Socks5 {
 export type SocksRequest = ConnectRequest | BindRequest | AssociateRequest | ResolveRequest | ResolvePointerRequest;
 
 export type SocksCommand = SocksRequest['command'];
+
+/** What a client says of itself; SOCKS4 has no place for it. */
+export function credentialsOf(request: SocksRequest): Sensitive<SocksCredentials> | undefined {
+  return request.dialect === 'socks4' ? undefined : request.credentials;
+}

@@ -3,13 +3,30 @@ import assert from 'node:assert/strict';
 import type { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Dialer, DialOptions, DialTarget, RelayEnd } from '../../../../src/core/dial/target.ts';
+import { type AddressNames, addressNames } from '../../../../src/core/naming/addresses.ts';
+import { peerTable } from '../../../../src/core/peers/table.ts';
 import type { ClientOrigin, ListenerPort } from '../../../../src/core/ports.ts';
 import type { Relay, RelayOptions, RelayReport } from '../../../../src/core/relay/report.ts';
 import { type SocksServer, type SocksServerOptions, socksServer } from '../../../../src/front/socks/server.ts';
+import type { Clock } from '../../../../src/kit/clock.ts';
+import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
+import { addressesOf } from '../../../../src/wire/i2p/address.ts';
+import type { Destination } from '../../../../src/wire/i2p/destination.ts';
 import { duplexPair } from '../../../helpers/duplex.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
+import { destination } from '../../core/support.ts';
 import { hex } from '../../wire/socks/feed.ts';
+
+/** Destinations of the fake world: the gateway's own, that of its one peer, and two services of others. */
+export const OWN = destination(1);
+export const PEER = destination(2);
+export const SERVICE = destination(3);
+export const OTHER_SERVICE = destination(4);
+const KNOWN_NAMES = new Map([
+  ['service.i2p', SERVICE],
+  ['other.i2p', OTHER_SERVICE],
+]);
 
 /** Lets everything happen that needs no time to pass: each hop between two streams takes a few turns of the event loop. */
 export async function settle(): Promise<void> {
@@ -86,12 +103,31 @@ export function fakeDialer(heedsSignal = true): FakeDialer {
   };
 }
 
+/** Names that the router knows, as the addresses that stand for them; everything else is unknown to it. */
+function fakeNames(known: ReadonlyMap<string, Destination>, clock: Clock): AddressNames {
+  return addressNames({
+    resolver: {
+      resolve: async (host) => {
+        const destination = known.get(host);
+        if (destination === undefined) throw new GateError('name-unknown', 'test', 'of the test');
+        return destination;
+      },
+    },
+    peers: peerTable(
+      [{ name: 'peer', b32: PEER.b32, destination: undefined, connect: 'always', onionCat: undefined }],
+      addressesOf(OWN.b32),
+    ),
+    own: OWN.b32,
+    clock,
+  });
+}
+
 export interface FakeRelay extends Relay {
   readonly joins: ReadonlyArray<{ readonly near: RelayEnd; readonly far: RelayEnd; readonly options: RelayOptions }>;
 }
 
 /** Moves bytes both ways; over when either side closes or it is cancelled. */
-export function fakeRelay(): FakeRelay {
+function fakeRelay(): FakeRelay {
   const joins: Array<{ near: RelayEnd; far: RelayEnd; options: RelayOptions }> = [];
   return {
     joins,
@@ -150,11 +186,17 @@ export interface World {
   counts(): Readonly<Record<string, number>>;
 }
 
-export async function world(options: Partial<SocksServerOptions> = {}, dialer = fakeDialer()): Promise<World> {
-  const listener = fakeListener();
-  const relay = fakeRelay();
+/** All that a server is made of, each as fake as can be. */
+export function fakeParts() {
   const clock = new FakeClock();
-  const server = socksServer({ listener, dialer, relay, clock, log: silentLogger }, options);
+  const [listener, dialer, relay] = [fakeListener(), fakeDialer(), fakeRelay()];
+  return { listener, dialer, names: fakeNames(KNOWN_NAMES, clock), relay, clock, log: silentLogger };
+}
+
+export async function world(options: Partial<SocksServerOptions> = {}, dialer = fakeDialer()): Promise<World> {
+  const parts = { ...fakeParts(), dialer };
+  const { listener, relay, clock } = parts;
+  const server = socksServer(parts, options);
   await server.start(new AbortController().signal);
   return {
     server,

@@ -5,10 +5,8 @@ import fc from 'fast-check';
 import { socksServer } from '../../../../src/front/socks/server.ts';
 import { CLIENT_ENDS } from '../../../../src/front/socks/serving.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
-import { silentLogger } from '../../../../src/kit/log.ts';
-import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { hex, spaced } from '../../wire/socks/feed.ts';
-import { type App, DIALECTS, fakeDialer, fakeListener, fakeRelay, settle, world } from './fakes.ts';
+import { type App, DIALECTS, fakeDialer, fakeListener, fakeParts, settle, world } from './fakes.ts';
 
 const HANDSHAKE_MS = 20_000;
 const STOP_MS = 3_000;
@@ -198,8 +196,7 @@ test('stop may be called twice, before the start, and with a listener that fails
     ...fakeListener(),
     close: () => Promise.reject(new GateError('local-io', 'test', 'of the test')),
   };
-  const parts = { listener, dialer: fakeDialer(), relay: fakeRelay(), clock: new FakeClock(), log: silentLogger };
-  await socksServer(parts).stop();
+  await socksServer({ ...fakeParts(), listener }).stop();
 });
 
 test('a client that comes after the stop is closed', async () => {
@@ -210,13 +207,7 @@ test('a client that comes after the stop is closed', async () => {
 });
 
 test('start does nothing when it is cancelled already', async () => {
-  const parts = {
-    listener: fakeListener(),
-    dialer: fakeDialer(),
-    relay: fakeRelay(),
-    clock: new FakeClock(),
-    log: silentLogger,
-  };
+  const parts = fakeParts();
   const server = socksServer(parts);
   await assert.rejects(server.start(AbortSignal.abort()), { kind: 'cancelled' });
   assert.throws(() => parts.listener.connect(), /does not accept/);
@@ -242,9 +233,9 @@ test('logs say nothing above debug about clients, and never a name', async () =>
     warn: record('warn'),
     error: record('error'),
   };
-  const listener = fakeListener();
-  const dialer = fakeDialer();
-  const server = socksServer({ listener, dialer, relay: fakeRelay(), clock: new FakeClock(), log });
+  const parts = fakeParts();
+  const { listener, dialer } = parts;
+  const server = socksServer({ ...parts, log });
   await server.start(new AbortController().signal);
   for (const name of ['secret.example', 'secret.i2p', 'secret name.i2p']) {
     listener.connect().stream.write(DIALECTS['SOCKS5 with credentials'].ask(name));

@@ -13,7 +13,7 @@ import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import { until } from '../../../helpers/until.ts';
 import { spaced } from '../../wire/socks/feed.ts';
-import { DIALECTS, type FakeDialer, fakeDialer } from './fakes.ts';
+import { DIALECTS, type FakeDialer, fakeDialer, fakeParts } from './fakes.ts';
 
 const ASK = DIALECTS.SOCKS5.ask('a.i2p');
 
@@ -43,7 +43,7 @@ async function loopback(): Promise<Loopback> {
   const dialer = fakeDialer();
   const clock = systemClock;
   const relay = relayCore({ clock, maxPairs: 10, heldEndMs: 5_000 });
-  const server = socksServer({ listener, dialer, relay, clock, log: silentLogger });
+  const server = socksServer({ ...fakeParts(), listener, dialer, relay, clock });
   await server.start(new AbortController().signal);
   const sockets: Socket[] = [];
   running = { server, sockets };

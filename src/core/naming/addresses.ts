@@ -1,0 +1,147 @@
+/**
+ * Addresses in place of names, for clients that cannot ask for a name (Tor's RESOLVE): which address of the VPN stands for
+ * a destination, and which destination stands behind an address.
+ *
+ * An address has 80 bits of the destination's hash and identifies nobody. So whatever was told to a client is remembered
+ * with the whole hash, for a while, for that client's identity alone; nothing is ever learnt from anybody else.
+ */
+import { ExpiringCache } from '../../kit/cache.ts';
+import type { Clock } from '../../kit/clock.ts';
+import { GateError } from '../../kit/errors.ts';
+import { type Address, addressesOf, addressKey } from '../../wire/i2p/address.ts';
+import type { B32, NamedDestination } from '../../wire/i2p/destination.ts';
+import type { DialTarget } from '../dial/target.ts';
+import type { Peer, PeerTable } from '../peers/table.ts';
+import type { SessionKey } from '../session/key.ts';
+import type { Resolver } from './resolver.ts';
+
+export interface AddressNames {
+  /**
+   * The oc address of what a client asks for.
+   *
+   * @param asker whoever this is told will be able to use it, and nobody else
+   * @throws GateError `name-unknown`, `peer-unreachable` for an address that is nobody's, or as `Resolver.resolve`
+   */
+  addressOf(target: DialTarget, asker: SessionKey, signal: AbortSignal): Promise<Address>;
+  /** A name that can be asked for in place of the address. @throws GateError `name-unknown` */
+  nameOf(address: Address, asker: SessionKey): string;
+  /** An address that was told to the asker becomes what it was told for; everything else stays. */
+  meaningOf(target: DialTarget, asker: SessionKey): DialTarget;
+  /** Tells the address of a destination. @throws GateError `policy` when the same 80 bits stand for somebody else */
+  tell(name: string, destination: NamedDestination, asker: SessionKey): Address;
+}
+
+export interface AddressNamesParts {
+  readonly resolver: Pick<Resolver, 'resolve'>;
+  readonly peers: PeerTable;
+  /** Our own destination. */
+  readonly own: B32;
+  readonly clock: Clock;
+}
+
+/** From its last use. Programs look a name up once and connect for as long as they run, mostly at once. */
+const REMEMBERED_MS = 60 * 60_000;
+/** Of all askers together; the one unused for longest makes room. */
+const MOST_REMEMBERED = 4096;
+
+interface Told {
+  readonly name: string;
+  readonly destination: NamedDestination;
+}
+
+export function addressNames({ resolver, peers, own, clock }: AddressNamesParts): AddressNames {
+  const told = new ExpiringCache<Told>(MOST_REMEMBERED);
+  const ownAddresses = addressesOf(own);
+  const ours = new Set([addressKey(ownAddresses.oc), addressKey(ownAddresses.ocat4)]);
+
+  const recall = (address: Address, asker: SessionKey): Told | undefined => {
+    const place = placeOf(address, asker);
+    const known = told.get(place, clock.now());
+    if (known !== undefined) told.set(place, known, clock.now() + REMEMBERED_MS);
+    return known;
+  };
+
+  const tell = (name: string, destination: NamedDestination, asker: SessionKey): Address => {
+    const { b32 } = destination;
+    const address = addressesOf(b32).oc;
+    const key = addressKey(address);
+    if (b32 === own || peers.byB32(b32) !== undefined) return address;
+    const before = recall(address, asker);
+    if (
+      ours.has(key) ||
+      peers.byAddress(key) !== undefined ||
+      (before !== undefined && before.destination.b32 !== b32)
+    ) {
+      throw new GateError(
+        'policy',
+        'naming.address-taken',
+        'this destination shares its address with another one; connect to it by its name',
+      );
+    }
+    told.set(placeOf(address, asker), { name, destination }, clock.now() + REMEMBERED_MS);
+    return address;
+  };
+
+  const ofPeer = (peer: Peer | undefined): Address => {
+    if (peer !== undefined) return peer.addresses.oc;
+    throw new GateError('name-unknown', 'dial.unknown-peer', 'no configured peer has this name; see [[peer]]');
+  };
+
+  return {
+    tell,
+    addressOf: async (target, asker, signal) => {
+      switch (target.kind) {
+        case 'b32':
+          return tell(hostNameOf(target.b32), { b32: target.b32, base64: undefined }, asker);
+        case 'destination':
+          return tell(hostNameOf(target.destination.b32), target.destination, asker);
+        case 'host':
+          return tell(target.host, await resolver.resolve(target.host, asker, signal), asker);
+        case 'peer':
+          return ofPeer(peers.byName(target.name));
+        case 'address': {
+          const key = addressKey(target.address);
+          if (ours.has(key) || peers.byAddress(key) !== undefined || recall(target.address, asker))
+            return target.address;
+          throw unknownAddress('peer-unreachable');
+        }
+        case 'b33':
+          throw new GateError(
+            'name-unknown',
+            'naming.encrypted',
+            'the destination behind an encrypted lease set is not told, so it has no address; connect to it by its name',
+          );
+        default:
+          return target satisfies never;
+      }
+    },
+    nameOf: (address, asker) => {
+      const key = addressKey(address);
+      if (ours.has(key)) return hostNameOf(own);
+      const peer = peers.byAddress(key);
+      if (peer !== undefined) return hostNameOf(peer.b32);
+      const known = recall(address, asker);
+      if (known === undefined) throw unknownAddress('name-unknown');
+      return known.name;
+    },
+    meaningOf: (target, asker) => {
+      if (target.kind !== 'address' || peers.byAddress(addressKey(target.address)) !== undefined) return target;
+      const known = recall(target.address, asker);
+      if (known === undefined) return target;
+      const { b32, base64 } = known.destination;
+      return base64 === undefined ? { kind: 'b32', b32 } : { kind: 'destination', destination: { b32, base64 } };
+    },
+  };
+}
+
+function placeOf(address: Address, asker: SessionKey): string {
+  return `${JSON.stringify(asker)} ${addressKey(address)}`;
+}
+
+function hostNameOf(b32: B32): string {
+  return `${b32}.b32.i2p`;
+}
+
+function unknownAddress(kind: 'name-unknown' | 'peer-unreachable'): GateError {
+  return new GateError(kind, 'naming.unknown-address', 'no peer has this address, and it was told to nobody who asks');
+}

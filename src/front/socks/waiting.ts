@@ -1,0 +1,54 @@
+/** Work for a client that waits for its reply: given up when the client leaves, when it takes too long, or at a stop. */
+import { type Lateness, within } from '../../kit/clock.ts';
+import { abortError, asGateError, type GateError } from '../../kit/errors.ts';
+import { watchDeparture } from './departure.ts';
+import type { ClientEnd, Serving } from './serving.ts';
+
+export interface WaitingWork<T> {
+  /** For error messages, as a gerund phrase. */
+  readonly doing: string;
+  readonly ms: number;
+  readonly late: Lateness;
+  readonly run: (limit: AbortSignal) => Promise<T>;
+  /** Disposes of what came when nobody waited any more. */
+  readonly discard: (result: T) => void;
+}
+
+/** @throws GateError; for what was given up, the reason of that */
+export async function whileWaiting<T>({ client, world, signal }: Serving, work: WaitingWork<T>): Promise<T> {
+  const { doing, ms, late, run, discard } = work;
+  const watch = watchDeparture(client, signal);
+  try {
+    return await within(world.clock, ms, late, watch.signal, async (limit) => {
+      try {
+        if (limit.aborted) throw abortError(limit, doing);
+        const result = await run(limit);
+        if (!limit.aborted) return result;
+        discard(result);
+        throw abortError(limit, doing);
+      } catch (error) {
+        // Why it was cancelled says more than that it was.
+        throw limit.aborted ? abortError(limit, doing) : error;
+      }
+    });
+  } finally {
+    watch.clear();
+  }
+}
+
+/**
+ * Counts how the client ended for whom the work failed.
+ *
+ * @param end where neither the client nor the gateway ended it
+ * @returns what to tell the client
+ */
+export function countFailure({ world, signal }: Serving, thrown: unknown, doing: string, end: ClientEnd): GateError {
+  const error = asGateError(thrown, doing);
+  world.counts.add(signal.aborted ? 'stopped' : error.kind === 'cancelled' ? 'cancelled' : end);
+  // Its message is somebody else's and might name a host.
+  if (error.kind === 'bug') {
+    const { cause } = error;
+    world.log.error(`a defect: ${doing} failed`, { thrown: cause instanceof Error ? cause.name : typeof cause });
+  }
+  return error;
+}

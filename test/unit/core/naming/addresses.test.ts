@@ -1,0 +1,159 @@
+/** Addresses in place of names: which ones are told, what they stand for, and to whom. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { addressNames } from '../../../../src/core/naming/addresses.ts';
+import { peerTable } from '../../../../src/core/peers/table.ts';
+import { GATEWAY, type SessionKey } from '../../../../src/core/session/key.ts';
+import { GateError } from '../../../../src/kit/errors.ts';
+import { addressesOf, addressKey, addressOfShortName } from '../../../../src/wire/i2p/address.ts';
+import { type B32, type Destination, parseB32 } from '../../../../src/wire/i2p/destination.ts';
+import { FakeClock } from '../../../helpers/fake-clock.ts';
+import { destination } from '../support.ts';
+
+const NEVER = new AbortController().signal;
+const [OWN, PEER, SERVICE] = [destination(1), destination(2), destination(3)];
+const ISOLATED: SessionKey = { kind: 'isolated', token: 'x' };
+const HOUR = 60 * 60_000;
+
+/** Another hash with the same 80 bits in front. */
+function lookAlike(b32: B32): Destination {
+  const last = b32.charAt(20) === 'a' ? 'b' : 'a';
+  return { base64: 'A'.repeat(516), b32: parseB32(`${b32.slice(0, 20)}${last}${b32.slice(21)}`) };
+}
+
+function setting(known: Readonly<Record<string, Destination>> = { 'service.i2p': SERVICE }) {
+  const clock = new FakeClock();
+  const asked: string[] = [];
+  const names = addressNames({
+    resolver: {
+      resolve: async (host) => {
+        asked.push(host);
+        const found = known[host];
+        if (found === undefined) throw new GateError('name-unknown', 'test', 'of the test');
+        return found;
+      },
+    },
+    peers: peerTable(
+      [{ name: 'Anna', b32: PEER.b32, destination: undefined, connect: 'always', onionCat: undefined }],
+      addressesOf(OWN.b32),
+    ),
+    own: OWN.b32,
+    clock,
+  });
+  return { clock, names, asked };
+}
+
+const told = (b32: B32) => addressesOf(b32).oc;
+const atAddress = (b32: B32) => ({ kind: 'address', address: told(b32) }) as const;
+
+test('a name becomes the oc address of what the router knows, and back, and is dialled by the whole destination', async () => {
+  const { names } = setting();
+  const address = await names.addressOf({ kind: 'host', host: 'service.i2p' }, GATEWAY, NEVER);
+  assert.deepEqual(address, told(SERVICE.b32));
+  assert.equal(names.nameOf(address, GATEWAY), 'service.i2p');
+  assert.deepEqual(names.meaningOf({ kind: 'address', address }, GATEWAY), {
+    kind: 'destination',
+    destination: SERVICE,
+  });
+});
+
+test('a b32 name becomes an address without anybody being asked, and is dialled by its whole hash', async () => {
+  const { names, asked } = setting();
+  const address = await names.addressOf({ kind: 'b32', b32: SERVICE.b32 }, GATEWAY, NEVER);
+  assert.deepEqual(address, told(SERVICE.b32));
+  assert.equal(names.nameOf(address, GATEWAY), `${SERVICE.b32}.b32.i2p`);
+  assert.deepEqual(names.meaningOf({ kind: 'address', address }, GATEWAY), { kind: 'b32', b32: SERVICE.b32 });
+  assert.deepEqual(asked, []);
+});
+
+test('a peer and the gateway itself are known in every way, and their addresses stay addresses', async () => {
+  const { names } = setting({ 'anna.i2p': PEER });
+  for (const target of [
+    { kind: 'b32', b32: PEER.b32 },
+    { kind: 'destination', destination: PEER },
+    { kind: 'host', host: 'anna.i2p' },
+    { kind: 'peer', name: 'anna' },
+    atAddress(PEER.b32),
+  ] as const) {
+    assert.deepEqual(await names.addressOf(target, GATEWAY, NEVER), told(PEER.b32));
+  }
+  const { oc, ocat4 } = addressesOf(PEER.b32);
+  for (const address of [oc, ocat4]) {
+    assert.equal(names.nameOf(address, ISOLATED), `${PEER.b32}.b32.i2p`);
+    assert.deepEqual(names.meaningOf({ kind: 'address', address }, GATEWAY), { kind: 'address', address });
+  }
+  for (const address of Object.values(addressesOf(OWN.b32))) {
+    assert.equal(names.nameOf(address, ISOLATED), `${OWN.b32}.b32.i2p`);
+  }
+});
+
+test('an address that was told to nobody is nothing: no name, no other address, no meaning', async () => {
+  const { names } = setting();
+  const target = { kind: 'address', address: addressOfShortName('a'.repeat(16)) } as const;
+  await assert.rejects(names.addressOf(target, GATEWAY, NEVER), { kind: 'peer-unreachable' });
+  assert.throws(() => names.nameOf(target.address, GATEWAY), { kind: 'name-unknown' });
+  assert.deepEqual(names.meaningOf(target, GATEWAY), target);
+});
+
+test('what one identity was told means nothing to another', async () => {
+  const { names } = setting();
+  const address = await names.addressOf({ kind: 'host', host: 'service.i2p' }, ISOLATED, NEVER);
+  for (const asker of [GATEWAY, { kind: 'isolated', token: 'y' }, { kind: 'named', name: 'x' }] as const) {
+    assert.throws(() => names.nameOf(address, asker), { kind: 'name-unknown' });
+    assert.deepEqual(names.meaningOf({ kind: 'address', address }, asker), { kind: 'address', address });
+    await assert.rejects(names.addressOf({ kind: 'address', address }, asker, NEVER), { kind: 'peer-unreachable' });
+  }
+  assert.equal(names.nameOf(address, ISOLATED), 'service.i2p');
+});
+
+test('80 bits identify nobody: a second destination with the same address is refused, whoever had it first', async () => {
+  for (const first of [OWN, PEER, SERVICE]) {
+    const { names } = setting({ 'first.i2p': first, 'second.i2p': lookAlike(first.b32) });
+    await names.addressOf({ kind: 'host', host: 'first.i2p' }, GATEWAY, NEVER);
+    await assert.rejects(names.addressOf({ kind: 'host', host: 'second.i2p' }, GATEWAY, NEVER), {
+      code: 'naming.address-taken',
+    });
+  }
+});
+
+test('what was told is forgotten an hour after its last use', async () => {
+  const { names, clock } = setting();
+  const address = await names.addressOf({ kind: 'b32', b32: SERVICE.b32 }, GATEWAY, NEVER);
+  await clock.advance(HOUR - 1);
+  assert.equal(names.meaningOf({ kind: 'address', address }, GATEWAY).kind, 'b32');
+  await clock.advance(HOUR - 1);
+  assert.equal(names.meaningOf({ kind: 'address', address }, GATEWAY).kind, 'b32');
+  await clock.advance(HOUR);
+  assert.equal(names.meaningOf({ kind: 'address', address }, GATEWAY).kind, 'address');
+});
+
+test('of more than 4096 addresses the one unused for longest is forgotten', () => {
+  const { names } = setting();
+  const numbered = (index: number) => {
+    const digits = [index >> 10, (index >> 5) & 31, index & 31].map(
+      (digit) => 'abcdefghijklmnopqrstuvwxyz234567'[digit],
+    );
+    return parseB32(`${digits.join('')}${'a'.repeat(49)}`);
+  };
+  const tell = (index: number) => names.tell(`n${index}.i2p`, { b32: numbered(index), base64: undefined }, GATEWAY);
+  const addresses = Array.from({ length: 4096 }, (_, index) => tell(index));
+  assert.equal(new Set(addresses.map((address) => addressKey(address))).size, 4096);
+  const [first, second] = addresses;
+  assert.ok(first && second);
+  assert.equal(names.nameOf(first, GATEWAY), 'n0.i2p');
+  tell(5000);
+  assert.equal(names.nameOf(first, GATEWAY), 'n0.i2p');
+  assert.throws(() => names.nameOf(second, GATEWAY), { kind: 'name-unknown' });
+});
+
+test('an encrypted lease set has no address, and a name that nobody knows has none', async () => {
+  const { names } = setting();
+  const encrypted = { kind: 'b33', host: `${'a'.repeat(56)}.b32.i2p` } as const;
+  await assert.rejects(names.addressOf(encrypted, GATEWAY, NEVER), { kind: 'name-unknown', code: 'naming.encrypted' });
+  for (const target of [
+    { kind: 'host', host: 'unknown.i2p' },
+    { kind: 'peer', name: 'ben' },
+  ] as const) {
+    await assert.rejects(names.addressOf(target, GATEWAY, NEVER), { kind: 'name-unknown' });
+  }
+});
