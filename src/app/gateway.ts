@@ -114,7 +114,7 @@ export function assembleGateway(config: Config, world: World) {
           log,
           random,
           takesFlows: config.vpn.flows,
-          queue: { items: config.vpn.queue.packets, bytes: config.vpn.queue.bytes, ageMs: config.vpn.queue.age },
+          queue: { packets: config.vpn.queue.packets, bytes: config.vpn.queue.bytes, ageMs: config.vpn.queue.age },
           dial: outward.openPacketStream,
           onTunLost: world.onFatal,
         });

@@ -11,7 +11,6 @@ import type { Relay } from '../../core/relay/report.ts';
 import type { Clock } from '../../kit/clock.ts';
 import type { GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
-import type { QueueLimits } from '../../kit/queue.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
 import { TokenBucket } from '../../kit/token-bucket.ts';
@@ -28,8 +27,10 @@ import {
   SOURCE_OFFSET,
 } from '../../wire/packet/ipv6.ts';
 import { isOneOf } from './admission.ts';
+import type { QueueLimits } from './fair-queue.ts';
+import type { LinkReport } from './link-report.ts';
 import { OwnEcho, type OwnEchoReport } from './own-echo.ts';
-import { type LinkReport, PeerLink } from './peer-link.ts';
+import { PeerLink } from './peer-link.ts';
 
 export interface VpnOptions {
   readonly tun: TunPort;

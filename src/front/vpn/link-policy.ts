@@ -24,11 +24,17 @@ export interface StreamFacts {
   readonly retired: boolean;
 }
 
-/** Both ends must hear within this, or the stream is taken for dead. A slow I2P round trip is 10 s. */
+/** How often the fate of streams is looked at. */
+export const TICK_MS = 2_000;
+/** A new stream must be heard within this, or it is taken for dead. A slow I2P round trip is 10 s. */
 export const UNHEARD_MS = 30_000;
-const PROBE_AFTER_UNANSWERED_MS = 10_000;
+/** The same where round trips to this peer are known: so many of them, but time for its router to find its way to us. */
+const UNHEARD_ROUND_TRIPS = 12;
+const LEAST_UNHEARD_MS = 10_000;
+/** Together with two ticks: 30 s of silence under traffic, and the stream is given up. */
+const PROBE_AFTER_UNANSWERED_MS = 8_000;
+const PROBE_ANSWER_MS = 18_000;
 const PROBE_AFTER_SILENCE_MS = 60_000;
-const PROBE_ANSWER_MS = 20_000;
 /** An OnionCat answers no probe, but dials back when it is dialled: so a new stream is the only way to ask it. */
 const ONIONCAT_UNHEARD_MS = 300_000;
 /** OnionCat ends an idle stream after 180 s. */
@@ -78,12 +84,26 @@ export function leastUseful<Stream extends StreamFacts>(
   return idle.find(({ retired }) => retired) ?? idle.find(({ mayCarry }) => !mayCarry) ?? idle[0];
 }
 
+/** @param roundTripMs to this peer, on whatever stream; undefined while it is unknown */
+export function unheardMs(roundTripMs: number | undefined): number {
+  if (roundTripMs === undefined) return UNHEARD_MS;
+  return Math.min(Math.max(UNHEARD_ROUND_TRIPS * roundTripMs, LEAST_UNHEARD_MS), UNHEARD_MS);
+}
+
 export type StreamFate = 'keep' | 'probe' | 'retire' | 'dead';
 
-/** @param chosen the stream that we send on, if any */
-export function fateOf(stream: StreamFacts, chosen: StreamFacts | undefined, now: number): StreamFate {
+/**
+ * @param chosen the stream that we send on, if any
+ * @param patienceMs how long a new stream may be unheard
+ */
+export function fateOf(
+  stream: StreamFacts,
+  chosen: StreamFacts | undefined,
+  now: number,
+  patienceMs = UNHEARD_MS,
+): StreamFate {
   if (stream.retired) return 'keep';
-  if (!stream.heard) return now - stream.openedAt > UNHEARD_MS ? 'dead' : 'keep';
+  if (!stream.heard) return now - stream.openedAt > patienceMs ? 'dead' : 'keep';
   if (!stream.mayCarry) return now - stream.lastHeardAt > UNVERIFIED_IDLE_MS ? 'dead' : 'keep';
   if (chosen !== undefined && chosen !== stream) {
     // Each side gives up only what it may: its own dial, and what the peer has replaced by a newer stream.

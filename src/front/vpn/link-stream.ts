@@ -11,6 +11,7 @@ import type { Addresses } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
 import { type Announcement, encodeKeepalive, parseKeepalive } from '../../wire/packet/keepalive.ts';
 import type { Verdict } from './admission.ts';
+import { InFlight } from './in-flight.ts';
 import { InboundPackets } from './inbound-packets.ts';
 import type { Direction, StreamFacts } from './link-policy.ts';
 import { type PacketDuplex, packetDuplex } from './packet-duplex.ts';
@@ -26,8 +27,8 @@ export interface LinkStreamParts {
   /** Announced: the largest packet that we take. */
   readonly mtu: number;
   readonly clock: Clock;
-  /** Packets to be sent on this stream, if it is this stream's turn and there are any. */
-  pull(stream: LinkStream): Buffer | undefined;
+  /** Packets to be sent on this stream, about `room` bytes, if it is this stream's turn and there are any. */
+  pull(stream: LinkStream, room: number): Buffer | undefined;
   /** The peer has spoken, with whatever comes next. */
   heard(stream: LinkStream): void;
   /** Packets for the TUN; borrowed until it returns. */
@@ -38,8 +39,13 @@ export interface LinkStreamParts {
   failed(error: unknown): void;
 }
 
-/** Keepalives that wait on one stream; a peer that asks faster than it reads gets no more. */
-const KEEPALIVES_HELD = 4;
+/** Enough packets to make a write worth its system call, few enough to be caught by a change of mind. */
+const BATCH_BYTES = 32 * 1024;
+
+/** A keepalive that is to go before the next packet; one says all there is to say, however often it was asked for. */
+interface KeepaliveDue {
+  readonly wantsAnswer: boolean;
+}
 
 export class LinkStream implements StreamFacts {
   readonly direction: Direction;
@@ -53,7 +59,14 @@ export class LinkStream implements StreamFacts {
   retired = false;
   readonly #parts: LinkStreamParts;
   readonly #duplex: PacketDuplex;
-  readonly #keepalives: Buffer[] = [];
+  readonly #inFlight = new InFlight();
+  #due: KeepaliveDue | undefined;
+  #stamp = 0;
+  /** Stamp of a keepalive of the peer that wants an answer. */
+  #toEcho: number | undefined;
+  #received = 0;
+  /** The peer says what has arrived, so that what is under way can be bounded. */
+  #isMeasured = false;
 
   constructor(parts: LinkStreamParts) {
     this.#parts = parts;
@@ -73,6 +86,7 @@ export class LinkStream implements StreamFacts {
     this.#duplex = packetDuplex({
       pull: () => this.#pull(),
       deliver: (bytes) => {
+        this.#received += bytes.length;
         try {
           inbound.push(bytes);
         } catch (error) {
@@ -93,19 +107,19 @@ export class LinkStream implements StreamFacts {
     this.#duplex.wake();
   }
 
+  /** Round trip of the last answers, smoothed; undefined before the first, and for ever where the peer measures nothing. */
+  get roundTripMs(): number | undefined {
+    return this.#inFlight.roundTripMs;
+  }
+
+  /** What is sent and has not arrived, as far as we know, and its bound; undefined where the peer measures nothing. */
+  get underWay(): { readonly bytes: number; readonly limit: number } | undefined {
+    return this.#isMeasured ? { bytes: this.#inFlight.underWay, limit: this.#inFlight.limit } : undefined;
+  }
+
   sendKeepalive(wantsAnswer: boolean): void {
-    if (this.#keepalives.length >= KEEPALIVES_HELD || !this.mayCarry) return;
-    const { own, peer, flowLabel, takesFlows, mtu } = this.#parts;
-    const isOnionCat = peer.onionCat !== undefined;
-    this.#keepalives.push(
-      encodeKeepalive({
-        source: isOnionCat ? own.addresses.ocat4 : own.addresses.oc,
-        destination: shownAddress(peer),
-        flowLabel,
-        name: own.b32,
-        announcement: isOnionCat ? undefined : { wantsAnswer, knowsFlows: takesFlows, mtu },
-      }),
-    );
+    if (!this.mayCarry) return;
+    this.#due = { wantsAnswer: wantsAnswer || this.#due?.wantsAnswer === true };
     this.wake();
   }
 
@@ -135,16 +149,56 @@ export class LinkStream implements StreamFacts {
   }
 
   #pull(): Buffer | undefined {
-    const bytes = this.#keepalives.shift() ?? this.#parts.pull(this);
-    if (bytes !== undefined) this.lastSentAt = this.#parts.clock.now();
+    const now = this.#parts.clock.now();
+    const bytes = this.#keepalive(now) ?? this.#packets(now);
+    if (bytes !== undefined) this.lastSentAt = now;
+    return bytes;
+  }
+
+  #packets(now: number): Buffer | undefined {
+    const room = this.#isMeasured ? Math.min(this.#inFlight.room(), BATCH_BYTES) : BATCH_BYTES;
+    const bytes = room > 0 ? this.#parts.pull(this, room) : undefined;
+    if (bytes === undefined) return undefined;
+    this.#inFlight.sent(bytes.length, now);
+    if (this.#isMeasured && this.#inFlight.wantsAsk) this.#due = { wantsAnswer: true };
+    return bytes;
+  }
+
+  /** The one that is due, written at the last moment so that it says how things stand. */
+  #keepalive(now: number): Buffer | undefined {
+    const due = this.#due;
+    if (due === undefined) return undefined;
+    this.#due = undefined;
+    this.#stamp = (this.#stamp + 1) >>> 0;
+    const { own, peer, flowLabel, takesFlows, mtu } = this.#parts;
+    const isOnionCat = peer.onionCat !== undefined;
+    const measurement = { stamp: this.#stamp, echo: this.#toEcho, received: this.#received };
+    const bytes = encodeKeepalive({
+      source: isOnionCat ? own.addresses.ocat4 : own.addresses.oc,
+      destination: shownAddress(peer),
+      flowLabel,
+      name: own.b32,
+      announcement: isOnionCat ? undefined : { wantsAnswer: due.wantsAnswer, knowsFlows: takesFlows, mtu, measurement },
+    });
+    this.#toEcho = undefined;
+    this.#inFlight.sent(bytes.length, now);
+    if (due.wantsAnswer) this.#inFlight.asked(this.#stamp, now);
     return bytes;
   }
 
   #receivedKeepalive(packet: Buffer): void {
     const announcement = this.#parts.peer.onionCat === undefined ? parseKeepalive(packet).announcement : undefined;
     this.answers = announcement !== undefined;
+    const measurement = announcement?.measurement;
+    this.#isMeasured = measurement !== undefined;
+    if (measurement?.echo !== undefined) {
+      this.#inFlight.answered(measurement.echo, measurement.received, this.#parts.clock.now());
+    }
     this.hear();
     this.#parts.announced(announcement);
-    if (announcement?.wantsAnswer === true) this.sendKeepalive(false);
+    if (announcement?.wantsAnswer === true) {
+      this.#toEcho = measurement?.stamp;
+      this.sendKeepalive(false);
+    } else this.wake();
   }
 }

@@ -20,7 +20,10 @@ export interface PacketDuplex {
   finish(): void;
 }
 
-const HIGH_WATER_MARK = 64 * 1024;
+/** Bytes that came and wait to be understood. */
+const INBOUND_MARK = 64 * 1024;
+/** Nothing is pulled ahead of its time: what waits here can no longer be reordered or dropped. */
+const OUTBOUND_MARK = 1;
 
 export function packetDuplex(source: PacketSource): PacketDuplex {
   let hungry = false;
@@ -41,8 +44,8 @@ export function packetDuplex(source: PacketSource): PacketDuplex {
 
   const stream = new Duplex({
     allowHalfOpen: true,
-    readableHighWaterMark: HIGH_WATER_MARK,
-    writableHighWaterMark: HIGH_WATER_MARK,
+    readableHighWaterMark: OUTBOUND_MARK,
+    writableHighWaterMark: INBOUND_MARK,
     read: () => {
       hungry = true;
       fill();

@@ -1,6 +1,6 @@
 /**
- * The packet link to one peer: a bounded queue, the streams that carry it, and the effort to have one that works. What
- * to do with which stream is decided in link-policy; here it is done.
+ * The packet link to one peer: the packets that wait, the streams that carry them, and the effort to have one that works.
+ * What to do with which stream is decided in link-policy; here it is done.
  */
 import type { Duplex } from 'node:stream';
 import type { RelayEnd } from '../../core/dial/target.ts';
@@ -12,14 +12,23 @@ import { sharedController } from '../../kit/abort.ts';
 import type { Clock, Timer } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
-import { DropOldestQueue, type QueueLimits } from '../../kit/queue.ts';
-import { type Tally, tally } from '../../kit/tally.ts';
 import type { Addresses } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
-import { packetLength } from '../../wire/packet/ipv6.ts';
-import { chooseStream, type Direction, fateOf, leastUseful, preferredDirection } from './link-policy.ts';
+import type { DropCause, QueueLimits } from './fair-queue.ts';
+import { LinkLedger } from './link-ledger.ts';
+import {
+  chooseStream,
+  type Direction,
+  fateOf,
+  leastUseful,
+  preferredDirection,
+  TICK_MS,
+  unheardMs,
+} from './link-policy.ts';
+import type { LinkDrop, LinkReach, LinkReport, LinkState } from './link-report.ts';
 import { LinkStream } from './link-stream.ts';
-import { Redialer, type RedialState } from './redialer.ts';
+import { OutboundPackets } from './outbound-packets.ts';
+import { Redialer } from './redialer.ts';
 
 export interface LinkWorld {
   readonly own: { readonly b32: B32; readonly addresses: Addresses };
@@ -38,36 +47,24 @@ export interface LinkWorld {
   undeliverable(packet: Buffer): void;
 }
 
-export type LinkState = RedialState | { readonly kind: 'up'; readonly direction: Direction };
+const DROPS = {
+  overflow: 'queueOverflow',
+  age: 'queueAge',
+  congestion: 'queueCongestion',
+} as const satisfies Record<DropCause, LinkDrop>;
 
-export type LinkDrop = 'queueOverflow' | 'queueAge' | 'foreignSource' | 'foreignDestination';
-
-export interface LinkReport {
-  readonly peer: Peer;
-  readonly state: LinkState;
-  readonly sinceMs: number;
-  readonly traffic: Readonly<Record<LinkCounter, number>>;
-  readonly queued: { readonly packets: number; readonly bytes: number };
-  readonly drops: Readonly<Record<LinkDrop, number>>;
-  readonly lastError: { readonly error: GateError; readonly at: number } | undefined;
-}
-
-type LinkCounter = 'packetsOut' | 'bytesOut' | 'packetsIn' | 'bytesIn' | 'dials' | 'deadStreams';
-
-const TICK_MS = 2_000;
 /** OnionCat closes an idle link after this; one that is only kept on demand does the same. */
 const IDLE_MS = 180_000;
-/** Enough packets to make a write worth its system call, few enough to drop late. */
-const BATCH_BYTES = 32 * 1024;
+/** Whoever sent a packet so lately is still waiting. */
+const WANTED_MS = 60_000;
 /** Streams of one link at a time: one each way, and as many that replace them. */
 const LONGEST_STREAM_LIST = 8;
 
 export class PeerLink {
   readonly peer: Peer;
   readonly #world: LinkWorld;
-  readonly #queue: DropOldestQueue;
-  readonly #drops: Tally<LinkDrop>;
-  readonly #traffic: Tally<LinkCounter>;
+  readonly #outbound: OutboundPackets;
+  readonly #ledger: LinkLedger;
   readonly #preferred: Direction;
   readonly #flowLabel: number;
   readonly #redialer: Redialer;
@@ -76,19 +73,16 @@ export class PeerLink {
   readonly #running = new Set<Promise<void>>();
   #chosen: LinkStream | undefined;
   #ticking: Timer | undefined;
-  #lastPacketAt: number;
-  #since: number;
-  #shown: LinkState['kind'] = 'idle';
-  #lastError: { readonly error: GateError; readonly at: number } | undefined;
 
   constructor(peer: Peer, world: LinkWorld) {
     this.peer = peer;
     this.#world = world;
-    this.#drops = tally(['queueOverflow', 'queueAge', 'foreignSource', 'foreignDestination']);
-    this.#traffic = tally(['packetsOut', 'bytesOut', 'packetsIn', 'bytesIn', 'dials', 'deadStreams']);
-    this.#queue = new DropOldestQueue(world.queue, (packet, cause) => {
-      this.#drops.add(cause === 'overflow' ? 'queueOverflow' : 'queueAge');
-      if (cause === 'age') world.undeliverable(packet);
+    this.#ledger = new LinkLedger(world.clock);
+    this.#outbound = new OutboundPackets({
+      limits: world.queue,
+      seed: Math.floor(world.random() * 2 ** 32),
+      dropped: (cause) => this.#ledger.drops.add(DROPS[cause]),
+      undeliverable: (packet) => world.undeliverable(packet),
     });
     this.#preferred = preferredDirection(world.own.b32, peer.b32);
     this.#flowLabel = Math.floor(world.random() * 0x100000);
@@ -98,7 +92,7 @@ export class PeerLink {
       dial: (signal) => world.dial(peer, signal),
       opened: (end) => this.#carry(end, 'out', 'verified'),
       failed: (error) => {
-        this.#note(error);
+        this.#ledger.dialFailed(error);
         world.log.debug(`a peer cannot be reached: ${error.message}`, { code: error.code });
         this.#retryLater();
       },
@@ -107,8 +101,6 @@ export class PeerLink {
         this.#dialIfWanted();
       },
     });
-    this.#lastPacketAt = world.clock.now();
-    this.#since = world.clock.now();
   }
 
   start(): void {
@@ -118,7 +110,7 @@ export class PeerLink {
   async stop(): Promise<void> {
     this.#stopping.abort(new GateError('shutdown', 'shutdown', 'the gateway is stopping'));
     this.#ticking?.cancel();
-    this.#queue.clear();
+    this.#outbound.clear();
     for (const stream of this.#streams) stream.destroy();
     await this.#redialer.stop();
     await Promise.all(this.#running);
@@ -126,15 +118,8 @@ export class PeerLink {
 
   /** @param run packets to this peer, borrowed */
   send(run: PacketRun): void {
-    const { clock } = this.#world;
-    const now = clock.now();
-    this.#lastPacketAt = now;
-    const kept = Buffer.from(run);
-    for (let at = 0; at < kept.length; ) {
-      const end = at + packetLength(kept, at);
-      this.#queue.push(kept.subarray(at, end), now);
-      at = end;
-    }
+    this.#ledger.wanted();
+    this.#outbound.push(run, this.#world.clock.now());
     if (this.#chosen !== undefined) this.#chosen.wake();
     else this.#dialIfWanted();
   }
@@ -155,14 +140,29 @@ export class PeerLink {
   }
 
   report(): LinkReport {
+    const { stateSince, heardAt, roundTripMs, traffic, drops, lastError } = this.#ledger;
+    const { length: packets, bytes, flows, handedOut, marked } = this.#outbound;
     return {
       peer: this.peer,
       state: this.#state(),
-      sinceMs: this.#since,
-      traffic: this.#traffic.snapshot(),
-      queued: { packets: this.#queue.length, bytes: this.#queue.bytes },
-      drops: this.#drops.snapshot(),
-      lastError: this.#lastError,
+      sinceMs: stateSince,
+      heardAt,
+      roundTripMs,
+      traffic: { ...traffic.snapshot(), packetsOut: handedOut, marked },
+      queued: { packets, bytes, flows },
+      underWay: this.#chosen?.underWay,
+      drops: drops.snapshot(),
+      lastError,
+    };
+  }
+
+  reach(): LinkReach {
+    const { heardAt, vainDials, lastWantedAt } = this.#ledger;
+    return {
+      wanted: this.peer.connect === 'always' || this.#world.clock.now() - lastWantedAt < WANTED_MS,
+      up: this.#chosen !== undefined,
+      heardAt,
+      vainDials,
     };
   }
 
@@ -173,17 +173,14 @@ export class PeerLink {
 
   /** Notes when the state changed, for status. */
   #stateMayHaveChanged(): void {
-    const { kind } = this.#state();
-    if (kind === this.#shown) return;
-    this.#shown = kind;
-    this.#since = this.#world.clock.now();
+    this.#ledger.stateIs(this.#state());
   }
 
   #dialIfWanted(): void {
-    const wanted = this.peer.connect === 'always' || this.#queue.length > 0;
+    const wanted = this.peer.connect === 'always' || this.#outbound.length > 0;
     const busy = this.#redialer.state.kind !== 'idle' || this.#hasStreams();
     if (!wanted || busy || this.#stopping.signal.aborted) return;
-    this.#traffic.add('dials');
+    this.#ledger.traffic.add('dials');
     this.#redialer.dial();
     this.#stateMayHaveChanged();
   }
@@ -204,21 +201,21 @@ export class PeerLink {
       takesFlows,
       mtu,
       clock,
-      pull: (one) => (one === this.#chosen ? this.#nextBatch() : undefined),
+      pull: (one, room) => (one === this.#chosen ? this.#nextBatch(room) : undefined),
       heard: (one) => this.#heard(one),
       packets: (run, count) => {
-        this.#lastPacketAt = clock.now();
-        this.#traffic.add('packetsIn', count);
-        this.#traffic.add('bytesIn', run.length);
+        this.#ledger.packetsCame(count, run.length);
         if (!stream.mayCarry) this.#vouchForOurs();
         deliver(run);
       },
       announced: (announcement) => {
+        this.#ledger.keepaliveCame();
         this.peer.knowsFlows = announcement?.knowsFlows ?? false;
         this.peer.mtu = announcement?.mtu ?? ASSUMED_MTU;
+        this.#measure(stream);
       },
-      refused: (verdict) => this.#drops.add(verdict),
-      failed: (error) => this.#note(asGateError(error, 'reading packets from a peer')),
+      refused: (verdict) => this.#ledger.drops.add(verdict),
+      failed: (error) => this.#ledger.failed(asGateError(error, 'reading packets from a peer')),
     });
     this.#streams.add(stream);
     this.#stateMayHaveChanged();
@@ -233,7 +230,7 @@ export class PeerLink {
       joined.then((report) => {
         this.#streams.delete(stream);
         if (report.ended === 'limit')
-          this.#note(new GateError('limit', 'link.limit', 'no room for another stream; see limits.streams'));
+          this.#ledger.failed(new GateError('limit', 'link.limit', 'no room for another stream; see limits.streams'));
         if (this.#chosen === stream) this.#choose();
         // A stream that we ended ourselves says nothing about the peer.
         if (this.#chosen === undefined && stream.mayCarry && !stream.retired) this.#retryLater();
@@ -242,20 +239,17 @@ export class PeerLink {
     );
   }
 
-  #nextBatch(): Buffer | undefined {
-    const now = this.#world.clock.now();
-    const batch: Buffer[] = [];
-    let bytes = 0;
-    while (bytes < BATCH_BYTES) {
-      const packet = this.#queue.shift(now);
-      if (packet === undefined) break;
-      batch.push(packet);
-      bytes += packet.length;
-    }
-    if (bytes === 0) return undefined;
-    this.#traffic.add('packetsOut', batch.length);
-    this.#traffic.add('bytesOut', bytes);
-    return Buffer.concat(batch, bytes);
+  #nextBatch(room: number): Buffer | undefined {
+    const batch = this.#outbound.pull(room, this.#world.clock.now());
+    if (batch !== undefined) this.#ledger.traffic.add('bytesOut', batch.length);
+    return batch;
+  }
+
+  #measure(stream: LinkStream): void {
+    const { roundTripMs } = stream;
+    if (roundTripMs === undefined) return;
+    this.#ledger.roundTripMs = roundTripMs;
+    if (stream === this.#chosen) this.#outbound.measured(roundTripMs);
   }
 
   /**
@@ -272,14 +266,16 @@ export class PeerLink {
       return;
     }
     this.#redialer.succeeded();
-    this.#lastError = undefined;
+    this.#ledger.reached();
     this.#choose();
     // The peer's own dial has won: ours would only make a second stream.
     if (stream.direction === 'in' && this.#preferred === 'in') this.#redialer.giveUp();
   }
 
   #choose(): void {
+    const before = this.#chosen;
     this.#chosen = chooseStream(this.#streams, this.#preferred);
+    if (before === undefined && this.#chosen !== undefined) this.#outbound.opened(this.#world.clock.now());
     this.#stateMayHaveChanged();
     this.#chosen?.wake();
   }
@@ -287,8 +283,8 @@ export class PeerLink {
   #tick(): void {
     const { clock } = this.#world;
     const now = clock.now();
-    this.#queue.expire(now);
-    const idle = this.peer.connect === 'demand' && now - this.#lastPacketAt > IDLE_MS;
+    this.#outbound.expire(now);
+    const idle = this.peer.connect === 'demand' && now - this.#ledger.lastPacketAt > IDLE_MS;
     for (const stream of [...this.#streams]) {
       if (idle && stream.direction === 'out') this.#retire(stream);
       else this.#apply(stream, now, idle);
@@ -298,7 +294,7 @@ export class PeerLink {
   }
 
   #apply(stream: LinkStream, now: number, idle: boolean): void {
-    const fate = fateOf(stream, this.#chosen, now);
+    const fate = fateOf(stream, this.#chosen, now, unheardMs(this.#ledger.roundTripMs));
     switch (fate) {
       case 'keep':
         return;
@@ -310,13 +306,12 @@ export class PeerLink {
         this.#retire(stream);
         return;
       case 'dead':
-        this.#traffic.add('deadStreams');
+        this.#ledger.traffic.add('deadStreams');
+        if (!stream.heard && stream.direction === 'out') this.#ledger.vainDials += 1;
         stream.heard = false;
         if (this.#chosen === stream) this.#choose();
         // An OnionCat never speaks on a stream that we opened, and is well.
-        if (this.#chosen === undefined && stream.mayCarry) {
-          this.#note(new GateError('peer-timeout', 'link.silent', 'the peer does not answer'));
-        }
+        if (this.#chosen === undefined && stream.mayCarry) this.#ledger.silent();
         stream.destroy();
         return;
       default:
@@ -333,11 +328,6 @@ export class PeerLink {
   /** Is there a stream that carries our packets, or may soon? */
   #hasStreams(): boolean {
     return [...this.#streams].some(({ retired, mayCarry }) => !retired && mayCarry);
-  }
-
-  /** For status: what last went wrong, until the peer is heard again. */
-  #note(error: GateError): void {
-    this.#lastError = { error, at: this.#world.clock.now() };
   }
 
   /** Work that `stop` waits for. */

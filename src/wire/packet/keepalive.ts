@@ -3,7 +3,9 @@
  * sender's long name. Between our own kind a few bytes behind the name's NUL, which an OnionCat does not look at,
  * announce what we can do (docs/protocol.md):
  *
- *     67 67  version  flags  capabilities(2)  mtu(2)
+ *     67 67  version  flags  capabilities(2)  mtu(2)  stamp(4)  echo(4)  received(6)
+ *
+ * The last three are there where the capabilities say so.
  */
 import { ADDRESS_LENGTH, type Address } from '../i2p/address.ts';
 import type { B32 } from '../i2p/destination.ts';
@@ -21,6 +23,18 @@ export interface Announcement {
   readonly knowsFlows: boolean;
   /** The largest packet that the sender takes, in bytes. Gateways of before this field do not say. */
   readonly mtu?: number;
+  /** What a sender that measures its streams says of this one. */
+  readonly measurement?: Measurement;
+}
+
+/** Belongs to the stream that the keepalive travels on, and ends with it. */
+export interface Measurement {
+  /** Tells the keepalives of this sender apart; an answer shows it again. 32 bits. */
+  readonly stamp: number;
+  /** The stamp of the keepalive that this one answers; undefined when it answers none. */
+  readonly echo: number | undefined;
+  /** Bytes that have arrived at the sender on this stream. 48 bits. */
+  readonly received: number;
 }
 
 export interface KeepaliveText {
@@ -40,8 +54,13 @@ const MARK = 0x6767;
 const ANNOUNCEMENT_VERSION = 1;
 const SHORTEST_ANNOUNCEMENT = 6;
 const MTU_AT = 6;
+const UNSAID_MTU = 1_500;
+const MEASUREMENT_AT = 8;
+const MEASUREMENT_LENGTH = 14;
 const FLAG_WANTS_ANSWER = 0x01;
+const FLAG_ANSWERS = 0x02;
 const CAPABILITY_FLOWS = 0x0001;
+const CAPABILITY_MEASURES = 0x0002;
 
 export function encodeKeepalive(text: KeepaliveText): Buffer {
   const payload = Buffer.concat([
@@ -59,7 +78,18 @@ export function encodeKeepalive(text: KeepaliveText): Buffer {
   return Buffer.concat([header, payload]);
 }
 
-function encodeAnnouncement({ wantsAnswer, knowsFlows, mtu }: Announcement): Buffer {
+function encodeAnnouncement({ wantsAnswer, knowsFlows, mtu, measurement }: Announcement): Buffer {
+  if (measurement !== undefined) {
+    const bytes = Buffer.alloc(MEASUREMENT_AT + MEASUREMENT_LENGTH);
+    // Something has to stand there: what is assumed of those who say nothing.
+    encodeAnnouncement({ wantsAnswer, knowsFlows, mtu: mtu ?? UNSAID_MTU }).copy(bytes);
+    bytes[3] = (bytes[3] ?? 0) | (measurement.echo === undefined ? 0 : FLAG_ANSWERS);
+    bytes.writeUInt16BE(bytes.readUInt16BE(4) | CAPABILITY_MEASURES, 4);
+    bytes.writeUInt32BE(measurement.stamp, MEASUREMENT_AT);
+    bytes.writeUInt32BE(measurement.echo ?? 0, MEASUREMENT_AT + 4);
+    bytes.writeUIntBE(measurement.received, MEASUREMENT_AT + 8, 6);
+    return bytes;
+  }
   const bytes = Buffer.alloc(SHORTEST_ANNOUNCEMENT + (mtu === undefined ? 0 : 2));
   bytes.writeUInt16BE(MARK, 0);
   bytes[2] = ANNOUNCEMENT_VERSION;
@@ -86,10 +116,24 @@ export function parseKeepalive(packet: Buffer): Keepalive {
 
 function parseAnnouncement(bytes: Buffer): Announcement | undefined {
   if (bytes.length < SHORTEST_ANNOUNCEMENT || bytes.readUInt16BE(0) !== MARK) return undefined;
+  const flags = bytes[3] ?? 0;
+  const capabilities = bytes.readUInt16BE(4);
+  const measures = (capabilities & CAPABILITY_MEASURES) !== 0;
   return {
-    wantsAnswer: ((bytes[3] ?? 0) & FLAG_WANTS_ANSWER) !== 0,
-    knowsFlows: (bytes.readUInt16BE(4) & CAPABILITY_FLOWS) !== 0,
+    wantsAnswer: (flags & FLAG_WANTS_ANSWER) !== 0,
+    knowsFlows: (capabilities & CAPABILITY_FLOWS) !== 0,
     ...(bytes.length < MTU_AT + 2 ? {} : { mtu: bytes.readUInt16BE(MTU_AT) }),
+    ...(!measures || bytes.length < MEASUREMENT_AT + MEASUREMENT_LENGTH
+      ? {}
+      : { measurement: parseMeasurement(bytes, (flags & FLAG_ANSWERS) !== 0) }),
+  };
+}
+
+function parseMeasurement(bytes: Buffer, isAnswer: boolean): Measurement {
+  return {
+    stamp: bytes.readUInt32BE(MEASUREMENT_AT),
+    echo: isAnswer ? bytes.readUInt32BE(MEASUREMENT_AT + 4) : undefined,
+    received: bytes.readUIntBE(MEASUREMENT_AT + 8, 6),
   };
 }
 

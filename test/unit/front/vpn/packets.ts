@@ -70,9 +70,11 @@ export interface NodeOptions {
   readonly onionCat?: Peer['onionCat'];
   readonly queue?: LinkWorld['queue'];
   readonly dial?: LinkWorld['dial'];
+  /** Gets each packet instead of `Node.delivered`. */
+  readonly deliver?: (packet: Buffer) => void;
 }
 
-export const QUEUE = { items: 256, bytes: 256 * 1024, ageMs: 5_000 };
+export const QUEUE = { packets: 256, bytes: 256 * 1024, ageMs: 5_000 };
 
 export function node(options: NodeOptions): Node {
   const { clock } = options;
@@ -92,7 +94,9 @@ export function node(options: NodeOptions): Node {
     takesFlows: true,
     mtu: 1500,
     dial: options.dial ?? (() => Promise.reject(new GateError('peer-unreachable', 'test.nobody', 'nobody is there'))),
-    deliver: (run) => delivered.push(...split(run)),
+    deliver: (run) => {
+      for (const one of split(run)) (options.deliver ?? ((packet) => delivered.push(packet)))(one);
+    },
     undeliverable: (bytes) => undeliverable.push(Buffer.from(bytes)),
   });
   return { link, peer: them, address: me.addresses.oc, delivered, undeliverable, streams, relay };

@@ -207,7 +207,7 @@ test('bytes that are no packet close the stream, and the link dials again', asyn
 });
 
 test('the queue drops its oldest packets, without a word, when it overflows', async () => {
-  const { clock, me, link, own, them, dials, sent, keepalive } = manual({ queue: { ...QUEUE, items: 10 } });
+  const { clock, me, link, own, them, dials, sent, keepalive } = manual({ queue: { ...QUEUE, packets: 10 } });
   link.start();
   for (let tag = 0; tag < 25; tag += 1) link.send(packet(own.oc, them.oc, tag));
   assert.equal(link.report().drops.queueOverflow, 15);
@@ -570,7 +570,7 @@ test('a peer that reads nothing makes the queue drop, and only the queue', async
   }
   const { drops, traffic, queued } = link.report();
   assert.ok(drops.queueOverflow > 0);
-  assert.ok(queued.bytes <= QUEUE.bytes && queued.packets <= QUEUE.items);
+  assert.ok(queued.bytes <= QUEUE.bytes && queued.packets <= QUEUE.packets);
   const underWay = traffic.packetsOut * (size + 40);
   assert.ok(underWay <= 300 * 1024, `${underWay} bytes under way`);
   assert.equal(traffic.packetsOut + drops.queueOverflow + drops.queueAge + queued.packets, sent);

@@ -77,6 +77,39 @@ for (const [announcement, bytes] of ANNOUNCEMENTS) {
   });
 }
 
+const MEASUREMENTS: ReadonlyArray<readonly [announcement: Announcement, bytes: string]> = [
+  [
+    { ...NOTHING, mtu: 1_500, measurement: { stamp: 1, echo: undefined, received: 0 } },
+    '67 67 01 00 00 02  05dc  00000001 00000000 000000000000',
+  ],
+  [
+    {
+      wantsAnswer: true,
+      knowsFlows: true,
+      mtu: 1_500,
+      measurement: { stamp: 0xfffffffe, echo: 7, received: 0x0123456789ab },
+    },
+    '67 67 01 03 00 03  05dc  fffffffe 00000007 0123456789ab',
+  ],
+  [
+    { ...NOTHING, mtu: 1_500, measurement: { stamp: 2, echo: 0, received: 2 ** 48 - 1 } },
+    '67 67 01 02 00 02  05dc  00000002 00000000 ffffffffffff',
+  ],
+];
+
+for (const [announcement, bytes] of MEASUREMENTS) {
+  test(`measures as ${bytes}, reads it again, and not when it is cut short`, () => {
+    const ours = keepalive(announcement);
+    assert.equal(ours.subarray(ANNOUNCEMENT_AT).toString('hex'), hex(bytes).toString('hex'));
+    assert.deepEqual(parseKeepalive(ours), { announcement });
+    const { measurement, ...others } = announcement;
+    assert.ok(measurement !== undefined);
+    for (let length = ANNOUNCEMENT_AT + 8; length < ours.length; length += 1) {
+      assert.deepEqual(parseKeepalive(ours.subarray(0, length)), { announcement: others });
+    }
+  });
+}
+
 test("an OnionCat's own keepalives are read, with and without a name, and announce nothing", () => {
   for (const theirs of [ONIONCAT, BARE]) {
     assert.ok(isKeepalive(theirs, 0));

@@ -1,0 +1,330 @@
+/**
+ * The packets that wait for one peer: a queue for each flow, served in turn by bytes, with those first that send little
+ * (RFC 8290), and CoDel on each, which marks or drops where a queue stands. Bounded by packets, bytes and age; when it is
+ * full the flow that holds most of it loses its oldest. Pure: knows no stream and no timer.
+ *
+ * Packets of one flow that came side by side stay together in one piece of memory, and leave together where they may. A
+ * step costs the same however many flows there are, but for the search for the largest one, which is made again only
+ * after half of the last one found has gone.
+ */
+import { Codel, type CodelTimes } from '../../kit/codel.ts';
+import { isEcnCapable, markCongestion } from '../../wire/packet/ecn.ts';
+import { packetLength } from '../../wire/packet/ipv6.ts';
+
+export interface QueueLimits {
+  readonly packets: number;
+  readonly bytes: number;
+  readonly ageMs: number;
+}
+
+/** `overflow`: no room; `age`: waited in vain; `congestion`: its sender has to slow down. */
+export type DropCause = 'overflow' | 'age' | 'congestion';
+
+/** Told about each packet that is dropped, except those of a queue that is cleared. Borrowed until it returns. */
+export type OnDrop = (bytes: Buffer, start: number, end: number, cause: DropCause) => void;
+
+/** Packets of one flow, back to back from `start` on. */
+interface Run {
+  readonly bytes: Buffer;
+  start: number;
+  readonly at: number;
+  next: Run | undefined;
+}
+
+interface Flow {
+  readonly number: number;
+  readonly codel: Codel;
+  first: Run | undefined;
+  last: Run | undefined;
+  packets: number;
+  bytes: number;
+  /** What it may still send before others get their turn; bytes. */
+  credit: number;
+  turns: Turns;
+  before: Flow | undefined;
+  after: Flow | undefined;
+}
+
+/** Flows in the order in which it is their turn. */
+class Turns {
+  first: Flow | undefined;
+  #last: Flow | undefined;
+
+  append(flow: Flow): void {
+    flow.turns = this;
+    flow.before = this.#last;
+    flow.after = undefined;
+    if (this.#last === undefined) this.first = flow;
+    else this.#last.after = flow;
+    this.#last = flow;
+  }
+
+  remove(flow: Flow): void {
+    if (flow.before === undefined) this.first = flow.after;
+    else flow.before.after = flow.after;
+    if (flow.after === undefined) this.#last = flow.before;
+    else flow.after.before = flow.before;
+  }
+
+  clear(): void {
+    this.first = undefined;
+    this.#last = undefined;
+  }
+}
+
+/** What a flow may send in one turn: a packet of the usual size. Bytes. */
+const QUANTUM = 1514;
+/** Flows without a packet that wait for their turn to end. */
+const MOST_LEAVING = 256;
+
+/** CoDel's times for a round trip: senders need about two to react, and the line stays busy with half of one in store. */
+export function codelTimes(roundTripMs: number): CodelTimes {
+  const intervalMs = Math.min(Math.max(2 * roundTripMs, 100), 4_000);
+  return { intervalMs, targetMs: intervalMs / 4 };
+}
+
+/** Before anything was measured: I2P's round trips are about a second. */
+const UNMEASURED_MS = 1_000;
+
+export class FairQueue {
+  readonly #limits: QueueLimits;
+  readonly #onDrop: OnDrop;
+  readonly #flows = new Map<number, Flow>();
+  /** Flows that have not had a whole turn since they became busy. */
+  readonly #fresh = new Turns();
+  readonly #busy = new Turns();
+  #leaving = 0;
+  #packets = 0;
+  #bytes = 0;
+  #pulled = 0;
+  #marked = 0;
+  #times = codelTimes(UNMEASURED_MS);
+  /** Packets that came before have waited for a stream, which says nothing about congestion. */
+  #openedAt = Number.NEGATIVE_INFINITY;
+  #largest: { readonly flow: Flow; readonly bytes: number } | undefined;
+
+  constructor(limits: QueueLimits, onDrop: OnDrop) {
+    this.#limits = limits;
+    this.#onDrop = onDrop;
+  }
+
+  /** Packets. */
+  get length(): number {
+    return this.#packets;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get flows(): number {
+    return this.#flows.size;
+  }
+
+  /** Packets that have left for the peer. */
+  get pulled(): number {
+    return this.#pulled;
+  }
+
+  /** Packets that were marked instead of dropped. */
+  get marked(): number {
+    return this.#marked;
+  }
+
+  /** Fits CoDel to the way. */
+  measured(roundTripMs: number): void {
+    this.#times = codelTimes(roundTripMs);
+  }
+
+  /** There is a stream again. */
+  opened(now: number): void {
+    this.#openedAt = now;
+  }
+
+  /**
+   * @param run whole packets of one flow, which the queue may keep and change
+   * @param packets how many
+   * @param now monotonic milliseconds, never less than at an earlier call
+   */
+  push(run: Buffer, packets: number, flowNumber: number, now: number): void {
+    const flow = this.#flowFor(flowNumber);
+    const entry: Run = { bytes: run, start: 0, at: now, next: undefined };
+    if (flow.last === undefined) flow.first = entry;
+    else flow.last.next = entry;
+    flow.last = entry;
+    flow.packets += packets;
+    flow.bytes += run.length;
+    this.#packets += packets;
+    this.#bytes += run.length;
+    if (this.#largest !== undefined && flow.bytes > this.#largest.bytes) this.#largest = { flow, bytes: flow.bytes };
+    while (this.#packets > this.#limits.packets || this.#bytes > this.#limits.bytes) this.#dropFromLargest();
+  }
+
+  /**
+   * The packets whose turn it is: whole ones, as long as less than `room` bytes were taken, so that the last may be
+   * longer than the room. Undefined when there are none, or no room.
+   */
+  pull(room: number, now: number): Buffer | undefined {
+    const pieces: Piece[] = [];
+    let taken = 0;
+    while (taken < room) {
+      const flow = this.#fresh.first ?? this.#busy.first;
+      if (flow === undefined) break;
+      if (flow.first === undefined) {
+        this.#leaving -= 1;
+        this.#forget(flow);
+      } else if (flow.credit <= 0) {
+        flow.credit += QUANTUM;
+        flow.turns.remove(flow);
+        this.#busy.append(flow);
+      } else {
+        this.#expireFlow(flow, now);
+        taken += this.#serve(flow, room - taken, now, pieces);
+        if (flow.first === undefined) this.#finishTurn(flow);
+      }
+    }
+    return joined(pieces, taken);
+  }
+
+  /** Drops what is too old. Called by itself for what is pulled; call it also by timer while nobody pulls. */
+  expire(now: number): void {
+    for (const flow of this.#flows.values()) {
+      const isLeaving = flow.first === undefined;
+      this.#expireFlow(flow, now);
+      if (!isLeaving && flow.first === undefined) this.#forget(flow);
+    }
+  }
+
+  /** Lets everything go without a word. */
+  clear(): void {
+    this.#flows.clear();
+    this.#fresh.clear();
+    this.#busy.clear();
+    this.#largest = undefined;
+    this.#leaving = 0;
+    this.#packets = 0;
+    this.#bytes = 0;
+  }
+
+  #flowFor(number: number): Flow {
+    const known = this.#flows.get(number);
+    if (known !== undefined) {
+      if (known.first === undefined) this.#leaving -= 1;
+      return known;
+    }
+    const flow: Flow = {
+      number,
+      codel: new Codel(),
+      first: undefined,
+      last: undefined,
+      packets: 0,
+      bytes: 0,
+      credit: QUANTUM,
+      turns: this.#fresh,
+      before: undefined,
+      after: undefined,
+    };
+    this.#flows.set(number, flow);
+    this.#fresh.append(flow);
+    return flow;
+  }
+
+  /** A flow that just sent its last packet goes once around among the others, so that it cannot get ahead by pausing. */
+  #finishTurn(flow: Flow): void {
+    const mayLeave = flow.turns === this.#busy || this.#busy.first === undefined;
+    if (mayLeave || this.#leaving >= MOST_LEAVING) {
+      this.#forget(flow);
+      return;
+    }
+    this.#leaving += 1;
+    flow.turns.remove(flow);
+    this.#busy.append(flow);
+  }
+
+  #forget(flow: Flow): void {
+    flow.turns.remove(flow);
+    this.#flows.delete(flow.number);
+  }
+
+  /** @returns bytes taken from the flow, whose credit or packets may be used up by that */
+  #serve(flow: Flow, room: number, now: number, pieces: Piece[]): number {
+    let taken = 0;
+    for (let run = flow.first; run !== undefined && flow.credit > 0 && taken < room; run = flow.first) {
+      const { bytes, start, at } = run;
+      const length = packetLength(bytes, start);
+      const waited = now - Math.max(at, this.#openedAt);
+      const isTold = flow.codel.judge(waited, flow.packets === 1, now, this.#times);
+      if (isTold && !isEcnCapable(bytes, start)) {
+        this.#drop(flow, run, 'congestion');
+        continue;
+      }
+      if (isTold) {
+        markCongestion(bytes, start);
+        this.#marked += 1;
+      }
+      this.#remove(flow, run, length);
+      this.#pulled += 1;
+      flow.credit -= length;
+      taken += length;
+      const piece = pieces.at(-1);
+      if (piece !== undefined && piece.bytes === bytes && piece.end === start) piece.end += length;
+      else pieces.push({ bytes, start, end: start + length });
+    }
+    return taken;
+  }
+
+  #expireFlow(flow: Flow, now: number): void {
+    for (let run = flow.first; run !== undefined && now - run.at > this.#limits.ageMs; run = flow.first) {
+      this.#drop(flow, run, 'age');
+    }
+  }
+
+  #dropFromLargest(): void {
+    const first = this.#fresh.first ?? this.#busy.first;
+    if (first === undefined) return;
+    let largest = this.#largest;
+    if (largest === undefined || largest.flow.bytes * 2 < largest.bytes || largest.flow.first === undefined) {
+      largest = { flow: first, bytes: first.bytes };
+      for (const flow of this.#flows.values()) if (flow.bytes > largest.bytes) largest = { flow, bytes: flow.bytes };
+      this.#largest = largest;
+    }
+    const { flow } = largest;
+    if (flow.first !== undefined) this.#drop(flow, flow.first, 'overflow');
+    if (flow.first === undefined) this.#forget(flow);
+  }
+
+  #drop(flow: Flow, run: Run, cause: DropCause): void {
+    const { bytes, start } = run;
+    const length = packetLength(bytes, start);
+    this.#remove(flow, run, length);
+    this.#onDrop(bytes, start, start + length, cause);
+  }
+
+  /** Takes the first packet off the flow's first run. */
+  #remove(flow: Flow, run: Run, length: number): void {
+    run.start += length;
+    flow.packets -= 1;
+    flow.bytes -= length;
+    this.#packets -= 1;
+    this.#bytes -= length;
+    if (run.start < run.bytes.length) return;
+    flow.first = run.next;
+    if (flow.first === undefined) flow.last = undefined;
+  }
+}
+
+interface Piece {
+  readonly bytes: Buffer;
+  readonly start: number;
+  end: number;
+}
+
+function joined(pieces: readonly Piece[], length: number): Buffer | undefined {
+  const [first] = pieces;
+  if (first === undefined) return undefined;
+  if (pieces.length === 1) return first.bytes.subarray(first.start, first.end);
+  const whole = Buffer.allocUnsafe(length);
+  let at = 0;
+  for (const { bytes, start, end } of pieces) at += bytes.copy(whole, at, start, end);
+  return whole;
+}

@@ -1,0 +1,75 @@
+/** What a link remembers of itself: counters, times, and what last went wrong. Decides nothing. */
+import type { Clock } from '../../kit/clock.ts';
+import { GateError } from '../../kit/errors.ts';
+import { tally } from '../../kit/tally.ts';
+import type { LinkCounter, LinkDrop, LinkState } from './link-report.ts';
+
+export class LinkLedger {
+  readonly #clock: Clock;
+  readonly drops = tally<LinkDrop>([
+    'queueOverflow',
+    'queueAge',
+    'queueCongestion',
+    'foreignSource',
+    'foreignDestination',
+  ]);
+  readonly traffic = tally<LinkCounter>(['bytesOut', 'packetsIn', 'bytesIn', 'dials', 'deadStreams']);
+  /** A packet went either way. */
+  lastPacketAt: number;
+  /** Somebody here had a packet for the peer. */
+  lastWantedAt = Number.NEGATIVE_INFINITY;
+  heardAt: number | undefined;
+  roundTripMs: number | undefined;
+  /** Since the peer was last heard: dials that came to nothing, through no fault of our router. */
+  vainDials = 0;
+  stateSince: number;
+  lastError: { readonly error: GateError; readonly at: number } | undefined;
+  #shown: LinkState['kind'] = 'idle';
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.lastPacketAt = clock.now();
+    this.stateSince = clock.now();
+  }
+
+  wanted(): void {
+    this.lastWantedAt = this.#clock.now();
+    this.lastPacketAt = this.lastWantedAt;
+  }
+
+  packetsCame(count: number, bytes: number): void {
+    this.heardAt = this.#clock.now();
+    this.lastPacketAt = this.heardAt;
+    this.traffic.add('packetsIn', count);
+    this.traffic.add('bytesIn', bytes);
+  }
+
+  keepaliveCame(): void {
+    this.heardAt = this.#clock.now();
+  }
+
+  /** A stream was heard for the first time: the trouble is over. */
+  reached(): void {
+    this.vainDials = 0;
+    this.lastError = undefined;
+  }
+
+  failed(error: GateError): void {
+    this.lastError = { error, at: this.#clock.now() };
+  }
+
+  dialFailed(error: GateError): void {
+    if (error.kind.startsWith('peer-')) this.vainDials += 1;
+    this.failed(error);
+  }
+
+  silent(): void {
+    this.failed(new GateError('peer-timeout', 'link.silent', 'the peer does not answer'));
+  }
+
+  stateIs({ kind }: LinkState): void {
+    if (kind === this.#shown) return;
+    this.#shown = kind;
+    this.stateSince = this.#clock.now();
+  }
+}

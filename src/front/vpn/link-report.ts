@@ -1,0 +1,44 @@
+/** What a link tells about itself: for status, for `ping`, and for whoever decides about the session. Types only. */
+import type { Peer } from '../../core/peers/table.ts';
+import type { GateError } from '../../kit/errors.ts';
+import type { Direction } from './link-policy.ts';
+import type { RedialState } from './redialer.ts';
+
+export type LinkState = RedialState | { readonly kind: 'up'; readonly direction: Direction };
+
+/**
+ * Why a packet of a link was lost. The first three wait for the peer: no room, too old, and dropped to tell its sender to
+ * slow down. The others came from it with an address that is not theirs, or not ours.
+ */
+export type LinkDrop = 'queueOverflow' | 'queueAge' | 'queueCongestion' | 'foreignSource' | 'foreignDestination';
+
+export type LinkCounter = 'bytesOut' | 'packetsIn' | 'bytesIn' | 'dials' | 'deadStreams';
+
+/** `marked`: packets that told their receiver of congestion and were not dropped. */
+export type LinkTraffic = LinkCounter | 'packetsOut' | 'marked';
+
+export interface LinkReport {
+  readonly peer: Peer;
+  readonly state: LinkState;
+  readonly sinceMs: number;
+  /** When the peer was last heard; undefined when it never was. */
+  readonly heardAt: number | undefined;
+  /** Smoothed; undefined while it is unknown, and for an OnionCat. */
+  readonly roundTripMs: number | undefined;
+  readonly traffic: Readonly<Record<LinkTraffic, number>>;
+  readonly queued: { readonly packets: number; readonly bytes: number; readonly flows: number };
+  /** On the stream in use: sent and not known to have arrived. Undefined where the peer does not say. */
+  readonly underWay: { readonly bytes: number; readonly limit: number } | undefined;
+  readonly drops: Readonly<Record<LinkDrop, number>>;
+  readonly lastError: { readonly error: GateError; readonly at: number } | undefined;
+}
+
+/** What the decision about the session needs to know of a link. */
+export interface LinkReach {
+  /** Somebody has had packets for the peer lately, or the link is to be up all the time. */
+  readonly wanted: boolean;
+  readonly up: boolean;
+  readonly heardAt: number | undefined;
+  /** Dials that came to nothing since then, through no fault of our router. */
+  readonly vainDials: number;
+}

@@ -1,0 +1,94 @@
+/**
+ * The packets on their way to one peer: taken from the TUN, copied once, sorted by flow into the peer's queue, and handed
+ * to the stream that asks for them. Counts what leaves and what is lost. Knows no stream.
+ */
+import type { PacketRun } from '../../core/ports.ts';
+import { flowNumber, isSameFlow } from '../../wire/packet/flow.ts';
+import { packetLength } from '../../wire/packet/ipv6.ts';
+import { type DropCause, FairQueue, type QueueLimits } from './fair-queue.ts';
+
+export interface OutboundParts {
+  readonly limits: QueueLimits;
+  /** 32 bits that nobody outside knows. */
+  readonly seed: number;
+  dropped(cause: DropCause): void;
+  /** A packet waited for the peer until it was too old; borrowed until it returns. */
+  undeliverable(packet: Buffer): void;
+}
+
+/** Packets that are kept together at most, so that little memory hangs on the last of them. Bytes. */
+const LONGEST_RUN = 64 * 1024;
+
+export class OutboundPackets {
+  readonly #seed: number;
+  readonly #queue: FairQueue;
+
+  constructor({ limits, seed, dropped, undeliverable }: OutboundParts) {
+    this.#seed = seed;
+    this.#queue = new FairQueue(limits, (bytes, start, end, cause) => {
+      dropped(cause);
+      if (cause === 'age') undeliverable(bytes.subarray(start, end));
+    });
+  }
+
+  /** Packets. */
+  get length(): number {
+    return this.#queue.length;
+  }
+
+  get bytes(): number {
+    return this.#queue.bytes;
+  }
+
+  get flows(): number {
+    return this.#queue.flows;
+  }
+
+  get marked(): number {
+    return this.#queue.marked;
+  }
+
+  /** Packets handed out so far. */
+  get handedOut(): number {
+    return this.#queue.pulled;
+  }
+
+  /** @param run packets, borrowed */
+  push(run: PacketRun, now: number): void {
+    for (let first = 0; first < run.length; ) {
+      const firstEnd = first + packetLength(run, first);
+      let end = firstEnd;
+      let packets = 1;
+      while (end < run.length && end - first < LONGEST_RUN) {
+        const next = end + packetLength(run, end);
+        if (!isSameFlow(run, first, firstEnd, end, next)) break;
+        end = next;
+        packets += 1;
+      }
+      const flow = flowNumber(run, first, firstEnd, this.#seed);
+      this.#queue.push(Buffer.from(run.subarray(first, end)), packets, flow, now);
+      first = end;
+    }
+  }
+
+  /** See FairQueue.pull. */
+  pull(room: number, now: number): Buffer | undefined {
+    return this.#queue.pull(room, now);
+  }
+
+  expire(now: number): void {
+    this.#queue.expire(now);
+  }
+
+  clear(): void {
+    this.#queue.clear();
+  }
+
+  opened(now: number): void {
+    this.#queue.opened(now);
+  }
+
+  measured(roundTripMs: number): void {
+    this.#queue.measured(roundTripMs);
+  }
+}

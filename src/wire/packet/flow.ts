@@ -1,0 +1,61 @@
+/**
+ * Which packets belong to the same conversation: those with the same addresses, protocol, ports and flow label (RFC 6437,
+ * RFC 8290 section 3.2). Reads bytes in place.
+ */
+import { HEADER_LENGTH, NEXT_HEADER_OFFSET, SOURCE_OFFSET } from './ipv6.ts';
+
+const FLOW_LABEL = 0x000fffff;
+/** Both addresses, in words of 4 bytes. */
+const ADDRESSES_END = HEADER_LENGTH;
+
+/**
+ * A number for the flow of the packet at `[at, end)`; different flows rarely have the same, and nobody who does not know
+ * the seed can make them.
+ *
+ * @param seed 32 bits
+ * @returns 32 bits, unsigned
+ */
+export function flowNumber(bytes: Buffer, at: number, end: number, seed: number): number {
+  let hash = mix(seed, bytes.readUInt32BE(at) & FLOW_LABEL);
+  hash = mix(hash, bytes[at + NEXT_HEADER_OFFSET] ?? 0);
+  for (let word = SOURCE_OFFSET; word < ADDRESSES_END; word += 4) hash = mix(hash, bytes.readUInt32BE(at + word));
+  return finish(mix(hash, ports(bytes, at, end)));
+}
+
+/** Do the packets at `[one, oneEnd)` and `[other, otherEnd)` belong to the same flow? */
+export function isSameFlow(bytes: Buffer, one: number, oneEnd: number, other: number, otherEnd: number): boolean {
+  if ((bytes.readUInt32BE(one) & FLOW_LABEL) !== (bytes.readUInt32BE(other) & FLOW_LABEL)) return false;
+  if (bytes[one + NEXT_HEADER_OFFSET] !== bytes[other + NEXT_HEADER_OFFSET]) return false;
+  if (ports(bytes, one, oneEnd) !== ports(bytes, other, otherEnd)) return false;
+  for (let word = SOURCE_OFFSET; word < ADDRESSES_END; word += 4) {
+    if (bytes.readUInt32BE(one + word) !== bytes.readUInt32BE(other + word)) return false;
+  }
+  return true;
+}
+
+/** Both ports where the protocol has them right behind the header; 0 for all else, fragments too. */
+function ports(bytes: Buffer, at: number, end: number): number {
+  return hasPorts(bytes[at + NEXT_HEADER_OFFSET]) && end - at >= HEADER_LENGTH + 4
+    ? bytes.readUInt32BE(at + HEADER_LENGTH)
+    : 0;
+}
+
+/** TCP, UDP, DCCP, SCTP, UDP-Lite. */
+function hasPorts(nextHeader: number | undefined): boolean {
+  return nextHeader === 6 || nextHeader === 17 || nextHeader === 33 || nextHeader === 132 || nextHeader === 136;
+}
+
+/** A round of MurmurHash3 (A. Appleby, public domain). */
+function mix(hash: number, word: number): number {
+  let value = Math.imul(word, 0xcc9e2d51);
+  value = Math.imul((value << 15) | (value >>> 17), 0x1b873593);
+  const mixed = hash ^ value;
+  return (Math.imul((mixed << 13) | (mixed >>> 19), 5) + 0xe6546b64) | 0;
+}
+
+function finish(hash: number): number {
+  let value = hash ^ (hash >>> 16);
+  value = Math.imul(value, 0x85ebca6b);
+  value = Math.imul(value ^ (value >>> 13), 0xc2b2ae35);
+  return (value ^ (value >>> 16)) >>> 0;
+}

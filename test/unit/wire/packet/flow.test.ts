@@ -1,0 +1,116 @@
+/** Which packets are one conversation, and the mark of congestion. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { isEcnCapable, markCongestion } from '../../../../src/wire/packet/ecn.ts';
+import { flowNumber, isSameFlow } from '../../../../src/wire/packet/flow.ts';
+
+interface Shape {
+  readonly label: number;
+  readonly next: number;
+  readonly source: number;
+  readonly destination: number;
+  readonly ports: number;
+}
+
+const TCP: Shape = { label: 0x12345, next: 6, source: 1, destination: 2, ports: 0x01bbc350 };
+
+function packet(shape: Shape, payload = Buffer.alloc(20, 0xab), trafficClass = 0): Buffer {
+  const bytes = Buffer.alloc(40);
+  bytes.writeUInt32BE((0x60000000 | (trafficClass << 20) | shape.label) >>> 0, 0);
+  bytes[6] = shape.next;
+  bytes.fill(shape.source, 8, 24);
+  bytes.fill(shape.destination, 24, 40);
+  const body = Buffer.from(payload);
+  if (body.length >= 4) body.writeUInt32BE(shape.ports, 0);
+  bytes.writeUInt16BE(body.length, 4);
+  return Buffer.concat([bytes, body]);
+}
+
+function compare(one: Buffer, other: Buffer): { readonly same: boolean; readonly sameNumber: boolean } {
+  const run = Buffer.concat([one, other]);
+  return {
+    same: isSameFlow(run, 0, one.length, one.length, run.length),
+    sameNumber: flowNumber(run, 0, one.length, 7) === flowNumber(run, one.length, run.length, 7),
+  };
+}
+
+test('the fields that make a flow each tell two flows apart', () => {
+  const changes: ReadonlyArray<Partial<Shape>> = [
+    { label: 0x12346 },
+    { next: 17 },
+    { source: 9 },
+    { destination: 9 },
+    { ports: 0x01bbc351 },
+    { ports: 0x01bcc350 },
+  ];
+  for (const change of changes) {
+    const { same, sameNumber } = compare(packet(TCP), packet({ ...TCP, ...change }));
+    assert.deepEqual([same, sameNumber], [false, false], JSON.stringify(change));
+  }
+});
+
+test('nothing else does: payload, length, traffic class', () => {
+  for (const other of [packet(TCP, Buffer.alloc(1_400)), packet(TCP, undefined, 0xff), packet(TCP)]) {
+    assert.deepEqual(compare(packet(TCP), other), { same: true, sameNumber: true });
+  }
+});
+
+test('protocols without ports, fragments, and packets cut behind the header have none', () => {
+  for (const next of [58, 44, 0, 50, 59]) {
+    const [one, other] = [packet({ ...TCP, next }), packet({ ...TCP, next, ports: 1 })];
+    assert.equal(compare(one, other).same, true, `next header ${next}`);
+  }
+  for (let length = 0; length < 4; length += 1) {
+    assert.equal(compare(packet(TCP, Buffer.alloc(length)), packet(TCP, Buffer.alloc(0))).same, true);
+  }
+});
+
+test('two packets are the same flow exactly when they have the same number', () => {
+  const shape = fc.record({
+    label: fc.integer({ min: 0, max: 3 }),
+    next: fc.constantFrom(6, 17, 58, 132),
+    source: fc.integer({ min: 1, max: 2 }),
+    destination: fc.integer({ min: 1, max: 2 }),
+    ports: fc.integer({ min: 0, max: 3 }),
+  });
+  fc.assert(
+    fc.property(shape, shape, (one, other) => {
+      const { same, sameNumber } = compare(packet(one), packet(other));
+      assert.equal(same, sameNumber);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('the numbers depend on the seed, and spread', () => {
+  const numbers = (seed: number) =>
+    Array.from({ length: 4_096 }, (_, ports) => {
+      const bytes = packet({ ...TCP, ports });
+      return flowNumber(bytes, 0, bytes.length, seed);
+    });
+  const first = numbers(1);
+  assert.equal(new Set(first).size, 4_096);
+  assert.ok(first.every((one) => Number.isInteger(one) && one >= 0 && one < 2 ** 32));
+  const buckets = new Array<number>(64).fill(0);
+  for (const one of first) buckets[one % 64] = (buckets[one % 64] ?? 0) + 1;
+  assert.ok(Math.max(...buckets) < 110, `${Math.max(...buckets)} of 4096 in one of 64`);
+  assert.ok(numbers(2).filter((one, index) => one === first[index]).length < 3);
+});
+
+test('only a packet whose sender knows ECN can be marked, and nothing else of it changes', () => {
+  for (const [ecn, capable] of [
+    [0, false],
+    [1, true],
+    [2, true],
+    [3, true],
+  ] as const) {
+    const bytes = packet(TCP, undefined, 0xb8 | ecn);
+    assert.equal(isEcnCapable(bytes, 0), capable);
+    if (!capable) continue;
+    const before = Buffer.from(bytes);
+    markCongestion(bytes, 0);
+    assert.equal(bytes.readUInt32BE(0), (0x60000000 | ((0xb8 | 3) << 20) | TCP.label) >>> 0);
+    assert.deepEqual(bytes.subarray(4), before.subarray(4));
+  }
+});
