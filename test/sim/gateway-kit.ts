@@ -13,6 +13,7 @@ import { generateKeys } from '../../src/io/key-generate.ts';
 import { listen } from '../../src/io/listener.ts';
 import { pinoLogger } from '../../src/io/log-pino.ts';
 import { SYSTEM_PATHS } from '../../src/io/places.ts';
+import type { Clock } from '../../src/kit/clock.ts';
 import { GateError } from '../../src/kit/errors.ts';
 import { type Address, type Addresses, addressesOf, addressKey } from '../../src/wire/i2p/address.ts';
 import type { B32, PrivateKeys } from '../../src/wire/i2p/destination.ts';
@@ -26,6 +27,7 @@ export interface GatewayPlan {
   readonly bridge: FakeBridge;
   readonly keys?: PrivateKeys;
   readonly peers?: readonly B32[];
+  readonly clock?: Clock;
   readonly vpn?: boolean;
   readonly log?: string[];
   /** Further TOML. */
@@ -62,15 +64,16 @@ export async function startGateway(plan: GatewayPlan): Promise<RunningGateway> {
   const tun = new FakeTun();
   const datagrams = new FakeDatagrams();
   const { host, port } = plan.bridge.address;
+  const clock = plan.clock ?? systemClock;
   const gateway = assembleGateway(config, {
-    bridge: tcpBridge({ kind: 'tcp', host, port }, systemClock),
+    bridge: tcpBridge({ kind: 'tcp', host, port }, clock),
     credentials: undefined,
     keys,
     tun: config.vpn.enabled ? tun : undefined,
     connector: loopbackConnector(services),
     datagrams,
     listeners,
-    clock: systemClock,
+    clock,
     log,
     random: Math.random,
     onFatal: (error) => {

@@ -14,6 +14,8 @@ export interface StreamFacts {
   readonly heard: boolean;
   readonly lastHeardAt: number;
   readonly lastSentAt: number;
+  /** The same without keepalives: an OnionCat owes no answer to those. */
+  readonly lastPacketSentAt: number;
   /** When an answer was asked for that has not come. */
   readonly probedAt: number | undefined;
   /** The peer answers probes: it announced itself as one of our kind. */
@@ -112,10 +114,10 @@ export function fateOf(
   }
   if (stream.probedAt !== undefined) return now - stream.probedAt > PROBE_ANSWER_MS ? 'dead' : 'keep';
   const silence = now - stream.lastHeardAt;
-  const unanswered = stream.lastSentAt > stream.lastHeardAt;
   if (!stream.answers) {
-    if (unanswered && silence > ONIONCAT_UNHEARD_MS) return 'dead';
+    if (stream.lastPacketSentAt > stream.lastHeardAt && silence > ONIONCAT_UNHEARD_MS) return 'dead';
     return now - stream.lastSentAt > PROBE_AFTER_SILENCE_MS ? 'probe' : 'keep';
   }
+  const unanswered = stream.lastSentAt > stream.lastHeardAt;
   return (unanswered && silence > PROBE_AFTER_UNANSWERED_MS) || silence > PROBE_AFTER_SILENCE_MS ? 'probe' : 'keep';
 }

@@ -54,6 +54,7 @@ export class LinkStream implements StreamFacts {
   heard = false;
   lastHeardAt: number;
   lastSentAt: number;
+  lastPacketSentAt: number;
   probedAt: number | undefined;
   answers = false;
   retired = false;
@@ -75,6 +76,7 @@ export class LinkStream implements StreamFacts {
     this.openedAt = parts.clock.now();
     this.lastHeardAt = this.openedAt;
     this.lastSentAt = this.openedAt;
+    this.lastPacketSentAt = this.openedAt;
     const inbound = new InboundPackets(parts.peer.addresses, parts.own.addresses, {
       packets: (run, count) => {
         this.hear();
@@ -159,6 +161,7 @@ export class LinkStream implements StreamFacts {
     const room = this.#isMeasured ? Math.min(this.#inFlight.room(), BATCH_BYTES) : BATCH_BYTES;
     const bytes = room > 0 ? this.#parts.pull(this, room) : undefined;
     if (bytes === undefined) return undefined;
+    this.lastPacketSentAt = now;
     this.#inFlight.sent(bytes.length, now);
     if (this.#isMeasured && this.#inFlight.wantsAsk) this.#due = { wantsAnswer: true };
     return bytes;

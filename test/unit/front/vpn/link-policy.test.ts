@@ -19,6 +19,7 @@ const FACTS: StreamFacts = {
   lastSentAt: 0,
   probedAt: undefined,
   answers: true,
+  lastPacketSentAt: 0,
   mayCarry: true,
   retired: false,
 };
@@ -72,8 +73,27 @@ test('decides what becomes of a stream', () => {
     ['chosen, asked, too late', { probedAt: 100_000 }, 'itself', 118_001, 'dead'],
     ['an OnionCat that we have not written to', { answers: false }, 'itself', 60_001, 'probe'],
     ['an OnionCat that we write to', { answers: false, lastSentAt: 50_000 }, 'itself', 60_001, 'keep'],
-    ['an OnionCat unheard for long', { answers: false, lastSentAt: 299_000 }, 'itself', 300_000, 'keep'],
-    ['an OnionCat unheard for too long', { answers: false, lastSentAt: 299_000 }, 'itself', 300_001, 'dead'],
+    [
+      'an OnionCat unheard for long',
+      { answers: false, lastSentAt: 299_000, lastPacketSentAt: 1 },
+      'itself',
+      300_000,
+      'keep',
+    ],
+    [
+      'an OnionCat unheard for too long',
+      { answers: false, lastSentAt: 299_000, lastPacketSentAt: 1 },
+      'itself',
+      300_001,
+      'dead',
+    ],
+    [
+      'an OnionCat that nothing but keepalives went to',
+      { answers: false, lastSentAt: 900_000 },
+      'itself',
+      900_001,
+      'keep',
+    ],
   ];
   for (const [name, facts, chosen, now, fate] of cases) {
     const stream = { ...FACTS, ...facts };
