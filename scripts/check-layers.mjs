@@ -36,7 +36,7 @@ const PACKAGE_HOMES = {
   pino: ['io/log-pino.ts'],
   'smol-toml': ['config', 'io'],
   zod: ['config', 'control'],
-  'ip-address': ['wire/i2p', 'wire/packet', 'wire/socks', 'config', 'io', 'front/socks'],
+  'ip-address': ['wire/access', 'wire/i2p', 'wire/packet', 'wire/socks', 'config', 'io', 'front/socks'],
   'ipaddr.js': ['wire/i2p', 'wire/packet', 'wire/socks', 'config', 'io', 'front/socks'],
 };
 

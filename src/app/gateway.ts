@@ -18,6 +18,7 @@ import { GATEWAY } from '../core/session/key.ts';
 import { sessionManager } from '../core/session/manager.ts';
 import { nameServer } from '../front/dns/server.ts';
 import { flowServer } from '../front/flow/server.ts';
+import { accessOf } from '../front/socks/access.ts';
 import { USUAL_ISOLATION } from '../front/socks/isolation.ts';
 import { socksServer } from '../front/socks/server.ts';
 import { vpnGateway } from '../front/vpn/gateway.ts';
@@ -153,7 +154,7 @@ export function assembleGateway(config: Config, world: World) {
     const listener = world.listeners[index];
     if (listener === undefined) throw new GateError('bug', 'bug', 'a SOCKS listener is missing');
     return socksServer(
-      { listener, dialer: outward, names: inPlaceOfNames, relay, clock, log },
+      { listener, access: accessOf(settings, peers), dialer: outward, names: inPlaceOfNames, relay, clock, log },
       {
         maxClients: settings.max_clients,
         maxClientsPerAddress: settings.max_clients_per_address,

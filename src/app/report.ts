@@ -5,10 +5,12 @@ import type { TunPort, TunState } from '../core/ports.ts';
 import type { SessionState } from '../core/session/life.ts';
 import type { ListedSession } from '../core/session/manager.ts';
 import type { Session } from '../core/session/session.ts';
+import type { DnsLeaks } from '../front/socks/dns-leaks.ts';
 import type { LinkReport } from '../front/vpn/link-report.ts';
 import type { OwnEchoReport } from '../front/vpn/own-echo.ts';
 import type { Clock } from '../kit/clock.ts';
 import type { GateError } from '../kit/errors.ts';
+import { span } from '../kit/span.ts';
 import { formatAddress } from '../wire/i2p/address.ts';
 import type { Gateway } from './gateway.ts';
 
@@ -65,6 +67,10 @@ export function statusReport(parts: ReportParts): StatusReport {
     health: [
       ...(tun === undefined || tunState === undefined ? [] : interfaceHealth(tun.name, tunState)),
       ...nameHealth(gateway.dns?.problem()),
+      ...gateway.socks.flatMap((front) => {
+        const { where, dnsLeaks } = front.snapshot();
+        return dnsLeaks === undefined ? [] : [leakHealth(where, dnsLeaks, now)];
+      }),
       ...health(router, gateway.sessions.list()[0]?.session, now),
     ],
   };
@@ -144,6 +150,19 @@ function nameHealth(problem: GateError | undefined): HealthItem[] {
   if (problem === undefined) return [];
   const { code, message } = problem;
   return [{ code, severity: 'low', text: message, advice: 'peers with OnionCat learn our name by keepalive as well' }];
+}
+
+/** What the operator has to know of a listener whose clients ask name servers. */
+export function leakHealth(where: string, { count, first, latest }: DnsLeaks, now: number): HealthItem {
+  const ago = (since: number) => `${span((now - since) / 1000)} ago`;
+  const times = count === 1 ? `one address from outside I2P, ${ago(latest)}` : `${count} addresses from outside I2P`;
+  const series = count === 1 ? '' : `, the first ${ago(first)} and the last ${ago(latest)}`;
+  return {
+    code: 'socks.dns-leak',
+    severity: 'medium',
+    text: `clients of the SOCKS listener ${where} handed over ${times}${series}: they have probably asked a name server for names, which then knows them`,
+    advice: 'find the program that is set to socks5 or socks4 and set it to socks5h or socks4a; docs/socks.md has more',
+  };
 }
 
 /** Only what the operator can act on, the cause before its consequences. */

@@ -1,5 +1,6 @@
 /** The state of a gateway as text for people. */
 import type { PeerStatus, RouterState, StatusReport } from '../control/status.ts';
+import { span } from '../kit/span.ts';
 import { plain, table } from './terminal.ts';
 
 export function statusText(report: StatusReport): readonly string[] {
@@ -83,21 +84,6 @@ function dropText(drops: Readonly<Record<string, number>>): string {
 
 function sum(counters: Readonly<Record<string, number>>): number {
   return Object.values(counters).reduce((total, count) => total + count, 0);
-}
-
-/** Seconds as a person says them: `42s`, `3m 20s`, `5h 1m`, `12d 3h`. */
-export function span(seconds: number): string {
-  const whole = Math.floor(seconds);
-  const parts: ReadonlyArray<readonly [number, string]> = [
-    [Math.floor(whole / 86_400), 'd'],
-    [Math.floor(whole / 3600) % 24, 'h'],
-    [Math.floor(whole / 60) % 60, 'm'],
-    [whole % 60, 's'],
-  ];
-  const first = parts.findIndex(([count]) => count > 0);
-  if (first < 0) return '0s';
-  const shown = parts.slice(first, first + 2).filter(([count]) => count > 0);
-  return shown.map(([count, unit]) => `${count}${unit}`).join(' ');
 }
 
 export function bytes(count: number): string {

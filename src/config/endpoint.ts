@@ -61,6 +61,11 @@ export function isLocal(endpoint: Endpoint): boolean {
   return endpoint.kind === 'unix' || ipaddr.parse(endpoint.host).range() === 'loopback';
 }
 
+/** IPv4 in the spelling of IPv6: the kernel would listen to something else than a reader expects. */
+export function isMappedIpv4(endpoint: Endpoint): boolean {
+  return endpoint.kind === 'tcp' && ipaddr.parse(endpoint.host).range() === 'ipv4Mapped';
+}
+
 function literalIpv4(text: string): string | undefined {
   if (text === 'localhost') return '127.0.0.1';
   return /^\d+(\.\d+){3}$/.test(text) && Address4.isValid(text) ? text : undefined;

@@ -73,9 +73,9 @@ export function renderReference(paths: DefaultPaths): string {
       'and `$XDG_RUNTIME_DIR/garligate`.',
     ].join('\n'),
     [
-      'An unknown key is an error. The file must not be writable by everybody. `garligate check` tells all mistakes with',
-      'their lines. The file is read once, at the start. [The example](examples/garligate.toml) has all keys with their',
-      'defaults.',
+      "An unknown key is an error. The file must not be writable by everybody, and for root it must be root's own.",
+      '`garligate check` tells all mistakes with their lines. The file is read once, at the start.',
+      '[The example](examples/garligate.toml) has all keys with their defaults.',
     ].join('\n'),
     ...describeAll(paths).map(referenceSection),
   ];

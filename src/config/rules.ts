@@ -1,7 +1,7 @@
 /** Rules between settings, which no single value can break alone. Looked at only when every value is right by itself. */
 import { addressesOf, addressKey } from '../wire/i2p/address.ts';
 import type { B32 } from '../wire/i2p/destination.ts';
-import { formatEndpoint, isLocal } from './endpoint.ts';
+import { formatEndpoint, isLocal, isMappedIpv4 } from './endpoint.ts';
 import type { KeyPath } from './locate.ts';
 import { foundText } from './problem.ts';
 import type { Config, PeerConfig } from './schema.ts';
@@ -21,6 +21,7 @@ export function brokenRules(config: Config): readonly BrokenRule[] {
     ...peerRules(config.peer),
     ...inboundRules(config.peer),
     ...socksRules(config),
+    ...accessRules(config),
   ];
 }
 
@@ -135,7 +136,13 @@ function* socksRules({ socks }: Config): Generator<BrokenRule> {
   const places = new Map<string, number>();
   for (const [index, { listen, open }] of socks.entries()) {
     const where = formatEndpoint(listen);
-    if (!isLocal(listen) && !open) {
+    if (isMappedIpv4(listen)) {
+      yield {
+        path: ['socks', index, 'listen'],
+        found: `"${where}", an IPv4 address in the spelling of IPv6`,
+        wanted: 'the IPv4 address itself, such as "127.0.0.1:9160"',
+      };
+    } else if (!isLocal(listen) && !open) {
       yield {
         path: ['socks', index, 'listen'],
         found: `"${where}", which other machines can reach`,
@@ -151,5 +158,28 @@ function* socksRules({ socks }: Config): Generator<BrokenRule> {
       };
     }
     places.set(where, index);
+  }
+}
+
+function* accessRules({ socks, peer }: Config): Generator<BrokenRule> {
+  const peers = new Set(peer.map(({ name }) => name.toLowerCase()));
+  for (const [index, { listen, clients, destinations }] of socks.entries()) {
+    if (listen.kind === 'unix' && clients.allow.length + clients.deny.length > 0) {
+      yield {
+        path: ['socks', index, 'clients'],
+        found: 'addresses of clients for a unix socket, whose clients have none',
+        wanted: 'none; mode says who may connect',
+      };
+    }
+    for (const list of ['allow', 'deny'] as const) {
+      for (const [at, rule] of destinations[list].entries()) {
+        if (rule.kind !== 'peer' || peers.has(rule.name)) continue;
+        yield {
+          path: ['socks', index, 'destinations', list, at],
+          found: `"${rule.name}.peer.b32.i2p", a peer that is not there`,
+          wanted: 'the name of a [[peer]] before .peer.b32.i2p',
+        };
+      }
+    }
   }
 }

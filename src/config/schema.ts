@@ -205,6 +205,16 @@ function socksSchema() {
         'Must be true for an address that is not loopback: everybody who can reach it then uses I2P in your name.',
     }),
     mode: value.socketMode.prefault('0660').meta({ description: 'Permissions, where `listen` is a unix socket.' }),
+    clients: value.clientAccess.prefault({}).meta({
+      description: 'Which clients may connect, by their address. Others are closed at once. Not for unix sockets.',
+    }),
+    destinations: value.hostAccess.prefault({}).meta({
+      description:
+        'Which destinations clients may reach. A name counts as the client spells it; b32 names, peers and networks count by whatever name they are reached.',
+    }),
+    ports: value.portAccess.prefault({}).meta({
+      description: 'Which ports of destinations clients may reach.',
+    }),
     max_clients: value.wholeNumber(1, 65_536).prefault(256).meta({ description: 'Clients at the same time.' }),
     max_clients_per_address: value.wholeNumber(1, 65_536).prefault(256).meta({
       description: 'Clients at the same time from one IP address. Programs of this machine all share one.',

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { LOG_LEVELS } from '../kit/log.ts';
+import { parseHostRule, parseNetwork, parsePortRange } from '../wire/access/rules.ts';
 import type { B32, Destination } from '../wire/i2p/destination.ts';
 import { classifyHost } from '../wire/i2p/hostname.ts';
 import { isUnixPath, parseEndpoint, parseTcpEndpoint, type TcpEndpoint } from './endpoint.ts';
@@ -135,6 +136,25 @@ function listOrWord<const Word extends string, Element extends z.ZodType>(
   wanted: string,
 ) {
   return z.union([z.literal(word), z.array(element)], wanted).meta({ wanted });
+}
+
+export const clientAccess = accessLists('an IP address or a network, such as "192.0.2.0/24"', parseNetwork);
+
+export const hostAccess = accessLists(
+  'a name or address that a client could ask for, ".NAME.i2p" for all names below, or a network inside fd60:db4d:ddb5::/48',
+  parseHostRule,
+);
+
+export const portAccess = accessLists('a port or a range of ports, in quotes: "80" or "8000-8999"', parsePortRange);
+
+/** What is let in and what is kept out. */
+function accessLists<Rule>(wanted: string, parse: (text: string) => Rule | undefined) {
+  const list = `a list, each ${wanted}`;
+  const rules = z.array(parsed(wanted, parse), list).meta({ wanted: list });
+  return z.strictObject({
+    allow: rules.prefault([]).meta({ description: 'Only these; an empty list means all.' }),
+    deny: rules.prefault([]).meta({ description: 'Never these, whatever `allow` says.' }),
+  });
 }
 
 const ALIAS_NAME = 'a name under .i2p in small letters and in quotes, such as "forum.i2p", and no b32 name';

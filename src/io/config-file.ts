@@ -1,5 +1,5 @@
-/** Finds and reads the config file. Refuses one that everybody could have changed: it decides where packets go. */
-import { constants } from 'node:fs';
+/** Finds and reads the config file. Refuses one that the wrong people could have changed: it decides where packets go. */
+import { constants, type Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { type Decoded, decodeConfig, defaultConfig } from '../config/decode.ts';
 import { describeProblem } from '../config/problem.ts';
@@ -7,7 +7,7 @@ import type { Config } from '../config/schema.ts';
 import { GateError } from '../kit/errors.ts';
 import { Sensitive } from '../kit/sensitive.ts';
 import type { SamCredentials } from '../wire/sam/command.ts';
-import type { Places } from './places.ts';
+import { currentSurroundings, type Places } from './places.ts';
 
 export interface LoadedConfig {
   readonly config: Config;
@@ -19,11 +19,16 @@ const LARGEST_FILE = 1024 * 1024;
 
 /**
  * @param named the file that the user asked for; without one the usual place is tried
+ * @param uid effective user id of this process
  * @throws GateError `config` with one line for every mistake, `permission`, or `local-io`
  */
-export async function loadConfig(named: string | undefined, places: Places): Promise<LoadedConfig> {
+export async function loadConfig(
+  named: string | undefined,
+  places: Places,
+  uid = currentSurroundings().uid,
+): Promise<LoadedConfig> {
   const path = named ?? places.configFile;
-  const text = await readChecked(path);
+  const text = await readChecked(path, (found) => refuseChangeable(path, found, uid));
   if (text === undefined) {
     if (named === undefined) return { config: defaultConfig(places), file: undefined };
     throw new GateError('config', 'config.missing', `${path}: there is no such file; make it with \`garligate init\``);
@@ -39,7 +44,7 @@ export async function loadConfig(named: string | undefined, places: Places): Pro
  */
 export async function loadCredentials({ user, password_file }: Config['router']): Promise<SamCredentials | undefined> {
   if (user === '') return undefined;
-  const text = await readChecked(password_file, refuseOpenSecret);
+  const text = await readChecked(password_file, (found) => refuseOpenSecret(password_file, found));
   const [password = ''] = (text ?? '').split(/\r?\n/, 1);
   if (password === '') {
     throw new GateError('config', 'config.password', `${password_file}: no password there; see router.password_file`);
@@ -53,25 +58,31 @@ function configOf(decoded: Decoded, path: string): Config {
   throw new GateError('config', 'config.invalid', lines.join('\n'));
 }
 
-function refuseWritable(path: string, mode: number): void {
-  if ((mode & 0o002) === 0) return;
-  throw new GateError('config', 'config.world-writable', `${path}: everybody may write to it; chmod o-w ${path}`);
+/** Whoever can change the file decides what is done with the rights of this process. */
+function refuseChangeable(path: string, { mode, uid: owner }: Stats, uid: number): void {
+  if ((mode & 0o002) !== 0) {
+    throw new GateError('config', 'config.world-writable', `${path}: everybody may write to it; chmod o-w ${path}`);
+  }
+  if (uid === 0 && owner !== 0) {
+    const message = `${path}: belongs to user ${owner}, who could have root do anything by it; chown root ${path}`;
+    throw new GateError('config', 'config.foreign-owner', message);
+  }
 }
 
-function refuseOpenSecret(path: string, mode: number): void {
+function refuseOpenSecret(path: string, { mode }: Stats): void {
   if ((mode & 0o006) === 0) return;
   const message = `${path}: everybody may read or write this password; chmod o-rwx ${path}, and change the password`;
   throw new GateError('config', 'config.password-open', message);
 }
 
-/** @param checkMode throws when the permissions of the file are too wide */
-async function readChecked(path: string, checkMode = refuseWritable): Promise<string | undefined> {
+/** @param refuse throws when others than the right ones could read or change the file */
+async function readChecked(path: string, refuse: (found: Stats) => void): Promise<string | undefined> {
   try {
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const found = await file.stat();
       if (!found.isFile()) throw new GateError('config', 'config.not-a-file', `${path}: not a regular file`);
-      checkMode(path, found.mode);
+      refuse(found);
       if (found.size > LARGEST_FILE) throw new GateError('config', 'config.too-large', `${path}: larger than 1 MiB`);
       return await file.readFile('utf8');
     } finally {

@@ -177,8 +177,8 @@ describe('a SOCKS port with clients that mean harm', () => {
 
   /** Everybody who was taken has come to exactly one end, and none of them by a defect. */
   function assertAccounts(): void {
-    const { accepted, refusedCap, dnsLeak, ...ends } = socks().counts;
-    assert.equal(refusedCap + dnsLeak, 0);
+    const { accepted, refusedCap, refusedClient, dnsLeak, ...ends } = socks().counts;
+    assert.equal(refusedCap + refusedClient + dnsLeak, 0);
     assert.equal(
       accepted,
       Object.values(ends).reduce((sum, count) => sum + count, socks().clients),

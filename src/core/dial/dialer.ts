@@ -46,7 +46,7 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
     }
   };
 
-  const toDestination = (destination: string, { session, port, signal }: DialOptions) =>
+  const toDestination = (destination: string, { session, port, signal }: Omit<DialOptions, 'permit'>) =>
     overSession(session, async (lease) => ({
       stream: await lease.session.connect(destination, port, signal),
       halfClose: false,
@@ -93,8 +93,11 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
         return toKnown({ b32: target.b32, base64: undefined }, options);
       case 'destination':
         return toKnown(target.destination, options);
-      case 'host':
-        return toKnown(await parts.resolver.resolve(target.host, options.session, options.signal), options);
+      case 'host': {
+        const found = await parts.resolver.resolve(target.host, options.session, options.signal);
+        options.permit(target.host, found.b32);
+        return toKnown(found, options);
+      }
       case 'b33':
         return toDestination(target.host, options);
       case 'peer': {

@@ -21,6 +21,8 @@ export interface DialOptions {
   readonly session: SessionKey;
   /** TCP port asked for, 1..65535; for I2P destinations SAM 3.2's TO_PORT where the bridge knows it. */
   readonly port: number;
+  /** Asked when a name turns out to be this destination, before it is dialled. @throws GateError `policy` */
+  readonly permit: (host: string, b32: B32) => void;
   readonly signal: AbortSignal;
 }
 

@@ -125,10 +125,12 @@ function serveRequest(
 /** Serves only what the policy lets the client have. */
 function withTarget(
   request: SocksRequest,
-  { world: { counts }, refuse }: Serving,
+  { asker, world: { access, counts, names }, refuse }: Serving,
   serve: (target: DialTarget) => Promise<void>,
 ): Promise<void> {
-  const verdict = judge(request);
+  const port = request.command === 'connect' ? request.port : undefined;
+  // An address in place of a name is allowed where the name is.
+  const verdict = judge(request, (target) => access.objection(names.meaningOf(target, asker), port));
   if (verdict.kind === 'allowed') return serve(verdict.target);
   counts.add('policyRefused');
   if (verdict.dnsLeak) counts.add('dnsLeak');

@@ -4,6 +4,7 @@
  */
 import type { DialTarget, RelayEnd } from '../../core/dial/target.ts';
 import { GateError } from '../../kit/errors.ts';
+import type { B32 } from '../../wire/i2p/destination.ts';
 import { encodeReply, replyForm } from '../../wire/socks/reply.ts';
 import type { ConnectRequest } from '../../wire/socks/request.ts';
 import { endedAtOnce } from './early-close.ts';
@@ -16,9 +17,13 @@ const DOING = 'connecting for a SOCKS client';
 /** Resolves when the client is closed. @param asked what the client may have */
 export async function connect(request: ConnectRequest, asked: DialTarget, serving: Serving): Promise<void> {
   const { client, facts, asker, world, signal, refuse } = serving;
-  const { counts, names, relay, settings } = world;
+  const { access, counts, names, relay, settings } = world;
   const target = names.meaningOf(asked, asker);
   const session = sessionFor({ ...facts, target, port: request.port }, settings.isolation);
+  const permit = (host: string, b32: B32) => {
+    const error = access.objectionTo(host, b32);
+    if (error !== undefined) throw error;
+  };
   let far: RelayEnd;
   try {
     far = await whileWaiting(serving, {
@@ -26,7 +31,7 @@ export async function connect(request: ConnectRequest, asked: DialTarget, servin
       ms: settings.connectMs,
       late: () =>
         new GateError('peer-timeout', 'socks.connect-timeout', 'the destination could not be reached in time'),
-      run: (limit) => world.dialer.dial(target, { session, port: request.port, signal: limit }),
+      run: (limit) => world.dialer.dial(target, { session, port: request.port, permit, signal: limit }),
       discard: ({ stream }) => stream.destroy(),
     });
   } catch (thrown) {

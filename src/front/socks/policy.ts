@@ -1,6 +1,6 @@
 /**
  * Which hosts a SOCKS client may have: names under `.i2p` and addresses inside the /48, and nothing else, however it is
- * spelled. Pure; it is asked before anything is opened.
+ * spelled; and of these, those without an objection. Pure; it is asked before anything is opened.
  */
 import type { DialTarget } from '../../core/dial/target.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
@@ -17,7 +17,17 @@ export type Verdict =
       readonly dnsLeak: boolean;
     };
 
-export function judge({ host }: Pick<SocksRequest, 'host'>): Verdict {
+/** @param objection what stands against a target that lies inside I2P */
+export function judge(
+  { host }: Pick<SocksRequest, 'host'>,
+  objection: (target: DialTarget) => GateError | undefined,
+): Verdict {
+  const verdict = insideI2p(host);
+  const error = verdict.kind === 'allowed' ? objection(verdict.target) : undefined;
+  return error === undefined ? verdict : { kind: 'refused', error, dnsLeak: false };
+}
+
+function insideI2p(host: SocksRequest['host']): Verdict {
   switch (host.kind) {
     case 'ipv4':
       return foreign('ipv4');

@@ -12,12 +12,15 @@ import { abortError, asGateError, GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
+import type { Access } from './access.ts';
 import { serveClient } from './client.ts';
+import { type DnsLeaks, DnsLeakWatch } from './dns-leaks.ts';
 import { USUAL_ISOLATION } from './isolation.ts';
 import { CLIENT_ENDS, type ClientEnd, type ClientSettings } from './serving.ts';
 
 export interface SocksServerParts {
   readonly listener: ListenerPort;
+  readonly access: Access;
   readonly dialer: Pick<Dialer, 'dial'>;
   readonly names: AddressNames;
   readonly relay: Relay;
@@ -45,9 +48,9 @@ const DEFAULTS: SocksServerOptions = {
 
 /**
  * `accepted` is the sum of the ends in `ClientEnd` and of those still on their way. `refusedCap` were closed at accept:
- * everybody else had a connection, or was being connected.
+ * everybody else had a connection, or was being connected. `refusedClient` too, because of their address.
  */
-export type SocksCounter = 'accepted' | 'refusedCap' | 'dnsLeak' | ClientEnd;
+export type SocksCounter = 'accepted' | 'refusedCap' | 'refusedClient' | 'dnsLeak' | ClientEnd;
 
 export interface SocksStatus {
   /** Where it listens. */
@@ -55,6 +58,8 @@ export interface SocksStatus {
   /** Clients at this moment, in every phase. */
   readonly clients: number;
   readonly counts: Readonly<Record<SocksCounter, number>>;
+  /** Undefined while no client seems to ask name servers. */
+  readonly dnsLeaks: DnsLeaks | undefined;
 }
 
 export interface SocksServer extends Service {
@@ -74,10 +79,18 @@ interface Place {
 const STOP_MS = 3_000;
 
 export function socksServer(parts: SocksServerParts, given: Partial<SocksServerOptions> = {}): SocksServer {
-  const { listener, clock, log } = parts;
+  const { access, listener, clock, log } = parts;
   const options: SocksServerOptions = { ...DEFAULTS, ...given };
-  const counts: Tally<SocksCounter> = tally(['accepted', 'refusedCap', 'dnsLeak', ...CLIENT_ENDS]);
-  const world = { ...parts, counts, settings: options };
+  const counts: Tally<SocksCounter> = tally(['accepted', 'refusedCap', 'refusedClient', 'dnsLeak', ...CLIENT_ENDS]);
+  const leaks = new DnsLeakWatch();
+  const noted: Tally<SocksCounter> = {
+    ...counts,
+    add: (name, count) => {
+      if (name === 'dnsLeak') leaks.note(clock.now());
+      counts.add(name, count);
+    },
+  };
+  const world = { ...parts, counts: noted, settings: options };
   const running = new Map<Duplex, Place>();
   const perAddress = new Map<string, number>();
   const crowded = (address: string | undefined) =>
@@ -87,6 +100,11 @@ export function socksServer(parts: SocksServerParts, given: Partial<SocksServerO
 
   const take = (client: Duplex, { address }: ClientOrigin) => {
     if (stopped !== undefined) {
+      client.destroy();
+      return;
+    }
+    if (!access.admitsClient(address)) {
+      counts.add('refusedClient');
       client.destroy();
       return;
     }
@@ -159,6 +177,11 @@ export function socksServer(parts: SocksServerParts, given: Partial<SocksServerO
       stopped ??= stop();
       return stopped;
     },
-    snapshot: () => ({ where: listener.where, clients: running.size, counts: counts.snapshot() }),
+    snapshot: () => ({
+      where: listener.where,
+      clients: running.size,
+      counts: counts.snapshot(),
+      dnsLeaks: leaks.series(clock.now()),
+    }),
   };
 }

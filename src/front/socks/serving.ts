@@ -10,6 +10,7 @@ import type { GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Tally } from '../../kit/tally.ts';
 import type { ErrorCodes } from '../../wire/socks/reply.ts';
+import type { Access } from './access.ts';
 import type { IsolationRules, RequestFacts } from './isolation.ts';
 
 /** How the way of a client into I2P ended: each client ends in exactly one of these. */
@@ -50,6 +51,7 @@ export interface ClientSettings {
 
 export interface ClientWorld {
   readonly listener: Pick<ListenerPort, 'where'>;
+  readonly access: Access;
   readonly dialer: Pick<Dialer, 'dial'>;
   readonly names: AddressNames;
   readonly relay: Relay;

@@ -1,6 +1,7 @@
 /** Work for a client that waits for its reply: given up when the client leaves, when it takes too long, or at a stop. */
 import { type Lateness, within } from '../../kit/clock.ts';
 import { abortError, asGateError, type GateError } from '../../kit/errors.ts';
+import { DENIED } from './access.ts';
 import { watchDeparture } from './departure.ts';
 import type { ClientEnd, Serving } from './serving.ts';
 
@@ -44,7 +45,9 @@ export async function whileWaiting<T>({ client, world, signal }: Serving, work: 
  */
 export function countFailure({ world, signal }: Serving, thrown: unknown, doing: string, end: ClientEnd): GateError {
   const error = asGateError(thrown, doing);
-  world.counts.add(signal.aborted ? 'stopped' : error.kind === 'cancelled' ? 'cancelled' : end);
+  if (signal.aborted) world.counts.add('stopped');
+  else if (error.code === DENIED) world.counts.add('policyRefused');
+  else world.counts.add(error.kind === 'cancelled' ? 'cancelled' : end);
   // Its message is somebody else's and might name a host.
   if (error.kind === 'bug') {
     const { cause } = error;

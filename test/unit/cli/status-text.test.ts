@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytes, span, statusText } from '../../../src/cli/status-text.ts';
+import { bytes, statusText } from '../../../src/cli/status-text.ts';
 import { plain } from '../../../src/cli/terminal.ts';
+import { span } from '../../../src/kit/span.ts';
 import { sampleReport } from '../control/sample-report.ts';
 
 test('says all that there is, in one screen', () => {

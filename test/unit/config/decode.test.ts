@@ -123,6 +123,62 @@ for (const [what, toml, expected] of [
   ['a user without password', '[router]\nuser = "u"', [/^f:2: router\.user: .*password_file/]],
   ['a password without user', '[router]\npassword_file = "/p"', [/^f:2: router\.password_file: .*router\.user/]],
   ['an open listener', '[[socks]]\nlisten = "0.0.0.0:9160"', [/^f:2: socks\[1\]\.listen: .*open = true/]],
+  ...['0.0.0.0:1', '[::]:1', '172.17.0.1:1', '192.0.2.1:1', '[fe80::1]:1', '[fd60:db4d:ddb5::1]:1', '0.0.0.0:0'].map(
+    (place) =>
+      [
+        `a listener at ${place}`,
+        `[[socks]]\nlisten = "${place}"`,
+        [/^f:2: socks\[1\]\.listen: found ".*", which other machines can reach, wanted a loopback .*open = true/],
+      ] as const,
+  ),
+  ...['[::ffff:0.0.0.0]:1', '[::ffff:172.17.0.1]:1', '[::ffff:127.0.0.1]:1', '[::ffff:7f00:1]:1'].map(
+    (place) =>
+      [
+        `a listener at ${place}`,
+        `[[socks]]\nlisten = "${place}"\nopen = true`,
+        [
+          /^f:2: socks\[1\]\.listen: found ".*", an IPv4 address in the spelling of IPv6, wanted the IPv4 address itself/,
+        ],
+      ] as const,
+  ),
+  ...['*:1', ':1', 'localhost.localdomain:1', 'eth0:1', '0:1', '127.1:1', '0x7f.0.0.1:1', '[::1%lo]:1', '[]:1'].map(
+    (place) =>
+      [
+        `a listener at ${place}`,
+        `[[socks]]\nlisten = "${place}"`,
+        [/^f:2: socks\[1\]\.listen: found ".*", wanted an IP address with a port/],
+      ] as const,
+  ),
+  [
+    'a port list with a number too large',
+    '[[socks]]\nports.allow = ["80", "1-65536"]',
+    [/^f:2: socks\[1\]\.ports\.allow\[2\]: found "1-65536", wanted a port or a range/],
+  ],
+  [
+    'a network with bits behind it',
+    '[[socks]]\nclients = { deny = ["192.0.2.1/24"] }',
+    [/^f:2: socks\[1\]\.clients\.deny\[1\]: found "192\.0\.2\.1\/24", wanted an IP address or a network/],
+  ],
+  [
+    'a destination outside of I2P',
+    '[[socks]]\ndestinations.deny = [".com", ".i2p", "10.0.0.1", "fd60::/16"]',
+    [/deny\[1\]: found "\.com", wanted a name or/, /deny\[3\]: found "10/, /deny\[4\]: found "fd60::\/16"/],
+  ],
+  [
+    'a list that is none',
+    '[[socks]]\nports.deny = "80"',
+    [/^f:2: socks\[1\]\.ports\.deny: found "80", wanted a list, each a port/],
+  ],
+  [
+    'a rule about a peer that is not there',
+    '[[socks]]\ndestinations.allow = ["alice.peer.b32.i2p"]',
+    [/^f:2: socks\[1\]\.destinations\.allow\[1\]: found "alice.*not there, wanted the name of a \[\[peer\]\]/],
+  ],
+  [
+    'addresses of clients for a unix socket',
+    '[[socks]]\nlisten = "unix:/s"\nclients.allow = ["::1"]',
+    [/^f:3: socks\[1\]\.clients: found addresses .*, wanted none; mode says/],
+  ],
   ['an open listener on IPv6', '[[socks]]\nlisten = "[::]:9160"', [/^f:2: socks\[1\]\.listen: .*open = true/]],
   ['a listener twice', '[[socks]]\n[[socks]]\nlisten = "localhost:9160"', [/^f:3: socks\[2\]\.listen: .*socks\[1\]/]],
   [

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -57,6 +57,15 @@ test('refuses what everybody can write to, and what is no file', async () => {
     loadConfig(file('huge.toml', '#'.repeat(2 ** 20 + 1)), SYSTEM_PATHS),
     failsWith('config', /1 MiB/),
   );
+});
+
+test('root refuses the file of somebody else, who then could do anything', async () => {
+  const path = file('foreign.toml', '[vpn]\nmtu = 1400\n');
+  const me = process.geteuid?.() ?? 0;
+  if (me === 0) chownSync(path, 65_534, 65_534);
+  const refusal = /foreign\.toml: belongs to user \d+, .*; chown root .*foreign\.toml$/;
+  await assert.rejects(loadConfig(path, SYSTEM_PATHS, 0), failsWith('config', refusal));
+  assert.equal((await loadConfig(path, SYSTEM_PATHS, 1000)).config.vpn.mtu, 1400);
 });
 
 test('refuses a password that everybody can read', async () => {

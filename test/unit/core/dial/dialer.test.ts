@@ -8,6 +8,7 @@ import { type Lease, type SessionManager, sessionManager } from '../../../../src
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import { Sensitive } from '../../../../src/kit/sensitive.ts';
+import type { B32 } from '../../../../src/wire/i2p/destination.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { ScriptedBridge, STREAM_OK } from '../session/scripted-bridge.ts';
 import { destination, line, own, peer, privateKeys } from '../support.ts';
@@ -57,6 +58,7 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
       resolve: (host) => {
         looked.push(host);
         if (host === 'peer.i2p') return Promise.resolve(destination(2));
+        if (host === 'forbidden.i2p') return Promise.resolve(destination(9));
         if (host === 'site.i2p') return Promise.resolve(destination(9));
         if (host === 'alias.i2p') return Promise.resolve({ b32: destination(9).b32, base64: undefined });
         return Promise.reject(new GateError('name-unknown', 'test.unknown', 'no such name'));
@@ -81,8 +83,13 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
       const [, to, port] = / DESTINATION=(\S+) SILENT=false TO_PORT=(\d+)/.exec(visit.lines[1] ?? '') ?? [];
       return `${to} ${port}`;
     });
+  const permitted: string[] = [];
+  const permit = (host: string, b32: B32) => {
+    permitted.push(`${host} is ${b32}`);
+    if (host === 'forbidden.i2p') throw new GateError('policy', 'test.forbidden', 'not this one');
+  };
   const run = (target: DialTarget, session: SessionKey = GATEWAY, signal = NEVER) =>
-    dial.dial(target, { session, port: 443, signal });
+    dial.dial(target, { session, port: 443, permit, signal });
   /** As a peer's gateway answers to a preface. */
   const joins = (status = 0) => {
     bridge.rules.connect = (visit) => {
@@ -90,7 +97,7 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
       return STREAM_OK;
     };
   };
-  return { clock, bridge, sessions, dial, run, asked, held, peers, throughTun, looked, joins, me };
+  return { clock, bridge, sessions, dial, run, asked, held, peers, throughTun, looked, joins, me, permitted };
 }
 
 function rejectsWith(promise: Promise<unknown>, code: string): Promise<void> {
@@ -181,6 +188,17 @@ test('an address of nobody, and a name of nothing, are told at once', async () =
   await rejectsWith(run({ kind: 'host', host: 'nobody.i2p' }), 'test.unknown');
   await rejectsWith(run({ kind: 'peer', name: 'nobody' }), 'dial.unknown-peer');
   assert.deepEqual([bridge.opened, looked], [0, ['nobody.i2p']]);
+});
+
+test('what a name turned out to be is asked about before it is dialled', async () => {
+  const { run, asked, bridge, permitted, sessions } = setting();
+  await rejectsWith(run({ kind: 'host', host: 'forbidden.i2p' }), 'test.forbidden');
+  assert.equal(bridge.opened, 0);
+  (await run({ kind: 'host', host: 'site.i2p' })).stream.destroy();
+  assert.equal(asked().length, 1);
+  const { b32 } = destination(9);
+  assert.deepEqual(permitted, [`forbidden.i2p is ${b32}`, `site.i2p is ${b32}`]);
+  await sessions.stop();
 });
 
 test('a dial that fails gives its session back', async () => {

@@ -7,6 +7,7 @@ import { type AddressNames, addressNames } from '../../../../src/core/naming/add
 import { peerTable } from '../../../../src/core/peers/table.ts';
 import type { ClientOrigin, ListenerPort } from '../../../../src/core/ports.ts';
 import type { Relay, RelayOptions, RelayReport } from '../../../../src/core/relay/report.ts';
+import { type Access, type AccessLists, accessOf } from '../../../../src/front/socks/access.ts';
 import { type SocksServer, type SocksServerOptions, socksServer } from '../../../../src/front/socks/server.ts';
 import type { Clock } from '../../../../src/kit/clock.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
@@ -31,6 +32,14 @@ const KNOWN_NAMES = new Map([
 /** Lets everything happen that needs no time to pass: each hop between two streams takes a few turns of the event loop. */
 export async function settle(): Promise<void> {
   for (let count = 0; count < 20; count += 1) await turn();
+}
+
+/** Lists that refuse nothing but what is given, for a gateway without peers. */
+export function accessWith(lists: Partial<AccessLists> = {}): Access {
+  const all = { allow: [], deny: [] };
+  const nobody = () => undefined;
+  const peers = { byAddress: nobody, byB32: nobody, byName: nobody };
+  return accessOf({ clients: all, destinations: all, ports: all, ...lists }, peers);
 }
 
 /** The client program's end of a connection. */
@@ -190,11 +199,23 @@ export interface World {
 export function fakeParts() {
   const clock = new FakeClock();
   const [listener, dialer, relay] = [fakeListener(), fakeDialer(), fakeRelay()];
-  return { listener, dialer, names: fakeNames(KNOWN_NAMES, clock), relay, clock, log: silentLogger };
+  return {
+    listener,
+    access: accessWith(),
+    dialer,
+    names: fakeNames(KNOWN_NAMES, clock),
+    relay,
+    clock,
+    log: silentLogger,
+  };
 }
 
-export async function world(options: Partial<SocksServerOptions> = {}, dialer = fakeDialer()): Promise<World> {
-  const parts = { ...fakeParts(), dialer };
+export async function world(
+  options: Partial<SocksServerOptions> = {},
+  dialer = fakeDialer(),
+  access = accessWith(),
+): Promise<World> {
+  const parts = { ...fakeParts(), dialer, access };
   const { listener, relay, clock } = parts;
   const server = socksServer(parts, options);
   await server.start(new AbortController().signal);

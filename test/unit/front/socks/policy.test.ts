@@ -18,7 +18,7 @@ const byName = (name: string): SocksRequest => ({
 });
 
 function verdictOn(request: SocksRequest): object {
-  const verdict = judge(request);
+  const verdict = judge(request, () => undefined);
   if (verdict.kind === 'refused') return { refused: verdict.error.kind, leak: verdict.dnsLeak };
   const { target } = verdict;
   return target.kind === 'address' ? { address: spaced(target.address) } : target;
@@ -161,7 +161,7 @@ test('property: every text is judged, and only what ends in .i2p or lies in the 
   );
   fc.assert(
     fc.property(names, (name) => {
-      const verdict = judge(byName(name));
+      const verdict = judge(byName(name), () => undefined);
       if (verdict.kind === 'refused') return;
       const { target } = verdict;
       if (target.kind === 'host') assert.match(target.host, /^[a-z0-9_.-]+\.i2p$/);
@@ -173,7 +173,7 @@ test('property: every text is judged, and only what ends in .i2p or lies in the 
 
 test('refusals do not name the host', () => {
   for (const name of ['secret-site.example', 'secret site.i2p', 'secret..i2p']) {
-    const verdict = judge(byName(name));
+    const verdict = judge(byName(name), () => undefined);
     assert.ok(verdict.kind === 'refused');
     assert.doesNotMatch(`${verdict.error.message} ${JSON.stringify(verdict.error.facts)}`, /secret/);
   }

@@ -5,8 +5,9 @@ import fc from 'fast-check';
 import { socksServer } from '../../../../src/front/socks/server.ts';
 import { CLIENT_ENDS } from '../../../../src/front/socks/serving.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
+import { parseNetwork } from '../../../../src/wire/access/rules.ts';
 import { hex, spaced } from '../../wire/socks/feed.ts';
-import { type App, DIALECTS, fakeDialer, fakeListener, fakeParts, settle, world } from './fakes.ts';
+import { type App, accessWith, DIALECTS, fakeDialer, fakeListener, fakeParts, settle, world } from './fakes.ts';
 
 const HANDSHAKE_MS = 20_000;
 const STOP_MS = 3_000;
@@ -141,6 +142,40 @@ test('D24 a client that was refused and does not go gives up its place, counted 
   assert.equal(clock.pending, 1, 'nothing is left but the deadline of the last one');
 });
 
+test('a client from where nobody may come is closed at accept and counted, and takes no place', async () => {
+  const bits = (text: string) => parseNetwork(text) ?? assert.fail(text);
+  const clients = { allow: [bits('127.0.0.0/8'), bits('::1')], deny: [bits('127.0.0.66')] };
+  const { listener, server, counts } = await world({}, fakeDialer(), accessWith({ clients }));
+  for (const address of ['127.0.0.66', '::ffff:127.0.0.66', '192.0.2.1', 'fe80::1%eth0', '::2']) {
+    assert.equal(listener.connect({ address }).served.destroyed, true, address);
+  }
+  assert.equal(server.snapshot().clients, 0);
+  for (const address of ['127.0.0.1', '::ffff:127.0.0.1', '::1', undefined]) {
+    assert.equal(listener.connect({ address }).served.destroyed, false, address);
+  }
+  assert.deepEqual(counts(), { accepted: 4, refusedClient: 5 });
+});
+
+test('a series of DNS leaks is shown with its number and times, and over after a quiet hour', async () => {
+  const { listener, server, clock } = await world();
+  const leak = async () => {
+    const app = listener.connect();
+    app.stream.end(DIALECTS.SOCKS5.ask('192.0.2.1'));
+    await settle();
+  };
+  assert.equal(server.snapshot().dnsLeaks, undefined);
+  const first = clock.now();
+  await leak();
+  await clock.advance(59 * 60_000);
+  await leak();
+  assert.deepEqual(server.snapshot().dnsLeaks, { count: 2, first, latest: first + 59 * 60_000 });
+  await clock.advance(60 * 60_000);
+  assert.equal(server.snapshot().dnsLeaks, undefined);
+  assert.equal(server.snapshot().counts.dnsLeak, 2);
+  await leak();
+  assert.equal(server.snapshot().dnsLeaks?.count, 1);
+});
+
 test('a crowd of slow clients is gone at the deadline', async () => {
   const { listener, clock, server } = await world({ maxClients: 300, maxClientsPerAddress: 200 });
   for (let count = 0; count < 300; count += 1) listener.connect().stream.write(hex('05'));
@@ -218,7 +253,10 @@ test('the snapshot says where it listens and shows every counter from the start'
   const { where, clients, counts } = server.snapshot();
   assert.equal(where, '127.0.0.1:9160');
   assert.equal(clients, 0);
-  assert.deepEqual(Object.keys(counts).sort(), ['accepted', 'dnsLeak', 'refusedCap', ...CLIENT_ENDS].sort());
+  assert.deepEqual(
+    Object.keys(counts).sort(),
+    ['accepted', 'dnsLeak', 'refusedCap', 'refusedClient', ...CLIENT_ENDS].sort(),
+  );
 });
 
 test('logs say nothing above debug about clients, and never a name', async () => {
