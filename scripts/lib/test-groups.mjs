@@ -20,7 +20,14 @@ import { ROOT } from './command.mjs';
 export const GROUPS = [
   { name: 'unit', folders: ['unit', '.'], what: 'parts alone', root: false, serial: false, fileSeconds: 120 },
   { name: 'sim', folders: ['sim'], what: 'whole gateways, fake bridge', root: false, serial: false, fileSeconds: 150 },
-  { name: 'fuzz', folders: ['property'], what: 'properties, generated', root: false, serial: false, fileSeconds: 150 },
+  {
+    name: 'fuzz',
+    folders: ['property', 'fuzz'],
+    what: 'properties, generated',
+    root: false,
+    serial: false,
+    fileSeconds: 150,
+  },
   { name: 'net', folders: ['net'], what: 'real TUN in namespaces', root: true, serial: true, fileSeconds: 120 },
   { name: 'live', folders: ['live'], what: 'real I2P routers', root: true, serial: true, fileSeconds: 600 },
 ];

@@ -9,9 +9,11 @@ import { HEADER_LENGTH, isIpv6, LONGEST_PACKET, packetLength } from './ipv6.ts';
 /** Sees one whole packet at `bytes[start, end)`; the memory is borrowed until it returns. */
 export type VisitPacket = (bytes: Buffer, start: number, end: number) => void;
 
+const NOTHING: Buffer = Buffer.alloc(0);
+
 export class Deframer {
-  /** A packet that began in an earlier chunk. */
-  readonly #partial = Buffer.allocUnsafe(LONGEST_PACKET);
+  /** For a packet that began in an earlier chunk; made when the first one does, since on many streams none ever does. */
+  #partial = NOTHING;
   #held = 0;
   #lost = false;
 
@@ -35,6 +37,7 @@ export class Deframer {
       }
       const end = chunk.length - at >= HEADER_LENGTH ? at + packetLength(chunk, at) : Number.POSITIVE_INFINITY;
       if (end > chunk.length) {
+        if (this.#partial.length === 0) this.#partial = Buffer.allocUnsafe(LONGEST_PACKET);
         this.#held = chunk.copy(this.#partial, 0, at);
         return;
       }

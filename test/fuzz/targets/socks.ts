@@ -1,0 +1,22 @@
+/** What a SOCKS client says: any bytes end in a request or in a refusal, the same in any pieces. */
+import { socksMachine } from '../../../src/wire/socks/handshake.ts';
+import type { FuzzTarget } from '../engine.ts';
+import { sameInPieces } from '../support.ts';
+
+const seed = (text: string) => Buffer.from(`05${text.replaceAll(' ', '')}`, 'hex');
+const NAME = Buffer.from('ktmhezukbp6jyuldedcjmso6p4e6aegeikqli2mne67hnttgmvfa.b32.i2p').toString('hex');
+
+export const target: FuzzTarget = {
+  name: 'socks',
+  seeds: [
+    seed(`050100 05010003 3c${NAME} 0050 6869`),
+    seed(`0502 0002 01 0161 0162 05010003 3c${NAME} 0050`),
+    seed(`0401 0050 00000001 61 00 ${NAME} 00`),
+    seed('0401 0050 7f000001 00'),
+    seed('050100 05010004 fd60db4dddb554d872668a0bfc9c5163 0050'),
+    seed('050100 05010001 7f000001 0050'),
+    seed('050100 05030001 00000000 0000'),
+    Buffer.from('\x05GET http://x.i2p/ HTTP/1.1\r\nHost: x.i2p\r\n\r\n', 'latin1'),
+  ],
+  run: (input) => sameInPieces(socksMachine, input),
+};
