@@ -23,7 +23,7 @@ export function inPiecesOf(input: Buffer): Buffer[] {
 }
 
 /** As a driver would do it: outcome, what was sent, and what was left over, as text. */
-export function courseOf(machine: Machine<unknown>, pieces: readonly Buffer[]): string {
+function courseOf(machine: Machine<unknown>, pieces: readonly Buffer[]): string {
   return answerOf(() => {
     const left = pieces.filter((piece) => piece.length > 0);
     const sent: Uint8Array[] = [];
