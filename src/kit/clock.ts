@@ -41,9 +41,21 @@ export interface Deadline {
 /** An error, or how to make it: one costs a stack trace, and most deadlines never pass. */
 export type Lateness = GateError | (() => GateError);
 
+/** How long something may take, for those who set their own timer: it costs less than a signal of its own. */
+export interface TimeLimit {
+  readonly clock: Clock;
+  readonly ms: number;
+  readonly late: Lateness;
+}
+
+/** Runs `fail` with the error when the time is up. */
+export function startTimeLimit({ clock, ms, late }: TimeLimit, fail: (error: GateError) => void): Timer {
+  return clock.after(ms, () => fail(typeof late === 'function' ? late() : late));
+}
+
 export function deadline(clock: Clock, ms: number, error: Lateness, parent?: AbortSignal): Deadline {
   const controller = new AbortController();
-  const timer = clock.after(ms, () => controller.abort(typeof error === 'function' ? error() : error));
+  const timer = startTimeLimit({ clock, ms, late: error }, (late) => controller.abort(late));
   const onParent = () => {
     timer.cancel();
     controller.abort(parent?.reason);

@@ -2,7 +2,7 @@
  * Opens a TCP connection to a service of a peer without packets: an I2P stream whose preface names the port. Works
  * without a TUN on our side; the peer's gateway joins the stream to that port on its own VPN address.
  */
-import { type Clock, sleep, within } from '../../kit/clock.ts';
+import { type Clock, sleep } from '../../kit/clock.ts';
 import { drive } from '../../kit/drive.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
 import { type FlowStatus, flowRequestMachine } from '../../wire/flow/preface.ts';
@@ -50,19 +50,19 @@ async function openFlow(
 ): Promise<RelayEnd> {
   const stream = await session.connect(destination, port, signal);
   try {
-    const late = new GateError(
-      'peer-timeout',
-      'flow.silent',
-      "the peer's gateway did not answer; it may be offline or no gateway of our kind",
-    );
-    const status = await within(clock, ANSWER_DEADLINE_MS, late, signal, (limit) =>
-      drive(flowRequestMachine(port), stream, {
-        doing: 'opening a connection to a peer',
-        signal: limit,
-        onEnd: () =>
-          new GateError('peer-closed', 'flow.closed', "the peer's gateway closed the stream without an answer"),
-      }),
-    );
+    const late = () =>
+      new GateError(
+        'peer-timeout',
+        'flow.silent',
+        "the peer's gateway did not answer; it may be offline or no gateway of our kind",
+      );
+    const status = await drive(flowRequestMachine(port), stream, {
+      doing: 'opening a connection to a peer',
+      signal,
+      limit: { clock, ms: ANSWER_DEADLINE_MS, late },
+      onEnd: () =>
+        new GateError('peer-closed', 'flow.closed', "the peer's gateway closed the stream without an answer"),
+    });
     if (status !== 'joined') throw refusal(status);
     return { stream: framedStream(stream), halfClose: true };
   } catch (error) {

@@ -5,7 +5,7 @@
  */
 import type { Duplex } from 'node:stream';
 import { sharedController } from '../../kit/abort.ts';
-import { type Clock, within } from '../../kit/clock.ts';
+import type { Clock } from '../../kit/clock.ts';
 import { drive } from '../../kit/drive.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
@@ -91,14 +91,13 @@ export function inboundSwitch(peers: PeerTable, takers: InboundTakers, clock: Cl
     }
     undecided.set(who, (undecided.get(who) ?? 0) + 1);
     try {
-      const late = new GateError('peer-timeout', 'inbound.silent', 'a peer opened a stream and sent nothing');
-      const first = await within(clock, FIRST_BYTE_MS, late, stopping.signal, (signal) =>
-        drive(firstBytesMachine(wanted), stream, {
-          doing: 'waiting for the first byte',
-          signal,
-          onEnd: () => new GateError('peer-closed', 'inbound.closed', 'a peer opened a stream and closed it'),
-        }),
-      );
+      const late = () => new GateError('peer-timeout', 'inbound.silent', 'a peer opened a stream and sent nothing');
+      const first = await drive(firstBytesMachine(wanted), stream, {
+        doing: 'waiting for the first byte',
+        signal: stopping.signal,
+        limit: { clock, ms: FIRST_BYTE_MS, late },
+        onEnd: () => new GateError('peer-closed', 'inbound.closed', 'a peer opened a stream and closed it'),
+      });
       const outcome = handOn(first);
       counts.add(outcome);
       if (outcome !== 'accepted') stream.destroy();

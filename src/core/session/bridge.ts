@@ -16,6 +16,7 @@ export interface Conversed<Out> {
 /**
  * Opens a connection, holds the conversation, and hands over the connection with all that came behind it.
  *
+ * @param over ends the conversation as well, with its reason: for one that ends with its session
  * @throws GateError; nothing stays open then
  */
 export async function converse<Out>(
@@ -23,10 +24,11 @@ export async function converse<Out>(
   conversation: Conversation<Out>,
   doing: string,
   signal: AbortSignal,
+  over?: AbortSignal,
 ): Promise<Conversed<Out>> {
   const stream = await bridge.open(signal);
   try {
-    return { stream, out: await continueConversation(stream, conversation, doing, signal) };
+    return { stream, out: await continueConversation(stream, conversation, doing, signal, over) };
   } catch (error) {
     stream.destroy();
     throw error;
@@ -38,11 +40,13 @@ export async function continueConversation<Out>(
   conversation: Conversation<Out>,
   doing: string,
   signal: AbortSignal,
+  over?: AbortSignal,
 ): Promise<Out> {
   try {
     return await drive(conversationMachine(conversation), stream, {
       doing,
       signal,
+      over,
       onEnd: () =>
         new GateError('router-protocol', 'sam.closed', `the SAM bridge closed the connection while ${doing}`),
     });

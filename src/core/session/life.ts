@@ -131,6 +131,7 @@ export class SessionLife {
   ready(signal: AbortSignal): Promise<ReadySession> {
     this.open();
     const state = this.#state;
+    if (state.kind === 'ready' && !state.session.over.aborted && !signal.aborted) return Promise.resolve(state.session);
     if (state.kind === 'waiting' && this.#pause !== undefined) {
       if (!this.#cutPauseShort()) return Promise.reject(state.why);
     }

@@ -1,6 +1,5 @@
 /** A SAM session that carries streams: what the VPN, SOCKS connections and accepted streams stand on. */
 import type { Duplex } from 'node:stream';
-import { eitherSignal } from '../../kit/abort.ts';
 import { asGateError } from '../../kit/errors.ts';
 import { connectStream } from '../../wire/sam/conversation.ts';
 import { converse } from './bridge.ts';
@@ -25,16 +24,13 @@ export class Session extends SessionLife {
   async connect(destination: string, port: number, signal: AbortSignal): Promise<Duplex> {
     const { id, over, gone } = await this.ready(signal);
     const request = connectStream({ id, destination, port }, this.#settings.credentials);
-    // A router that stopped may never answer; what it was asked ends with the session.
-    const either = eitherSignal(signal, over);
     try {
-      return (await converse(this.#world.bridge, request, 'opening a stream', either.signal)).stream;
+      // A router that stopped may never answer; what it was asked ends with the session.
+      return (await converse(this.#world.bridge, request, 'opening a stream', signal, over)).stream;
     } catch (error) {
       const why = asGateError(error, 'opening a stream');
       if (why.kind === 'session-lost') gone(why);
       throw why;
-    } finally {
-      either.clear();
     }
   }
 }

@@ -57,18 +57,14 @@ export function flowServer(options: FlowServerOptions): FlowServer {
 
   const serve = async (stream: Duplex, overLimit: boolean) => {
     try {
-      const late = new GateError(
-        'peer-timeout',
-        'flow.preface-late',
-        'a peer began a flow and did not finish its preface',
-      );
-      const request = await within(clock, PREFACE_MS, late, stopping.signal, (signal) =>
-        drive(flowAcceptMachine(), stream, {
-          doing: 'reading the preface of a flow',
-          signal,
-          onEnd: () => new GateError('peer-closed', 'flow.preface-closed', 'a peer began a flow and closed it'),
-        }),
-      );
+      const late = () =>
+        new GateError('peer-timeout', 'flow.preface-late', 'a peer began a flow and did not finish its preface');
+      const request = await drive(flowAcceptMachine(), stream, {
+        doing: 'reading the preface of a flow',
+        signal: stopping.signal,
+        limit: { clock, ms: PREFACE_MS, late },
+        onEnd: () => new GateError('peer-closed', 'flow.preface-closed', 'a peer began a flow and closed it'),
+      });
       if (overLimit) return await refuse(stream, 'busy', 'refusedLimit');
       if (!request.understood) return await refuse(stream, 'version', 'refusedService');
       if (!options.allowed || request.port === 0) return await refuse(stream, 'forbidden', 'refusedService');

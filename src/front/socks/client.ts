@@ -4,7 +4,6 @@
  */
 import type { Duplex } from 'node:stream';
 import type { DialTarget } from '../../core/dial/target.ts';
-import { within } from '../../kit/clock.ts';
 import { drive } from '../../kit/drive.ts';
 import { abortError, GateError } from '../../kit/errors.ts';
 import { type SocksHandshake, socksMachine } from '../../wire/socks/handshake.ts';
@@ -68,22 +67,27 @@ async function shakeHands(
   { clock, counts, settings }: ClientWorld,
   signal: AbortSignal,
 ): Promise<SocksHandshake | undefined> {
-  const late = () =>
-    new GateError('client-protocol', 'socks.handshake-timeout', 'a SOCKS client was too slow to say its wish');
   try {
-    return await within(clock, settings.handshakeMs, late, signal, (limit) =>
-      drive(socksMachine(), client, {
-        doing: 'reading a SOCKS request',
-        signal: limit,
-        onEnd: () => new GateError('client-protocol', 'socks.ended', 'a SOCKS client closed in the middle'),
-      }),
-    );
+    return await drive(socksMachine(), client, {
+      doing: 'reading a SOCKS request',
+      signal,
+      limit: { clock, ms: settings.handshakeMs, late: tooSlow },
+      onEnd: closedInTheMiddle,
+    });
   } catch (error) {
     const wasLate = error instanceof GateError && error.code === 'socks.handshake-timeout';
     if (signal.aborted) counts.add(abortError(signal, 'serving a client').kind === 'limit' ? 'displaced' : 'stopped');
     else counts.add(wasLate ? 'handshakeTimeout' : 'leftEarly');
     return undefined;
   }
+}
+
+function tooSlow(): GateError {
+  return new GateError('client-protocol', 'socks.handshake-timeout', 'a SOCKS client was too slow to say its wish');
+}
+
+function closedInTheMiddle(): GateError {
+  return new GateError('client-protocol', 'socks.ended', 'a SOCKS client closed in the middle');
 }
 
 function serveRequest(

@@ -8,23 +8,28 @@
  * first. Such a client, if it is gone after all, is noticed at the first write to it.
  */
 import type { Duplex } from 'node:stream';
+import { startTimeLimit, type TimeLimit } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 
 export interface Watch {
-  /** Aborts with `cancelled` when the client leaves, or with the parent's reason. */
+  /** Aborts with `cancelled` when the client leaves, with the error of the limit, or with the parent's reason. */
   readonly signal: AbortSignal;
   /** Must be called before somebody else reads from the client. */
   clear(): void;
 }
 
-/** @param client paused; stays so, and loses no byte */
-export function watchDeparture(client: Duplex, parent: AbortSignal): Watch {
+/**
+ * @param client paused; stays so, and loses no byte
+ * @param limit of the wait
+ */
+export function watchDeparture(client: Duplex, limit: TimeLimit, parent: AbortSignal): Watch {
   const controller = new AbortController();
   const onGone = () =>
     controller.abort(
       new GateError('cancelled', 'socks.client-left', 'a SOCKS client left before its connection was made'),
     );
   const onParent = () => controller.abort(parent.reason);
+  const timer = startTimeLimit(limit, (late) => controller.abort(late));
   // Reading nothing is enough to be told of an end, and takes no byte away.
   const onReadable = () => {
     if (client.readableLength === 0) client.read(0);
@@ -41,6 +46,7 @@ export function watchDeparture(client: Duplex, parent: AbortSignal): Watch {
   return {
     signal: controller.signal,
     clear: () => {
+      timer.cancel();
       client.off('end', onGone);
       client.off('close', onGone);
       client.off('readable', onReadable);

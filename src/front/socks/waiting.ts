@@ -1,5 +1,5 @@
 /** Work for a client that waits for its reply: given up when the client leaves, when it takes too long, or at a stop. */
-import { type Lateness, within } from '../../kit/clock.ts';
+import type { Lateness } from '../../kit/clock.ts';
 import { abortError, asGateError, type GateError } from '../../kit/errors.ts';
 import { DENIED } from './access.ts';
 import { watchDeparture } from './departure.ts';
@@ -18,20 +18,17 @@ export interface WaitingWork<T> {
 /** @throws GateError; for what was given up, the reason of that */
 export async function whileWaiting<T>({ client, world, signal }: Serving, work: WaitingWork<T>): Promise<T> {
   const { doing, ms, late, run, discard } = work;
-  const watch = watchDeparture(client, signal);
+  const watch = watchDeparture(client, { clock: world.clock, ms, late }, signal);
+  const limit = watch.signal;
   try {
-    return await within(world.clock, ms, late, watch.signal, async (limit) => {
-      try {
-        if (limit.aborted) throw abortError(limit, doing);
-        const result = await run(limit);
-        if (!limit.aborted) return result;
-        discard(result);
-        throw abortError(limit, doing);
-      } catch (error) {
-        // Why it was cancelled says more than that it was.
-        throw limit.aborted ? abortError(limit, doing) : error;
-      }
-    });
+    if (limit.aborted) throw abortError(limit, doing);
+    const result = await run(limit);
+    if (!limit.aborted) return result;
+    discard(result);
+    throw abortError(limit, doing);
+  } catch (error) {
+    // Why it was cancelled says more than that it was.
+    throw limit.aborted ? abortError(limit, doing) : error;
   } finally {
     watch.clear();
   }

@@ -87,7 +87,8 @@ export class LineEnd extends Duplex {
       other.#incomingBytes += chunk.length;
       if (other.#incomingBytes > other.#capacity) other.#writerWaits = done;
       else done();
-      other.#pump();
+      // As from a socket: never while the writer is still writing.
+      process.nextTick(() => other.#pump());
     }
   }
 

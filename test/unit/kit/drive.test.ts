@@ -195,6 +195,7 @@ test('afterwards the stream is paused, and flows for whoever takes it next, what
   assert.notEqual(wire.readableFlowing, true);
   const seen: string[] = [];
   wire.on('data', (chunk: Buffer) => seen.push(chunk.toString()));
+  wire.resume();
   await tick();
   wire.push('last');
   wire.push(null);
