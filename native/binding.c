@@ -43,6 +43,7 @@ const char *error_name(int error)
         NAME(EPFNOSUPPORT);
         NAME(EAFNOSUPPORT);
         NAME(EPROTONOSUPPORT);
+        NAME(ENAMETOOLONG);
         NAME(EADDRINUSE);
         NAME(EADDRNOTAVAIL);
         NAME(ENETDOWN);

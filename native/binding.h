@@ -40,5 +40,6 @@ struct export {
 bool export_all(napi_env env, napi_value exports, const struct export *list, size_t count);
 bool export_tun(napi_env env, napi_value exports);
 bool export_network(napi_env env, napi_value exports);
+bool export_listener(napi_env env, napi_value exports);
 
 #endif

@@ -5,18 +5,18 @@ import type { Clock, TimeLimit } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
 import { connected, STREAM_MARKS } from './connected.ts';
 import { exhausted } from './exhausted.ts';
-import { lendingConnect } from './lending.ts';
+import { lendingSockets } from './lending.ts';
 
 /** A bridge on this machine answers at once, one behind a network within seconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
 export function tcpBridge(endpoint: TcpEndpoint, clock: Clock): BridgePort {
-  const connect = lendingConnect();
+  const sockets = lendingSockets();
   const where = { host: endpoint.host, port: endpoint.port, noDelay: true, allowHalfOpen: true, ...STREAM_MARKS };
   const limit: TimeLimit = { clock, ms: CONNECT_TIMEOUT_MS, late: () => noAnswer(endpoint) };
   const explain = (error: NodeJS.ErrnoException) => exhausted(error) ?? refused(endpoint, error);
   return {
-    open: (signal) => connected(connect(where), signal, 'connecting to the SAM bridge', explain, limit),
+    open: (signal) => connected(sockets.connect(where), signal, 'connecting to the SAM bridge', explain, limit),
   };
 }
 

@@ -1,11 +1,11 @@
 /**
- * Outgoing sockets that lend out what they read (LendingStream in core/ports.ts). All of them read into one small buffer
- * and hand on copies, as any socket would; one that fills it gets a large buffer to itself, lends that, and gives it back
- * when the flood is over. So many idle sockets cost nothing, and a fast one makes no garbage.
+ * Sockets that lend out what they read (LendingStream in core/ports.ts). All of them read into one small buffer and hand
+ * on copies, as any socket would; one that fills it gets a large buffer to itself, lends that, and gives it back when the
+ * flood is over. So many idle sockets cost nothing, and a fast one makes no garbage.
  *
- * Node lets only sockets that we open ourselves read into a given buffer (`onread`), not those of a server.
+ * Node lets only sockets that we make ourselves read into a given buffer (`onread`), not those of its own servers.
  */
-import { connect, type OnReadOpts, type Socket, type TcpNetConnectOpts } from 'node:net';
+import { connect, type OnReadOpts, Socket, type SocketConstructorOpts, type TcpNetConnectOpts } from 'node:net';
 import type { Loan } from '../core/ports.ts';
 
 /** What Node reads at once without being told. */
@@ -14,17 +14,25 @@ const LARGE = 256 * 1024;
 /** Large buffers kept for the next flood: more at one time are allowed, and left to the garbage collector. */
 const KEPT = 16;
 
-export type LendingConnect = (options: TcpNetConnectOpts) => Socket;
+export interface AdoptOptions extends SocketConstructorOpts {
+  readonly highWaterMark?: number;
+}
 
-/** @returns a `connect` whose sockets share their buffers */
-export function lendingConnect(): LendingConnect {
+export interface LendingSockets {
+  connect(options: TcpNetConnectOpts): Socket;
+  /** Makes a socket of a descriptor, and owns it from then on. Paused. */
+  adopt(fd: number, options: AdoptOptions): Socket;
+}
+
+/** @returns ways to make sockets that share their buffers */
+export function lendingSockets(): LendingSockets {
   const small = Buffer.allocUnsafeSlow(SMALL);
   const spare: (typeof small)[] = [];
   const giveBack = (buffer: typeof small) => {
     if (buffer !== small && spare.length < KEPT) spare.push(buffer);
   };
 
-  return (options) => {
+  const lending = (make: (onread: OnReadOpts) => Socket): Socket => {
     let buffer = small;
     let take: ((bytes: Uint8Array) => Loan) | undefined;
     const lendOut = (bytes: Uint8Array, read: (bytes: Uint8Array) => Loan) => {
@@ -52,7 +60,7 @@ export function lendingConnect(): LendingConnect {
         return true;
       },
     };
-    const socket: Socket = connect({ ...options, onread });
+    const socket: Socket = make(onread);
     socket.once('close', () => {
       giveBack(buffer);
       buffer = small;
@@ -63,5 +71,15 @@ export function lendingConnect(): LendingConnect {
         take = taker;
       },
     });
+  };
+
+  return {
+    connect: (options) => lending((onread) => connect({ ...options, onread })),
+    adopt: (fd, options) =>
+      lending((onread) => {
+        const given = { ...options, fd, onread, readable: true, writable: true };
+        // Node begins to read at once; nothing comes of it before the pause, as both are in one go.
+        return new Socket(given).pause();
+      }),
   };
 }

@@ -3,88 +3,68 @@
  * ports.ts promises.
  */
 import { lstat, stat, unlink } from 'node:fs/promises';
-import { connect, createServer, type ListenOptions, type Server, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { type Endpoint, formatEndpoint } from '../config/endpoint.ts';
 import type { ListenerPort } from '../core/ports.ts';
-import { GateError } from '../kit/errors.ts';
+import { asGateError, GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { acceptFailures } from './accept-failures.ts';
+import { type ArrivalSettings, nativeArrivals, nodeArrivals } from './arrivals.ts';
 import { systemClock } from './clock.ts';
 import { leaveToOwner } from './connected.ts';
+import { loadNative, type NativeAddon } from './native.ts';
 
-export interface ListenSettings {
-  readonly endpoint: Endpoint;
+export interface ListenSettings extends ArrivalSettings {
   /** Permissions of a unix socket, such as 0o660. */
   readonly mode: number;
-  /** Bytes held in each direction of a client before the other side is stopped; Node's own mark unless told. */
-  readonly highWaterMark?: number;
 }
-
-/** Connections that the kernel holds while we are busy, and again as many that wait for `accept` to be called. */
-const BACKLOG = 128;
 
 /**
  * Binds and listens at once; clients that come before `accept` is called wait in the kernel or are kept paused.
  *
+ * @param native the native part, or why there is none: listening goes without it
  * @throws GateError `local-io` or `permission` with what to do
  */
-export async function listen(settings: ListenSettings, log: Logger): Promise<ListenerPort> {
-  const { endpoint, mode, highWaterMark } = settings;
-  const marks = highWaterMark === undefined ? {} : { highWaterMark };
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true, ...marks });
-  const waiting = new Set<Socket>();
-  let take: ((client: Socket) => void) | undefined;
-
-  server.on('connection', (client) => {
-    client.on('error', leaveToOwner);
-    Object.assign(client, { writesThrough: true });
-    if (take !== undefined) take(client);
-    else if (waiting.size < BACKLOG) waiting.add(client);
-    else client.destroy();
-  });
+export async function listen(
+  { mode, ...settings }: ListenSettings,
+  log: Logger,
+  native: NativeAddon | GateError = nativeOrReason(),
+): Promise<ListenerPort> {
+  const { endpoint } = settings;
+  if (native instanceof GateError) log.debug(`clients are accepted without the native part: ${native.message}`);
   if (endpoint.kind === 'unix') await removeStale(endpoint.path);
-  await bind(server, endpoint, mode);
-  // Most clients that find our file table full never show here: libuv accepts and closes them with a spare descriptor,
-  // and tells nobody. What comes is the rest, such as a full table of the whole machine or no memory.
-  server.on('error', acceptFailures(systemClock, log));
-
+  const bind = async () => (native instanceof GateError ? nodeArrivals(settings) : nativeArrivals(settings, native));
+  const arrivals = await withMode(endpoint, mode, bind).catch((error) => {
+    throw explain(error, endpoint);
+  });
   return {
-    where: describe(server, endpoint),
+    where: formatEndpoint(endpoint.kind === 'tcp' ? { ...endpoint, port: arrivals.port } : endpoint),
     accept: (accepted) => {
-      take = (client) => accepted(client, { address: client.remoteAddress });
-      for (const client of waiting) take(client);
-      waiting.clear();
+      const take = (client: Socket) => accepted(client.on('error', leaveToOwner), { address: client.remoteAddress });
+      arrivals.accept(take, acceptFailures(systemClock, log));
     },
-    close: async () => {
-      for (const client of waiting) client.destroy();
-      waiting.clear();
-      // Resolves when the port is free; clients in hand live on with their owners.
-      if (server.listening) await stopListening(server);
-    },
+    close: () => arrivals.close(),
   };
 }
 
-function bind(server: Server, endpoint: Endpoint, mode: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onError = (error: NodeJS.ErrnoException) => reject(explain(error, endpoint));
-    server.once('error', onError);
-    const onListening = () => {
-      server.off('error', onError);
-      resolve();
-    };
-    const where: ListenOptions =
-      endpoint.kind === 'tcp'
-        ? { host: endpoint.host, port: endpoint.port, ipv6Only: endpoint.host.includes(':') }
-        : { path: endpoint.path };
-    // The socket file is made during this call, with these permissions from its first moment on.
-    const before = endpoint.kind === 'unix' ? process.umask(0o777 & ~mode) : undefined;
-    try {
-      server.listen({ ...where, backlog: BACKLOG, exclusive: true }, onListening);
-    } finally {
-      if (before !== undefined) process.umask(before);
-    }
-  });
+function nativeOrReason(): NativeAddon | GateError {
+  try {
+    return loadNative();
+  } catch (error) {
+    return asGateError(error, 'loading the native part');
+  }
+}
+
+function withMode<T>(endpoint: Endpoint, mode: number, bind: () => T): T {
+  if (endpoint.kind === 'tcp') return bind();
+  // The socket file is made during this call, with these permissions from its first moment on.
+  const before = process.umask(0o777 & ~mode);
+  try {
+    return bind();
+  } finally {
+    process.umask(before);
+  }
 }
 
 /** @throws GateError when somebody listens there, when it is not a socket, or when there is no directory for it */
@@ -145,18 +125,4 @@ function explain(error: NodeJS.ErrnoException, endpoint: Endpoint): GateError {
 function inUse(where: string, cause?: unknown): GateError {
   const message = `${where} is in use by another program, perhaps another garligate; stop it or choose another place`;
   return new GateError('local-io', 'listener.in-use', message, { cause });
-}
-
-function describe(server: Server, endpoint: Endpoint): string {
-  const bound = server.address();
-  return endpoint.kind === 'tcp' && typeof bound === 'object' && bound !== null
-    ? formatEndpoint({ ...endpoint, port: bound.port })
-    : formatEndpoint(endpoint);
-}
-
-function stopListening(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close();
-    setImmediate(resolve);
-  });
 }

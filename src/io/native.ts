@@ -28,6 +28,15 @@ export type OpenedTun = {
 export const OFFLOAD = { none: 0, tcp: 1, tcpAndUdp: 2 } as const;
 export type Offload = (typeof OFFLOAD)[keyof typeof OFFLOAD];
 
+/** A listening socket. Owned by the addon: only to be handed back to it. */
+export type ListenerHandle = object & { readonly brand: 'ListenerHandle' };
+
+export type OpenedListener = {
+  readonly handle: ListenerHandle;
+  /** 0 for a unix socket. */
+  readonly port: number;
+};
+
 export type LinkState = {
   /** Bytes. */
   readonly mtu: number;
@@ -109,6 +118,23 @@ export interface NativeAddon {
   /** Idempotent, and allowed inside every callback. An interface that is not persistent goes with it. */
   close(handle: TunHandle): void;
 
+  /**
+   * Binds and listens; clients wait in the kernel.
+   *
+   * @param address 4 or 16 bytes
+   */
+  listenTcp(address: Buffer, port: number, backlog: number): OpenedListener;
+  listenUnix(path: string, backlog: number): OpenedListener;
+  /** `onReady`: clients can be accepted, not told again until `acceptClients` has found none or has failed. */
+  startAccepting(handle: ListenerHandle, onReady: () => void): void;
+  /**
+   * @returns descriptors of some clients, which belong to the caller; after none `onReady` will be called
+   * @throws NativeError when there are clients and none can be had; `onReady` will be called after a pause
+   */
+  acceptClients(handle: ListenerHandle): readonly number[];
+  /** Idempotent. Clients that were not accepted are reset. */
+  stopListening(handle: ListenerHandle): void;
+
   readLink(index: number): LinkState;
   setLinkMtu(index: number, bytes: number): void;
   setLinkQueue(index: number, packets: number): void;
@@ -150,7 +176,7 @@ export function isNativeError(thrown: unknown): thrown is NativeError {
 }
 
 /** The same number stands in native/addon.c. */
-const ADDON_VERSION = 2;
+const ADDON_VERSION = 3;
 
 const FUNCTIONS = {
   open: true,
@@ -160,6 +186,11 @@ const FUNCTIONS = {
   leaveWhole: true,
   counters: true,
   close: true,
+  listenTcp: true,
+  listenUnix: true,
+  startAccepting: true,
+  acceptClients: true,
+  stopListening: true,
   readLink: true,
   setLinkMtu: true,
   setLinkQueue: true,

@@ -154,6 +154,7 @@ export function hearAll(stream: Duplex): Promise<Heard> {
     stream.once('end', () => finish(true));
     stream.once('close', () => finish(false));
     if (stream.destroyed) finish(false);
+    else stream.resume();
   });
 }
 

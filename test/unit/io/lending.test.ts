@@ -5,7 +5,7 @@ import { after, test } from 'node:test';
 import { isLending, type Loan } from '../../../src/core/ports.ts';
 import { relayCore } from '../../../src/core/relay/relay.ts';
 import { systemClock } from '../../../src/io/clock.ts';
-import { type LendingConnect, lendingConnect } from '../../../src/io/lending.ts';
+import { type LendingSockets, lendingSockets } from '../../../src/io/lending.ts';
 import { until } from '../../helpers/until.ts';
 
 const servers: Server[] = [];
@@ -14,13 +14,13 @@ after(() => {
 });
 
 /** A connected pair: ours lends, theirs is an ordinary socket. */
-async function pair(connect: LendingConnect): Promise<{ ours: Socket; theirs: Socket }> {
+async function pair(sockets: LendingSockets): Promise<{ ours: Socket; theirs: Socket }> {
   const server = createServer({ allowHalfOpen: true });
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
   const { port } = server.address() as AddressInfo;
-  const ours = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
+  const ours = sockets.connect({ host: '127.0.0.1', port, allowHalfOpen: true });
   ours.on('error', () => {});
   ours.pause();
   return { ours, theirs: await accepted };
@@ -57,7 +57,7 @@ function lend(socket: Socket, take: (bytes: Uint8Array) => Loan): void {
 }
 
 test('until it lends it is an ordinary stream, and what came before the loan comes first', async () => {
-  const { ours, theirs } = await pair(lendingConnect());
+  const { ours, theirs } = await pair(lendingSockets());
   theirs.write('line\nearly');
   await until('the first bytes are here', () => {
     ours.read(0);
@@ -83,7 +83,7 @@ test('until it lends it is an ordinary stream, and what came before the loan com
 });
 
 test('paused, it lends nothing; resumed, it goes on', async () => {
-  const { ours, theirs } = await pair(lendingConnect());
+  const { ours, theirs } = await pair(lendingSockets());
   const parts: Buffer[] = [];
   lend(ours, (bytes) => {
     parts.push(Buffer.from(bytes));
@@ -106,7 +106,7 @@ test('paused, it lends nothing; resumed, it goes on', async () => {
 });
 
 test('what is kept is never overwritten, neither by its own socket nor by another', async () => {
-  const connect = lendingConnect();
+  const connect = lendingSockets();
   const pairs = await Promise.all(Array.from({ length: 6 }, () => pair(connect)));
   const sums = pairs.map(async ({ ours, theirs }, seed) => {
     const whole = pattern(3_000_000, seed);
@@ -136,7 +136,7 @@ for (const [what, pauseEvery] of [
   ['slow', 300_000],
 ] as const) {
   test(`many relays with ${what} readers carry every byte through the shared buffers`, async () => {
-    const connect = lendingConnect();
+    const connect = lendingSockets();
     const relay = relayCore({ clock: systemClock, maxPairs: 10, heldEndMs: 60_000 });
     const { signal } = new AbortController();
     await Promise.all(

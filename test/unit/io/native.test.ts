@@ -33,7 +33,7 @@ test('an addon that does not load here says how to build it', () => {
 test('an addon with another version, or without one of its functions, is outdated', () => {
   const modules = [
     'module.exports = { version: 0 }',
-    'module.exports = { version: 1, open() {} }',
+    'module.exports = { version: 3, open() {} }',
     'module.exports = null',
     'module.exports = "addon"',
   ];

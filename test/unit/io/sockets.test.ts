@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } 
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { type Endpoint, parseEndpoint, type TcpEndpoint } from '../../../src/config/endpoint.ts';
@@ -13,6 +14,7 @@ import { tcpBridge } from '../../../src/io/bridge-tcp.ts';
 import { systemClock } from '../../../src/io/clock.ts';
 import { connected } from '../../../src/io/connected.ts';
 import { listen } from '../../../src/io/listener.ts';
+import { loadNative, type NativeAddon } from '../../../src/io/native.ts';
 import { type ErrorKind, GateError } from '../../../src/kit/errors.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
 import { FakeClock } from '../../helpers/fake-clock.ts';
@@ -31,8 +33,14 @@ after(() => {
   for (const stream of opened) stream.destroy();
 });
 
-function open(endpoint: Endpoint = ANY_PORT, mode = 0o600): Promise<ListenerPort> {
-  return listen({ endpoint, mode }, silentLogger);
+/** Clients are accepted by the native part, and by Node where that is not built. */
+const WAYS: Readonly<Record<string, NativeAddon | GateError>> = {
+  native: loadNative(),
+  'not native': new GateError('local-io', 'native.not-built', 'not built'),
+};
+
+function open(): Promise<ListenerPort> {
+  return listen({ endpoint: ANY_PORT, mode: 0o600 }, silentLogger);
 }
 
 function fails(kind: ErrorKind, code: string, pattern = /./): (error: unknown) => boolean {
@@ -79,123 +87,152 @@ function readAll(stream: Duplex): Promise<string> {
   });
 }
 
-test('clients arrive paused, with half-close, and with their address', async () => {
-  const listener = await open();
-  const origins: Array<string | undefined> = [];
-  const arrived = new Promise<Duplex>((resolve) => {
-    listener.accept((client, origin) => {
-      origins.push(origin.address);
-      resolve(client);
-    });
+for (const [way, native] of Object.entries(WAYS)) {
+  const listenAt = (endpoint: Endpoint = ANY_PORT, mode = 0o600) => listen({ endpoint, mode }, silentLogger, native);
+  let folder = '';
+  before(() => {
+    folder = mkdtempSync(join(root, 'way-'));
   });
-  const far = dial(listener);
-  far.end('question');
-  const near = await arrived;
-  assert.deepEqual(origins, ['127.0.0.1']);
-  assert.equal(near.readableFlowing, false);
-  assert.equal(await readAll(near), 'question');
-  // The client has ended its side and still gets its answer.
-  near.end('answer');
-  assert.equal(await readAll(far), 'answer');
-  await listener.close();
-});
 
-test("a client that resets in nobody's hands does no harm", async () => {
-  const listener = await open();
-  const early = dial(listener);
-  await new Promise((resolve) => early.once('connect', resolve));
-  early.resetAndDestroy();
-  const near = firstClient(listener);
-  const far = dial(listener);
-  await near;
-  far.resetAndDestroy();
-  await until('the stream is gone', () => far.destroyed);
-  await listener.close();
-});
-
-test('clients that come before somebody accepts are kept, and let go when nobody does', async () => {
-  const listener = await open();
-  const far = dial(listener);
-  far.end('early');
-  await new Promise((resolve) => far.once('connect', resolve));
-  assert.equal(await readAll(await firstClient(listener)), 'early');
-  await listener.close();
-
-  const unused = await open();
-  const waiting = dial(unused);
-  await new Promise((resolve) => waiting.once('connect', resolve));
-  await unused.close();
-  waiting.resume();
-  await until('the waiting client is let go', () => waiting.readableEnded || waiting.destroyed);
-  waiting.destroy();
-});
-
-test('closing frees the port while clients live on, and may be repeated', async () => {
-  const listener = await open();
-  const near = firstClient(listener);
-  const far = dial(listener);
-  const client = await near;
-  await listener.close();
-  await listener.close();
-  const again = await open(endpointOf(listener));
-  client.end('still here');
-  assert.equal(await readAll(far), 'still here');
-  far.destroy();
-  await again.close();
-});
-
-test('says what is in the way of a listener', async () => {
-  const listener = await open();
-  await assert.rejects(open(endpointOf(listener)), fails('local-io', 'listener.in-use', /in use by another program/));
-  await listener.close();
-  const elsewhere: TcpEndpoint = { kind: 'tcp', host: '203.0.113.1', port: 0 };
-  await assert.rejects(open(elsewhere), fails('local-io', 'listener.address', /does not have the address/));
-  const lost: Endpoint = { kind: 'unix', path: join(root, 'no/such/directory/s') };
-  await assert.rejects(open(lost), fails('local-io', 'listener.directory'));
-});
-
-for (const mode of [0o600, 0o660, 0o620]) {
-  test(`a unix socket has mode ${mode.toString(8)} and is gone afterwards`, async () => {
-    const path = join(root, `mode-${mode}`);
-    const before = process.umask();
-    const listener = await open({ kind: 'unix', path }, mode);
-    assert.equal(process.umask(), before);
-    assert.equal(statSync(path).mode & 0o777, mode);
-    assert.equal(listener.where, `unix:${path}`);
-    const origin = new Promise((resolve) => {
-      listener.accept((client, from) => {
-        client.destroy();
-        resolve(from.address);
+  test(`${way}: clients arrive paused, with half-close, and with their address`, async () => {
+    const listener = await listenAt();
+    const origins: Array<string | undefined> = [];
+    const arrived = new Promise<Duplex>((resolve) => {
+      listener.accept((client, origin) => {
+        origins.push(origin.address);
+        resolve(client);
       });
     });
-    connect({ path }).on('error', () => {});
-    assert.equal(await origin, undefined);
+    const far = dial(listener);
+    far.end('question');
+    const near = await arrived;
+    assert.deepEqual(origins, ['127.0.0.1']);
+    assert.equal(near.readableFlowing, false);
+    assert.equal(await readAll(near), 'question');
+    // The client has ended its side and still gets its answer.
+    near.end('answer');
+    assert.equal(await readAll(far), 'answer');
     await listener.close();
-    assert.equal(existsSync(path), false);
+  });
+
+  test(`${way}: a client that resets in nobody's hands does no harm`, async () => {
+    const listener = await listenAt();
+    const early = dial(listener);
+    await new Promise((resolve) => early.once('connect', resolve));
+    early.resetAndDestroy();
+    const near = firstClient(listener);
+    const far = dial(listener);
+    await near;
+    far.resetAndDestroy();
+    await until('the stream is gone', () => far.destroyed);
+    await listener.close();
+  });
+
+  test(`${way}: clients that come before somebody accepts are kept, and let go when nobody does`, async () => {
+    const listener = await listenAt();
+    const far = dial(listener);
+    far.end('early');
+    await new Promise((resolve) => far.once('connect', resolve));
+    assert.equal(await readAll(await firstClient(listener)), 'early');
+    await listener.close();
+
+    const unused = await listenAt();
+    const waiting = dial(unused);
+    await new Promise((resolve) => waiting.once('connect', resolve));
+    await unused.close();
+    waiting.resume();
+    await until('the waiting client is let go', () => waiting.readableEnded || waiting.destroyed);
+    waiting.destroy();
+  });
+
+  test(`${way}: closing frees the port while clients live on, and may be repeated`, async () => {
+    const listener = await listenAt();
+    const near = firstClient(listener);
+    const far = dial(listener);
+    const client = await near;
+    await listener.close();
+    await listener.close();
+    const again = await listenAt(endpointOf(listener));
+    client.end('still here');
+    assert.equal(await readAll(far), 'still here');
+    far.destroy();
+    await again.close();
+  });
+
+  test(`${way}: says what is in the way of a listener`, async () => {
+    const listener = await listenAt();
+    await assert.rejects(
+      listenAt(endpointOf(listener)),
+      fails('local-io', 'listener.in-use', /in use by another program/),
+    );
+    await listener.close();
+    const elsewhere: TcpEndpoint = { kind: 'tcp', host: '203.0.113.1', port: 0 };
+    await assert.rejects(listenAt(elsewhere), fails('local-io', 'listener.address', /does not have the address/));
+    const lost: Endpoint = { kind: 'unix', path: join(folder, 'no/such/directory/s') };
+    await assert.rejects(listenAt(lost), fails('local-io', 'listener.directory'));
+  });
+
+  for (const mode of [0o600, 0o660, 0o620]) {
+    test(`${way}: a unix socket has mode ${mode.toString(8)} and is gone afterwards`, async () => {
+      const path = join(folder, `mode-${mode}`);
+      const before = process.umask();
+      const listener = await listenAt({ kind: 'unix', path }, mode);
+      assert.equal(process.umask(), before);
+      assert.equal(statSync(path).mode & 0o777, mode);
+      assert.equal(listener.where, `unix:${path}`);
+      const origin = new Promise((resolve) => {
+        listener.accept((client, from) => {
+          client.destroy();
+          resolve(from.address);
+        });
+      });
+      connect({ path }).on('error', () => {});
+      assert.equal(await origin, undefined);
+      await listener.close();
+      assert.equal(existsSync(path), false);
+    });
+  }
+
+  test(`${way}: a unix socket of a dead run is replaced, one of a living run is not`, async () => {
+    const path = join(folder, 'shared');
+    const first = await listenAt({ kind: 'unix', path });
+    await assert.rejects(listenAt({ kind: 'unix', path }), fails('local-io', 'listener.in-use'));
+    assert.ok(existsSync(path));
+    await first.close();
+    // A bound socket whose process is gone looks like this: a socket file, and nobody behind it.
+    const stale = createServer();
+    await new Promise<void>((resolve) => stale.listen(path, resolve));
+    renameSync(path, `${path}.kept`);
+    await new Promise((resolve) => stale.close(resolve));
+    renameSync(`${path}.kept`, path);
+    const second = await listenAt({ kind: 'unix', path });
+    await second.close();
+  });
+
+  test(`${way}: a file in the place of a unix socket is not touched`, async () => {
+    const path = join(folder, 'precious');
+    writeFileSync(path, 'text');
+    await assert.rejects(listenAt({ kind: 'unix', path }), fails('local-io', 'listener.not-a-socket', /move it away/));
+    assert.ok(existsSync(path));
   });
 }
 
-test('a unix socket of a dead run is replaced, one of a living run is not', async () => {
-  const path = join(root, 'shared');
-  const first = await open({ kind: 'unix', path });
-  await assert.rejects(open({ kind: 'unix', path }), fails('local-io', 'listener.in-use'));
-  assert.ok(existsSync(path));
-  await first.close();
-  // A bound socket whose process is gone looks like this: a socket file, and nobody behind it.
-  const stale = createServer();
-  await new Promise<void>((resolve) => stale.listen(path, resolve));
-  renameSync(path, `${path}.kept`);
-  await new Promise((resolve) => stale.close(resolve));
-  renameSync(`${path}.kept`, path);
-  const second = await open({ kind: 'unix', path });
-  await second.close();
-});
-
-test('a file in the place of a unix socket is not touched', async () => {
-  const path = join(root, 'precious');
-  writeFileSync(path, 'text');
-  await assert.rejects(open({ kind: 'unix', path }), fails('local-io', 'listener.not-a-socket', /move it away/));
-  assert.ok(existsSync(path));
+test('clients that come while the file table is full wait at the door, are told of, and are served later', async () => {
+  const script = join(import.meta.dirname, 'full-table.ts');
+  const child = spawn('sh', ['-c', 'ulimit -n 80; exec "$0" "$@"', process.execPath, '--import', 'tsx', script]);
+  child.stderr.pipe(process.stderr);
+  const said: string[] = [];
+  const lines = createInterface({ input: child.stdout });
+  lines.on('line', (line) => said.push(line));
+  await until('it listens', () => said.length > 0, 60_000);
+  const clients = Array.from({ length: 100 }, () => dialAt({ ...ANY_PORT, port: Number(said[0]) }));
+  await until('its table is full', () => said.includes('EMFILE'), 60_000);
+  child.stdin.write('make room\n');
+  const answered = () => clients.filter((client) => client.bytesRead > 0 || client.readableLength > 0).length;
+  for (const client of clients) client.resume();
+  await until('all are served', () => answered() === clients.length, 60_000);
+  child.stdin.end();
+  await new Promise((resolve) => child.once('exit', resolve));
 });
 
 test('the bridge hands out a paused connection with half-close', async () => {
