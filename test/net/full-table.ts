@@ -1,11 +1,11 @@
 /**
- * A program for sockets.test.ts, run with few file descriptors: accepts natively, keeps every client, and says so when it
+ * A program for listener.test.ts, run with few file descriptors: accepts natively, keeps every client, and says so when it
  * can have no more. Told to make room, it answers those it has and every later one, and lets them go.
  */
 import type { Duplex } from 'node:stream';
-import { listen } from '../../../src/io/listener.ts';
-import { loadNative } from '../../../src/io/native.ts';
-import { silentLogger } from '../../../src/kit/log.ts';
+import { listen } from '../../src/io/listener.ts';
+import { loadNative } from '../../src/io/native.ts';
+import { silentLogger } from '../../src/kit/log.ts';
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
 const log = { ...silentLogger, warn: (_text: string, facts?: object) => say(String(Object(facts).errno)) };
