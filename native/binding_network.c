@@ -1,8 +1,10 @@
 /*
- * network.h for JavaScript: interfaces, addresses and routes.
+ * network.h for JavaScript: interfaces, addresses, routes, and the generation of the packet filter.
  */
 #include "binding.h"
 #include "network.h"
+
+#include <stdlib.h>
 
 static napi_value finish(napi_env env, bool done, const struct failure *failure)
 {
@@ -117,34 +119,64 @@ static bool take_prefix(napi_env env, const napi_value *arguments, struct prefix
     return bits <= IPV6_ADDRESS * 8;
 }
 
-static napi_value routes(napi_env env, napi_callback_info info)
+static napi_value route_object(napi_env env, const struct route *route)
 {
     static const char *const kinds[] = {"interface", "unreachable", "other"};
-    napi_value arguments[2];
-    struct routes found = {.count = 0};
+    napi_value entry;
+    napi_value destination;
+    napi_value source = undefined(env);
+    if (napi_create_object(env, &entry) != napi_ok) return NULL;
+    if (napi_create_buffer_copy(env, IPV6_ADDRESS, route->destination.bytes, NULL, &destination) != napi_ok) return NULL;
+    if (route->has_source && napi_create_buffer_copy(env, IPV6_ADDRESS, route->source, NULL, &source) != napi_ok) {
+        return NULL;
+    }
+    set_text(env, entry, "kind", kinds[route->kind]);
+    set_number(env, entry, "index", route->index);
+    napi_set_named_property(env, entry, "destination", destination);
+    set_number(env, entry, "bits", route->destination.bits);
+    set_number(env, entry, "metric", route->metric);
+    napi_set_named_property(env, entry, "source", source);
+    return entry;
+}
+
+static napi_value list_routes(napi_env env, const struct routes_wanted *wanted)
+{
+    struct routes found = {.list = NULL};
     struct failure failure;
-    napi_value list;
-    if (!take_arguments(env, info, 2, arguments) || !take_prefix(env, arguments, &found.prefix)) {
+    napi_value list = NULL;
+    if (!routes_find(wanted, &found, &failure)) {
+        throw_failure(env, &failure);
+    } else if (napi_create_array_with_length(env, found.count, &list) == napi_ok) {
+        for (uint32_t at = 0; at < found.count; at++) {
+            napi_value entry = route_object(env, &found.list[at]);
+            if (entry == NULL) break;
+            napi_set_element(env, list, at, entry);
+        }
+    }
+    free(found.list);
+    return list;
+}
+
+static napi_value routes(napi_env env, napi_callback_info info)
+{
+    napi_value arguments[2];
+    struct routes_wanted wanted = {.inside = false};
+    if (!take_arguments(env, info, 2, arguments) || !take_prefix(env, arguments, &wanted.prefix)) {
         return throw_argument(env);
     }
-    if (!routes_find(&found, &failure)) return throw_failure(env, &failure);
-    if (napi_create_array_with_length(env, found.count, &list) != napi_ok) return NULL;
-    for (uint32_t at = 0; at < found.count; at++) {
-        const struct route *route = &found.routes[at];
-        napi_value entry;
-        napi_value source = undefined(env);
-        if (napi_create_object(env, &entry) != napi_ok) return NULL;
-        if (route->has_source &&
-            napi_create_buffer_copy(env, IPV6_ADDRESS, route->source, NULL, &source) != napi_ok) {
-            return NULL;
-        }
-        set_text(env, entry, "kind", kinds[route->kind]);
-        set_number(env, entry, "index", route->index);
-        set_number(env, entry, "metric", route->metric);
-        napi_set_named_property(env, entry, "source", source);
-        napi_set_element(env, list, at, entry);
+    return list_routes(env, &wanted);
+}
+
+/* (prefix, bits, index of the interface that they lead to or 0 for any) */
+static napi_value routes_inside(napi_env env, napi_callback_info info)
+{
+    napi_value arguments[3];
+    struct routes_wanted wanted = {.inside = true};
+    if (!take_arguments(env, info, 3, arguments) || !take_prefix(env, arguments, &wanted.prefix) ||
+        !take_uint32(env, arguments[2], &wanted.index)) {
+        return throw_argument(env);
     }
-    return list;
+    return list_routes(env, &wanted);
 }
 
 /* (prefix, bits, index of the interface or 0 for an unreachable route, metric, preferred source or undefined) */
@@ -180,6 +212,16 @@ static napi_value remove_route(napi_env env, napi_callback_info info)
     return finish(env, route_remove(&prefix, &route, &failure), &failure);
 }
 
+static napi_value read_generation(napi_env env, napi_callback_info info)
+{
+    (void)info;
+    uint32_t generation;
+    struct failure failure;
+    napi_value result;
+    if (!ruleset_generation(&generation, &failure)) return throw_failure(env, &failure);
+    return napi_create_uint32(env, generation, &result) == napi_ok ? result : NULL;
+}
+
 bool export_network(napi_env env, napi_value exports)
 {
     static const struct export list[] = {
@@ -192,8 +234,10 @@ bool export_network(napi_env env, napi_value exports)
         {"addAddress", add_address},
         {"removeAddress", remove_address},
         {"routes", routes},
+        {"routesInside", routes_inside},
         {"addRoute", add_route},
         {"removeRoute", remove_route},
+        {"rulesetGeneration", read_generation},
     };
     return export_all(env, exports, list, sizeof list / sizeof list[0]);
 }

@@ -1,5 +1,5 @@
 /*
- * Asking the kernel over rtnetlink. See netlink.h.
+ * Asking the kernel over netlink. See netlink.h.
  */
 #define _GNU_SOURCE
 #include "netlink.h"
@@ -17,6 +17,7 @@ enum {
 void *question_begin(struct question *question, uint16_t type, uint16_t flags, size_t size)
 {
     memset(question, 0, sizeof *question);
+    question->protocol = NETLINK_ROUTE;
     struct nlmsghdr *header = &question->message.header;
     header->nlmsg_len = (uint32_t)NLMSG_LENGTH(size);
     header->nlmsg_type = type;
@@ -125,9 +126,9 @@ static enum progress read_answer(int fd, uint32_t sequence, answer *each, void *
     }
 }
 
-static int open_socket(void)
+static int open_socket(int protocol)
 {
-    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
     if (fd < 0) return fd;
     /* Each of these makes answers better or shorter on kernels that have it, and is checked again or not needed. */
     static const int wanted[] = {NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK};
@@ -145,7 +146,7 @@ bool netlink_ask(struct question *question, answer *each, void *context, struct 
 
     for (uint32_t attempt = 1; attempt <= ATTEMPTS; attempt++) {
         /* A new socket each time: what is left of a disturbed answer goes away with the old one. */
-        int fd = open_socket();
+        int fd = open_socket(question->protocol);
         if (fd < 0) return fail(failure, errno, stage);
         header->nlmsg_seq = attempt;
         enum progress progress = FAILED;

@@ -1,5 +1,5 @@
 /*
- * One question to the kernel over rtnetlink and its answer (rtnetlink(7), netlink(7)). Knows the framing of messages and
+ * One question to the kernel over netlink and its answer (netlink(7), rtnetlink(7)). Knows the framing of messages and
  * attributes, not what they mean.
  */
 #ifndef GARLIGATE_NETLINK_H
@@ -14,6 +14,7 @@
 #include "failure.h"
 
 struct question {
+    int protocol; /* NETLINK_ROUTE unless set otherwise after `question_begin` */
     union {
         struct nlmsghdr header;
         uint8_t bytes[512]; /* the largest of ours needs about 100 */

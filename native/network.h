@@ -1,6 +1,6 @@
 /*
- * What the kernel knows about an interface, its IPv6 addresses and the routes of one prefix, and how to change it. Each
- * function is one question: what to ask for and what to make of the answer is decided by the caller.
+ * What the kernel knows about an interface, its IPv6 addresses, the routes of one prefix and its packet filter, and how to
+ * change it. Each function is one question: what to ask for and what to make of the answer is decided by the caller.
  */
 #ifndef GARLIGATE_NETWORK_H
 #define GARLIGATE_NETWORK_H
@@ -31,32 +31,40 @@ bool address_stands(unsigned index, const uint8_t *address, bool *stands, struct
 bool address_add(unsigned index, const uint8_t *address, struct failure *failure);
 bool address_remove(unsigned index, const uint8_t *address, struct failure *failure);
 
-enum route_kind { ROUTE_INTERFACE, ROUTE_UNREACHABLE, ROUTE_OTHER };
-
-struct route {
-    enum route_kind kind;
-    unsigned index; /* of the interface; of lo for an unreachable route */
-    uint32_t metric;
-    bool has_source;
-    uint8_t source[IPV6_ADDRESS]; /* preferred source address */
-};
-
 struct prefix {
     uint8_t bytes[IPV6_ADDRESS];
     uint8_t bits;
 };
 
-#define ROUTES_AT_MOST 32
+enum route_kind { ROUTE_INTERFACE, ROUTE_UNREACHABLE, ROUTE_OTHER };
 
-struct routes {
-    struct prefix prefix;
-    size_t count;
-    struct route routes[ROUTES_AT_MOST];
+struct route {
+    enum route_kind kind;
+    unsigned index; /* of the interface; of lo for an unreachable route */
+    struct prefix destination;
+    uint32_t metric;
+    bool has_source;
+    uint8_t source[IPV6_ADDRESS]; /* preferred source address */
 };
 
-/* Finds the routes of the main table whose destination is exactly `found->prefix`. */
-bool routes_find(struct routes *found, struct failure *failure);
+struct routes_wanted {
+    struct prefix prefix;
+    bool inside;    /* longer prefixes inside this one too, and from every table but that of local addresses */
+    unsigned index; /* of the interface that they lead to; 0 for any */
+};
+
+struct routes {
+    struct route *list; /* for the caller to free */
+    size_t count;
+    size_t room;
+};
+
+/* Finds the routes of the main table to exactly one prefix, or all that are inside it. */
+bool routes_find(const struct routes_wanted *wanted, struct routes *found, struct failure *failure);
 bool route_add(const struct prefix *prefix, const struct route *route, struct failure *failure);
 bool route_remove(const struct prefix *prefix, const struct route *route, struct failure *failure);
+
+/* A number that is another one after every change of the rules of nftables in this network namespace. */
+bool ruleset_generation(uint32_t *generation, struct failure *failure);
 
 #endif

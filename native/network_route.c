@@ -1,9 +1,12 @@
 /*
- * Routes of one IPv6 prefix over rtnetlink. See network.h.
+ * Routes of one IPv6 prefix, and inside it, over rtnetlink. See network.h.
  */
+#define _GNU_SOURCE
 #include "netlink.h"
 #include "network.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -19,20 +22,56 @@ static enum route_kind kind_of(const struct rtmsg *body)
     }
 }
 
+/* Are the first `bits` bits of both equal? */
+static bool equal_bits(const uint8_t *one, const uint8_t *other, unsigned bits)
+{
+    unsigned bytes = bits / 8;
+    if (memcmp(one, other, bytes) != 0) return false;
+    return bits % 8 == 0 || ((one[bytes] ^ other[bytes]) >> (8 - bits % 8)) == 0;
+}
+
+struct search {
+    const struct routes_wanted *wanted;
+    struct routes *found;
+    bool full; /* no memory for more */
+};
+
+static bool is_wanted(const struct routes_wanted *wanted, const struct route *route, uint32_t table)
+{
+    const struct prefix *prefix = &wanted->prefix;
+    if (wanted->index != 0 && route->index != wanted->index) return false;
+    if (!equal_bits(route->destination.bytes, prefix->bytes, prefix->bits)) return false;
+    if (wanted->inside) return route->destination.bits >= prefix->bits && table != RT_TABLE_LOCAL;
+    return route->destination.bits == prefix->bits && table == RT_TABLE_MAIN;
+}
+
+static bool keep(struct routes *found, const struct route *route)
+{
+    if (found->count == found->room) {
+        size_t room = found->room == 0 ? 16 : 2 * found->room;
+        struct route *list = reallocarray(found->list, room, sizeof *list);
+        if (list == NULL) return false;
+        found->list = list;
+        found->room = room;
+    }
+    found->list[found->count++] = *route;
+    return true;
+}
+
 static void look_for_routes(void *context, const struct nlmsghdr *message)
 {
-    struct routes *found = context;
+    struct search *search = context;
     if (message == NULL) {
-        found->count = 0;
+        search->found->count = 0;
         return;
     }
     const struct rtmsg *body = NLMSG_DATA(message);
     if (message->nlmsg_type != RTM_NEWROUTE || body->rtm_family != AF_INET6) return;
-    if ((body->rtm_flags & RTM_F_CLONED) != 0 || body->rtm_dst_len != found->prefix.bits) return;
+    if ((body->rtm_flags & RTM_F_CLONED) != 0) return;
 
-    struct route route = {.kind = kind_of(body)};
+    /* The default route has no destination attribute. */
+    struct route route = {.kind = kind_of(body), .destination = {.bits = body->rtm_dst_len}};
     uint32_t table = body->rtm_table;
-    bool matches = found->prefix.bits == 0; /* the default route has no destination attribute */
     unsigned left;
     const struct rtattr *attribute = answer_attributes(message, sizeof *body, &left);
     for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
@@ -42,7 +81,7 @@ static void look_for_routes(void *context, const struct nlmsghdr *message)
             table = attribute_uint32(attribute);
             break;
         case RTA_DST:
-            matches = size == IPV6_ADDRESS && memcmp(RTA_DATA(attribute), found->prefix.bytes, size) == 0;
+            if (size == IPV6_ADDRESS) memcpy(route.destination.bytes, RTA_DATA(attribute), size);
             break;
         case RTA_OIF:
             route.index = attribute_uint32(attribute);
@@ -63,17 +102,19 @@ static void look_for_routes(void *context, const struct nlmsghdr *message)
             break;
         }
     }
-    if (matches && table == RT_TABLE_MAIN && found->count < ROUTES_AT_MOST) found->routes[found->count++] = route;
+    if (is_wanted(search->wanted, &route, table) && !keep(search->found, &route)) search->full = true;
 }
 
-bool routes_find(struct routes *found, struct failure *failure)
+bool routes_find(const struct routes_wanted *wanted, struct routes *found, struct failure *failure)
 {
     struct question question;
+    struct search search = {.wanted = wanted, .found = found};
     struct rtmsg *body = question_begin(&question, RTM_GETROUTE, NLM_F_DUMP, sizeof *body);
     body->rtm_family = AF_INET6;
     /* A filter where the kernel checks strictly; otherwise ignored, and done by us. */
-    body->rtm_table = RT_TABLE_MAIN;
-    return netlink_ask(&question, look_for_routes, found, failure, "route");
+    body->rtm_table = wanted->inside ? RT_TABLE_UNSPEC : RT_TABLE_MAIN;
+    if (!netlink_ask(&question, look_for_routes, &search, failure, "route")) return false;
+    return search.full ? fail(failure, ENOMEM, "route") : true;
 }
 
 static void about_route(struct question *question, uint16_t type, uint16_t flags, const struct prefix *prefix,

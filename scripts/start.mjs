@@ -8,7 +8,7 @@ import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { exitCodeOf, findProgram, isRoot, main, ROOT, SEARCH_PATH } from './lib/command.mjs';
-import { COMPILER_PACKAGES, missingPackages, ROUTER_PACKAGES } from './lib/debian.mjs';
+import { COMPILER_PACKAGES, FIREWALL_PACKAGES, missingPackages, ROUTER_PACKAGES } from './lib/debian.mjs';
 import { nativeIsBuilt, setUp } from './setup.mjs';
 
 const DEFAULT_CONFIG = '/etc/garligate/garligate.toml';
@@ -24,7 +24,9 @@ async function start() {
   const args = process.argv.slice(2);
   const socksOnly = await mustDoWithoutNative();
   await setUp({ native: !socksOnly });
-  if (await needsOwnRouter(args)) await setUp({ packages: ROUTER_PACKAGES, native: false, dist: false });
+  const config = await configOf(args);
+  if (needsFirewall(args, config)) await setUp({ packages: FIREWALL_PACKAGES, native: false, dist: false });
+  if (await needsOwnRouter(config)) await setUp({ packages: ROUTER_PACKAGES, native: false, dist: false });
   if (socksOnly && !args.includes('--socks-only')) args.push('--socks-only');
   return runGateway(args);
 }
@@ -41,28 +43,52 @@ async function mustDoWithoutNative() {
   return true;
 }
 
+/** Whether this is a machine where packages can be installed for the gateway. */
+function canInstall() {
+  return isRoot() && findProgram('apt-get') !== undefined;
+}
+
 /**
- * Whether the gateway will look for an i2pd of its own, and this is a machine where one can be installed for it.
- * @param {readonly string[]} args
+ * Whether the gateway will look for an i2pd of its own, and one can be installed for it.
+ * @param {Settings | undefined} config
  */
-async function needsOwnRouter(args) {
-  if (findProgram('i2pd') !== undefined || !isRoot() || findProgram('apt-get') === undefined) return false;
-  const sam = await configuredBridge(args);
+async function needsOwnRouter(config) {
+  if (config === undefined || findProgram('i2pd') !== undefined || !canInstall()) return false;
+  const sam = config['router']?.['sam'] ?? 'auto';
   return sam === 'managed' || (sam === 'auto' && !(await bridgeListens()));
 }
 
 /**
+ * Whether the gateway will look for nftables, and it can be installed for it.
  * @param {readonly string[]} args
- * @returns {Promise<unknown>} the config's `router.sam`; nothing when the config cannot be read, which the gateway explains
+ * @param {Settings | undefined} config
  */
-async function configuredBridge(args) {
+function needsFirewall(args, config) {
+  if (config === undefined || args.includes('--socks-only') || findProgram('nft') !== undefined) return false;
+  return canInstall() && config['vpn']?.['enabled'] !== false && config['firewall']?.['enabled'] !== false;
+}
+
+/**
+ * The sections that matter here, unchecked.
+ * @typedef {Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>} Settings
+ */
+
+/**
+ * @param {readonly string[]} args
+ * @returns {Promise<Settings | undefined>} nothing when the config cannot be read, which the gateway explains
+ */
+async function configOf(args) {
   const { parse } = await import('smol-toml');
   const file = configFileOf(args);
-  if (file === undefined) return 'auto';
+  if (file === undefined) return {};
   try {
-    const router = parse(readFileSync(file, 'utf8'))['router'];
-    const sam = typeof router === 'object' ? Object.entries(router).find(([key]) => key === 'sam') : undefined;
-    return sam?.[1] ?? 'auto';
+    /** @type {Record<string, Readonly<Record<string, unknown>>>} */
+    const sections = {};
+    for (const [name, value] of Object.entries(parse(readFileSync(file, 'utf8')))) {
+      if (typeof value === 'object' && !Array.isArray(value))
+        sections[name] = Object.fromEntries(Object.entries(value));
+    }
+    return sections;
   } catch {
     return undefined;
   }

@@ -57,6 +57,27 @@ export async function fetchPage(
   return `${page.length} bytes`;
 }
 
+/** A service that is there must not be reached: curl gives up within `seconds`, saying `words`. */
+export async function failsToFetch(
+  namespace: string,
+  curlArgs: readonly string[],
+  url: string,
+  { seconds, words }: { readonly seconds: number; readonly words: RegExp },
+  signal: AbortSignal,
+): Promise<string> {
+  const args = ['--silent', '--show-error', '--globoff', '--max-time', `${seconds}`, ...curlArgs, url];
+  let page: string;
+  try {
+    page = await runInside(namespace, 'curl', args, { signal, timeoutMs: seconds * 1000 + 10_000 });
+  } catch (error) {
+    signal.throwIfAborted();
+    const said = lastLines(messageOf(error), 1);
+    if (words.test(said)) return said;
+    throw new Error(`it failed otherwise than wanted (${words}): ${said}`, { cause: error });
+  }
+  throw new Error(`it was reached: ${JSON.stringify(page.slice(0, 200))}`);
+}
+
 export type ExpectedFile = { readonly length: number; readonly sha256: string };
 
 /** A file that must come whole and unchanged. */

@@ -25,9 +25,16 @@ export type GatewayPlan = {
   readonly seenFrom: number;
   /** Private key blob and the public part of it. */
   readonly keys: { readonly base64: string; readonly destination: Destination };
-  readonly peers: readonly { readonly name: string; readonly destination: Destination }[];
+  readonly peers: readonly PeerPlan[];
   /** More lines for the config file, for tests of special settings. */
   readonly moreConfig?: string;
+};
+
+export type PeerPlan = {
+  readonly name: string;
+  readonly destination: Destination;
+  /** What it may reach, in the words of the config file. */
+  readonly allow: readonly string[];
 };
 
 export interface Gateway {
@@ -133,7 +140,8 @@ type GatewayFiles = { readonly keyFile: string; readonly controlSocket: string }
 function gatewayConfig(network: I2pNetwork, plan: GatewayPlan, { keyFile, controlSocket }: GatewayFiles): string {
   const { host, port } = network.router(plan.router).sam;
   const peers = plan.peers.map(
-    ({ name, destination }) => `[[peer]]\nname = "${name}"\ndestination = "${destination.b32}.b32.i2p"\n`,
+    ({ name, destination, allow }) =>
+      `[[peer]]\nname = "${name}"\ndestination = "${destination.b32}.b32.i2p"\nallow = ${JSON.stringify(allow)}\n`,
   );
   return `[router]
 sam = "${host}:${port}"

@@ -1,8 +1,9 @@
 /** What must hold in the lab, as a list of checks with names: the promises of the product that a network can show. */
-import { download, fetchPage, ping, sendDatagrams, talk } from './checks.ts';
+import { download, failsToFetch, fetchPage, ping, sendDatagrams, talk } from './checks.ts';
 import { runCommand } from './command.ts';
 import type { Gateway } from './gateway.ts';
-import { ECHO_PORT, type Lab, WEB_PORT } from './lab.ts';
+import { CLOSED_PORT, ECHO_PORT, type Lab, WEB_PORT } from './lab.ts';
+import { runInside } from './namespaces.ts';
 import { FILE_PATH } from './web-server.ts';
 
 export type Check = {
@@ -14,6 +15,7 @@ export type Check = {
 export function labChecks(lab: Lab): Check[] {
   const { a, b, stranger, file } = lab;
   const webOfB = `http://[${b.addresses.oc}]:${WEB_PORT}`;
+  const closedOfB = `http://[${b.addresses.oc}]:${CLOSED_PORT}/`;
   const pageBy = (name: string, curlArgs: readonly string[], url: string): Check => ({
     name,
     run: (signal) => fetchPage(a.namespace, curlArgs, url, signal),
@@ -34,6 +36,16 @@ export function labChecks(lab: Lab): Check[] {
     pageBy('curl --socks5-hostname to a book name', ['--socks5-hostname', a.socks], `http://${stranger.bookName}/`),
     pageBy('curl --socks5 to an IPv6 literal of b', ['--socks5', a.socks], `${webOfB}/`),
     pageBy('curl --socks4a to an IPv6 literal of b', ['--socks4a', a.socks], `${webOfB}/`),
+    {
+      name: 'a service of b that no rule allows, through the TUN',
+      run: (signal) => failsToFetch(a.namespace, [], closedOfB, { seconds: 3, words: /timed out/i }, signal),
+    },
+    {
+      name: 'the same by flow, with --socks5',
+      // curl prints the SOCKS 5 reply code in brackets; 2 is "not allowed by ruleset".
+      run: (signal) =>
+        failsToFetch(a.namespace, ['--socks5', a.socks], closedOfB, { seconds: 60, words: /\(2\)/ }, signal),
+    },
     downloadBy('20 MB through the TUN', [], webOfB),
     downloadBy('20 MB by --socks4a', ['--socks4a', a.socks], `http://${stranger.b32Name}`),
     downloadBy('20 MB by --socks5-hostname', ['--socks5-hostname', a.socks], `http://${stranger.bookName}`),
@@ -55,7 +67,9 @@ async function stops(gateway: Gateway): Promise<string> {
   if (!routes.includes('unreachable fd60:db4d:ddb5::/48')) {
     throw new Error(`there is no unreachable route for fd60:db4d:ddb5::/48: ${routes}`);
   }
-  return 'interface gone, unreachable route stays';
+  const tables = await runInside(gateway.namespace, 'nft', ['list', 'tables']);
+  if (tables !== '') throw new Error(`the firewall left something behind: ${tables}`);
+  return 'interface and firewall gone, unreachable route stays';
 }
 
 function bothWays(

@@ -43,6 +43,9 @@ export interface Lab {
 
 export const WEB_PORT = 8080;
 export const ECHO_PORT = 2222;
+/** Behind it is the same web server, and no rule lets peers in. */
+export const CLOSED_PORT = 8081;
+const ALLOWED = ['icmp', `tcp/${WEB_PORT}`, `tcp/${ECHO_PORT}`, `udp/${ECHO_PORT}`];
 const LINK_MS = 90_000;
 
 /** @throws Error when a part does not come up; nothing is left then */
@@ -98,7 +101,9 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       for (const { helper, addresses } of [a, b]) {
         await helper.perform({ kind: 'serve-echo', host: addresses.oc, port: ECHO_PORT });
       }
-      await b.helper.perform({ kind: 'serve-web', host: b.addresses.oc, port: WEB_PORT });
+      for (const port of [WEB_PORT, CLOSED_PORT]) {
+        await b.helper.perform({ kind: 'serve-web', host: b.addresses.oc, port });
+      }
     });
     return { network, stranger, a, b, file: { length: FILE_LENGTH, sha256: fileHash() }, stop };
   } catch (error) {
@@ -116,8 +121,8 @@ function planGateways(
   const keysOf = (router: number) => (keys === 'fresh' ? generateKeys() : network.reservedKeys(router, 1));
   const [ofA, ofB] = [keysOf(1), keysOf(2)];
   const more = moreConfig === undefined ? {} : { moreConfig };
-  const peerA = { name: 'a', destination: ofA.destination };
-  const peerB = { name: 'b', destination: ofB.destination };
+  const peerA = { name: 'a', destination: ofA.destination, allow: ALLOWED };
+  const peerB = { name: 'b', destination: ofB.destination, allow: ALLOWED };
   return [
     { name: 'a', address: '198.18.101.1', router: 1, seenFrom: 2, keys: ofA, peers: [peerB], ...more },
     { name: 'b', address: '198.18.102.1', router: 2, seenFrom: 1, keys: ofB, peers: [peerA], ...more },

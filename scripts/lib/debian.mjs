@@ -36,6 +36,11 @@ const PACKAGES = {
     service: { name: 'danted', what: 'a SOCKS proxy' },
     why: 'the fastest SOCKS relay with many processes, which the measurements compare with',
   },
+  nftables: {
+    program: 'nft',
+    service: { name: 'nftables', what: 'the rules of /etc/nftables.conf, which flush all others' },
+    why: 'the firewall: garligate loads the rules that keep peers from what they may not reach',
+  },
   gcc: { program: 'cc', why: 'compiles native/, the part that opens the TUN interface' },
   'libc6-dev': { file: '/usr/include/stdio.h', why: 'the C headers for native/' },
   chromium: { program: 'chromium', why: 'a browser that loads a page through SOCKS, in test/live/clients.test.ts' },
@@ -57,8 +62,10 @@ const PACKAGES = {
 
 /** What `npm start` needs when it has to run a router of its own. */
 export const ROUTER_PACKAGES = ['i2pd'];
+/** What `npm start` needs to bring up the VPN behind its firewall. */
+export const FIREWALL_PACKAGES = ['nftables'];
 /** What the lab and the tests with real interfaces and real routers need. */
-export const TEST_PACKAGES = ['i2pd', 'iproute2', 'iputils-ping', 'curl'];
+export const TEST_PACKAGES = ['i2pd', 'iproute2', 'iputils-ping', 'curl', 'nftables'];
 /** The programs that test/live sends through SOCKS, and what they meet at the other end. */
 export const CLIENT_PACKAGES = [
   'chromium',

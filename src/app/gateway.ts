@@ -3,14 +3,14 @@
  * all fronts. It takes the outside world as ports, so that a whole gateway also stands in a test.
  */
 
-import { b32Of } from '../config/rules.ts';
 import type { Config } from '../config/schema.ts';
 import type { PeerDestination } from '../config/values.ts';
 import { dialer } from '../core/dial/dialer.ts';
+import { mayReach } from '../core/firewall/policy.ts';
 import { inboundSwitch } from '../core/inbound/switch.ts';
 import { addressNames } from '../core/naming/addresses.ts';
 import { resolver } from '../core/naming/resolver.ts';
-import { type OnionCatSettings, type PeerSettings, peerTable } from '../core/peers/table.ts';
+import type { PeerTable } from '../core/peers/table.ts';
 import type { BridgePort, ConnectorPort, DatagramPort, ListenerPort, TunPort } from '../core/ports.ts';
 import { relayCore } from '../core/relay/relay.ts';
 import { acceptor } from '../core/session/acceptor.ts';
@@ -34,6 +34,7 @@ export interface World {
   readonly bridge: BridgePort;
   readonly credentials: SamCredentials | undefined;
   readonly keys: PrivateKeys;
+  readonly peers: PeerTable;
   /** Undefined where the VPN is switched off. */
   readonly tun: TunPort | undefined;
   readonly connector: ConnectorPort;
@@ -57,12 +58,11 @@ const FLOWS_PER_PEER = 256;
 export type Gateway = ReturnType<typeof assembleGateway>;
 
 export function assembleGateway(config: Config, world: World) {
-  const { bridge, credentials, clock, log, random, tun } = world;
+  const { bridge, credentials, clock, log, random, tun, peers } = world;
   const me = world.keys.destination;
   const addresses = addressesOf(me.b32);
   const own = { b32: me.b32, addresses };
 
-  const peers = peerTable(config.peer.map(peerSettings), addresses);
   const sessions = sessionManager(
     {
       gatewayKeys: world.keys.blob,
@@ -115,6 +115,7 @@ export function assembleGateway(config: Config, world: World) {
           log,
           random,
           takesFlows: config.vpn.flows,
+          networks: config.vpn.networks,
           queue: { packets: config.vpn.queue.packets, bytes: config.vpn.queue.bytes, ageMs: config.vpn.queue.age },
           dial: outward.openPacketStream,
           onTunLost: world.onFatal,
@@ -124,7 +125,7 @@ export function assembleGateway(config: Config, world: World) {
     clock,
     log,
     local: tun === undefined ? undefined : { address: addresses.oc, connector: world.connector },
-    allowed: config.vpn.flows,
+    mayReach: (peer, port) => config.vpn.flows && mayReach(peer, { protocol: 'tcp', port }),
     maxPerPeer: FLOWS_PER_PEER,
   });
   const inbound = inboundSwitch(
@@ -194,20 +195,6 @@ export function assembleGateway(config: Config, world: World) {
     stop: () => stopAll(),
   };
   return { ...service, own, sessions, accepting, inbound, relay, vpn, dns, flows, socks, peers };
-}
-
-function peerSettings(peer: Config['peer'][number]): PeerSettings {
-  return {
-    name: peer.name,
-    b32: b32Of(peer.destination),
-    destination: peer.destination.kind === 'destination' ? peer.destination.destination : undefined,
-    connect: peer.connect,
-    onionCat: peer.compat === 'none' ? undefined : { inbound: originsOf(peer.inbound) },
-  };
-}
-
-function originsOf(inbound: Config['peer'][number]['inbound']): OnionCatSettings['inbound'] {
-  return inbound === 'unverified' ? inbound : inbound.map(b32Of);
 }
 
 function namedDestination(destination: PeerDestination): NamedDestination {

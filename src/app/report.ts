@@ -1,7 +1,7 @@
 /** The state of a composed gateway as the control socket shows it. Reads; changes nothing. */
 import type { Config } from '../config/schema.ts';
 import type { HealthItem, PeerStatus, RouterState, StatusReport } from '../control/status.ts';
-import type { TunPort, TunState } from '../core/ports.ts';
+import type { FirewallPort, TunPort } from '../core/ports.ts';
 import type { SessionState } from '../core/session/life.ts';
 import type { ListedSession } from '../core/session/manager.ts';
 import type { Session } from '../core/session/session.ts';
@@ -13,12 +13,17 @@ import type { GateError } from '../kit/errors.ts';
 import { span } from '../kit/span.ts';
 import { formatAddress } from '../wire/i2p/address.ts';
 import type { Gateway } from './gateway.ts';
+import { type Forwarding, firewallHealth, forwardingHealth, interfaceHealth } from './network-health.ts';
 
 export interface ReportParts {
   readonly config: Config;
   readonly gateway: Gateway;
   readonly router: () => RouterState;
   readonly tun: TunPort | undefined;
+  /** Undefined where it is switched off, or there is no VPN. */
+  readonly firewall: { readonly port: FirewallPort; readonly drops: Readonly<Record<string, number>> } | undefined;
+  /** Does this host forward IPv6? */
+  readonly forwards: boolean;
   readonly clock: Clock;
   readonly startedAt: number;
   readonly version: string;
@@ -54,6 +59,7 @@ export function statusReport(parts: ReportParts): StatusReport {
             drops: { ...gateway.vpn.drops(), ...tun.drops() },
             ownEcho: ownEchoStatus(gateway.vpn.ownEcho()),
           },
+          firewall: firewallStatus(parts.firewall),
         }),
     peers: gateway.vpn?.links().map((link) => peerStatus(link, config, age)) ?? [],
     socks: gateway.socks.map((front) => {
@@ -65,7 +71,7 @@ export function statusReport(parts: ReportParts): StatusReport {
     ...(gateway.dns === undefined ? {} : { dns: { counters: { ...gateway.dns.counters() } } }),
     relay: { active: gateway.relay.active, counters: { ...gateway.relay.counters() } },
     health: [
-      ...(tun === undefined || tunState === undefined ? [] : interfaceHealth(tun.name, tunState)),
+      ...(tun === undefined || tunState === undefined ? [] : networkHealth(parts, interfaceHealth(tun.name, tunState))),
       ...nameHealth(gateway.dns?.problem()),
       ...gateway.socks.flatMap((front) => {
         const { where, dnsLeaks } = front.snapshot();
@@ -78,6 +84,21 @@ export function statusReport(parts: ReportParts): StatusReport {
 
 function ownEchoStatus({ state, error }: OwnEchoReport): { state: string; error?: string } {
   return { state, ...(error === undefined ? {} : { error: error.message }) };
+}
+
+function firewallStatus(firewall: ReportParts['firewall']): StatusReport['firewall'] {
+  if (firewall === undefined) return { state: 'off', restored: 0, drops: {} };
+  const { port, drops } = firewall;
+  return { state: port.state().kind, restored: port.restored.count, drops: { ...drops } };
+}
+
+function networkHealth({ config, firewall, forwards, clock }: ReportParts, ofInterface: HealthItem[]): HealthItem[] {
+  const forwarding: Forwarding = { forwards, networks: config.vpn.networks.length, guarded: firewall !== undefined };
+  return [
+    ...ofInterface,
+    ...(firewall === undefined ? [] : firewallHealth(firewall.port, clock.now())),
+    ...forwardingHealth(forwarding),
+  ];
 }
 
 function sessionStatus(listed: ListedSession, age: (since: number) => number): StatusReport['sessions'][number] {
@@ -116,34 +137,6 @@ function peerStatus(link: LinkReport, config: Config, age: (since: number) => nu
       ? {}
       : { lastError: { text: link.lastError.error.message, age: age(link.lastError.at) } }),
   };
-}
-
-/** What the operator has to know of an interface in this state. */
-export function interfaceHealth(name: string, state: TunState): HealthItem[] {
-  switch (state) {
-    case 'up':
-      return [];
-    case 'down':
-      return [
-        {
-          code: 'tun.down',
-          severity: 'high',
-          text: `somebody has set the interface ${name} down, and the VPN carries nothing`,
-          advice: `restart garligate; where root prepared the interface for it, first: ip link set ${name} up`,
-        },
-      ];
-    case 'incomplete':
-      return [
-        {
-          code: 'tun.incomplete',
-          severity: 'high',
-          text: `the interface ${name} is up, but has lost an address or its route, and the VPN carries nothing`,
-          advice: 'restart garligate; this happens when somebody sets the interface down and up again',
-        },
-      ];
-    default:
-      return state satisfies never;
-  }
 }
 
 function nameHealth(problem: GateError | undefined): HealthItem[] {

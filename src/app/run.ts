@@ -12,14 +12,16 @@ import { STREAM_MARKS } from '../io/connected.ts';
 import { kernelConnector } from '../io/connector.ts';
 import { ControlServer } from '../io/control-socket.ts';
 import { kernelDatagrams } from '../io/datagrams.ts';
+import { forwardsIpv6 } from '../io/forwarding.ts';
 import { loadOrCreateKeys, lockKeys } from '../io/key-file.ts';
 import { listen } from '../io/listener.ts';
 import { pinoLogger } from '../io/log-pino.ts';
 import { routerFor, usualSearchPath } from '../io/router.ts';
-import { openTun } from '../io/tun-linux.ts';
 import { abortError, type GateError } from '../kit/errors.ts';
-import { type Addresses, addressesOf, formatAddress } from '../wire/i2p/address.ts';
+import { addressesOf, formatAddress } from '../wire/i2p/address.ts';
 import { assembleGateway, type Gateway } from './gateway.ts';
+import { bringUpInterface, type GuardedInterface } from './interface.ts';
+import { configuredPeers } from './peers.ts';
 import { statusReport } from './report.ts';
 import { withUndo } from './undo.ts';
 
@@ -42,8 +44,10 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
     undo(() => lock.release());
     const credentials = await loadCredentials(config.router);
 
-    const tun = config.vpn.enabled ? openInterface(config, addressesOf(keys.destination.b32)) : undefined;
-    if (tun !== undefined) undo(() => tun.close());
+    const own = addressesOf(keys.destination.b32);
+    const peers = configuredPeers(config, own);
+    const parts = { own, peers: peers.list(), clock: systemClock, log, undo };
+    const { tun, firewall } = config.vpn.enabled ? await bringUpInterface(config, parts) : NO_INTERFACE;
     const listeners: ListenerPort[] = [];
     for (const socks of config.socks) {
       const listener = await listen({ endpoint: socks.listen, mode: socks.mode, ...STREAM_MARKS }, log);
@@ -65,6 +69,7 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
       bridge: router.bridge,
       credentials,
       keys,
+      peers,
       tun,
       connector: kernelConnector,
       datagrams: kernelDatagrams,
@@ -75,16 +80,21 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
       onFatal: (error) => lost.abort(error),
     });
     const startedAt = systemClock.now();
-    const status = () =>
-      statusReport({
+    const status = async () => {
+      // Rules that were taken away a moment ago have no counters.
+      const drops = (await firewall?.drops().catch(() => undefined)) ?? {};
+      return statusReport({
         config,
         gateway,
         router: () => router.state(),
         tun,
+        firewall: firewall === undefined ? undefined : { port: firewall, drops },
+        forwards: forwardsIpv6(),
         clock: systemClock,
         startedAt,
         version,
       });
+    };
     const control = new ControlServer({
       path: config.control.socket,
       mode: config.control.mode,
@@ -102,15 +112,7 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
   });
 }
 
-function openInterface(config: Config, own: Addresses): TunPort {
-  return openTun({
-    name: config.vpn.interface,
-    mtu: config.vpn.mtu,
-    offload: config.vpn.offload,
-    addresses: [own.oc, own.ocat4],
-    keepUnreachable: config.vpn.keep_unreachable,
-  });
-}
+const NO_INTERFACE: { readonly [Part in keyof GuardedInterface]: undefined } = { tun: undefined, firewall: undefined };
 
 function* banner(
   config: Config,

@@ -29,6 +29,7 @@ export function statusText(report: StatusReport): readonly string[] {
               `${vpn.ownEcho.state}${vpn.ownEcho.error === undefined ? '' : `, ${plain(vpn.ownEcho.error)}`}`,
             ],
           ]),
+      ...(report.firewall === undefined ? [] : [['firewall', firewallText(report.firewall)]]),
       ...socks,
       ['relay', `${relay.active} streams`],
     ]),
@@ -75,6 +76,11 @@ function routerText(router: RouterState): string {
     default:
       return router satisfies never;
   }
+}
+
+function firewallText({ state, restored, drops }: NonNullable<StatusReport['firewall']>): string {
+  const again = restored === 0 ? '' : `, put back ${restored} times`;
+  return `${state}${again}${dropText(drops)}`;
 }
 
 function dropText(drops: Readonly<Record<string, number>>): string {

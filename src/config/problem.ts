@@ -1,10 +1,18 @@
 /** What is wrong with a config file, in a form that tells a person where, what was found and what is wanted. */
+import type { KeyPath } from './locate.ts';
 
 export interface Problem {
   /** Counted from 1. */
   readonly line: number;
   /** As a person writes it: `vpn.mtu`, `peer[2].destination` with elements counted from 1; empty for the whole file. */
   readonly key: string;
+  readonly found: string;
+  readonly wanted: string;
+}
+
+/** A rule between settings that is broken, and at which of them. */
+export interface BrokenRule {
+  readonly path: KeyPath;
   readonly found: string;
   readonly wanted: string;
 }

@@ -16,7 +16,8 @@ interface Described {
         readonly kind: 'key';
         readonly wanted: string;
         readonly value: string;
-        readonly isDefault: boolean;
+        /** What the reference says of the default. */
+        readonly fallback: string;
         readonly example: string;
       };
 }
@@ -99,8 +100,7 @@ function referenceRows(entry: Described, prefix: string): readonly string[] {
     const table = `| \`${name}\` | | a table of the keys below | ${cell(entry.description)} |`;
     return [table, ...entry.body.entries.flatMap((inner) => referenceRows(inner, `${name}.`))];
   }
-  const fallback = entry.body.isDefault ? `\`${entry.body.value}\`` : 'none: required';
-  return [`| \`${name}\` | ${cell(fallback)} | ${cell(entry.body.wanted)} | ${cell(entry.description)} |`];
+  return [`| \`${name}\` | ${cell(entry.body.fallback)} | ${cell(entry.body.wanted)} | ${cell(entry.description)} |`];
 }
 
 function cell(text: string): string {
@@ -116,9 +116,9 @@ function describeEntries(table: z.ZodObject): readonly Described[] {
 }
 
 function describe(name: string, schema: z.core.$ZodType): Described {
-  const { description = '', example = '""' } = z.globalRegistry.get(schema) ?? {};
+  const { description = '', example = '""', otherwise = 'none: required' } = z.globalRegistry.get(schema) ?? {};
   const fallback = schema instanceof z.ZodPrefault ? schema.def.defaultValue : undefined;
-  const inner = schema instanceof z.ZodPrefault ? schema.unwrap() : schema;
+  const inner = schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional ? schema.unwrap() : schema;
   const about = { name, description };
   if (inner instanceof z.ZodObject) return { ...about, body: { kind: 'table', entries: describeEntries(inner) } };
   if (inner instanceof z.ZodArray && inner.element instanceof z.ZodObject) {
@@ -126,12 +126,13 @@ function describe(name: string, schema: z.core.$ZodType): Described {
   }
   const wanted = z.globalRegistry.get(inner)?.wanted ?? '';
   const value = fallback === undefined ? example : tomlValue(fallback);
-  return { ...about, body: { kind: 'key', wanted, value, isDefault: fallback !== undefined, example } };
+  const shown = fallback === undefined ? otherwise : `\`${value}\``;
+  return { ...about, body: { kind: 'key', wanted, value, fallback: shown, example } };
 }
 
 function tomlValue(value: unknown): string {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0)
-    return '{}';
+  const isTable = typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (isTable && Object.keys(value).length === 0) return '{}';
   // Texts, numbers and booleans are written alike in JSON and TOML.
   return JSON.stringify(value);
 }

@@ -2,16 +2,10 @@
 import { addressesOf, addressKey } from '../wire/i2p/address.ts';
 import type { B32 } from '../wire/i2p/destination.ts';
 import { formatEndpoint, isLocal, isMappedIpv4 } from './endpoint.ts';
-import type { KeyPath } from './locate.ts';
-import { foundText } from './problem.ts';
+import { networkRules } from './network-rules.ts';
+import { type BrokenRule, foundText } from './problem.ts';
 import type { Config, PeerConfig } from './schema.ts';
 import type { PeerDestination } from './values.ts';
-
-export interface BrokenRule {
-  readonly path: KeyPath;
-  readonly found: string;
-  readonly wanted: string;
-}
 
 export function brokenRules(config: Config): readonly BrokenRule[] {
   return [
@@ -20,6 +14,7 @@ export function brokenRules(config: Config): readonly BrokenRule[] {
     ...vpnRules(config),
     ...peerRules(config.peer),
     ...inboundRules(config.peer),
+    ...networkRules(config),
     ...socksRules(config),
     ...accessRules(config),
   ];

@@ -47,6 +47,22 @@ export function configSchema(paths: DefaultPaths) {
     lookup: lookupSchema()
       .prefault({})
       .meta({ description: "How long the answers of the router's address book are believed." }),
+    firewall: z
+      .strictObject({
+        enabled: value.flag.prefault(true).meta({
+          description:
+            'Keep peers from what they are not allowed to reach, with rules in the kernel: needs nftables, and garligate does not start without. false: peers reach everything that listens here on the address of the VPN or on `::`.',
+        }),
+        default: value.oneOf(['deny', 'allow']).prefault('deny').meta({
+          description: 'What a peer without `allow` may reach: nothing, or everything.',
+          live: true,
+        }),
+      })
+      .prefault({})
+      .meta({
+        description:
+          'What peers may reach of this host and of the networks behind it. Answers to connections that were begun on this side always come through.',
+      }),
     socks: z.array(socksSchema(), 'a list of [[socks]] tables, or []').prefault([{}]).meta({
       description:
         'A SOCKS listener (4, 4a and 5). One [[socks]] for each; without any there is one with the defaults below. `socks = []` at the top of the file means none.',
@@ -130,9 +146,13 @@ function vpnSchema() {
       description:
         'Exchange TCP and UDP with the kernel in larger pieces than packets, several times faster. What travels to peers is the same. Has no effect where the kernel cannot do it, or with an MTU of 16384 and more.',
     }),
+    networks: value.listOf(value.ipv6Prefix, '["fd98:7654:3210::/48"]').prefault([]).meta({
+      description:
+        'Networks behind this host that peers may reach, as far as their `allow` says, and whose hosts may send to peers. The host must forward IPv6 for that; garligate does not switch it on.',
+    }),
     flows: value.flag.prefault(true).meta({
       description:
-        "Let peers reach TCP services on this gateway's VPN address by flow. Such connections come from that address itself, over loopback: a packet filter on the interface does not see them.",
+        "Let peers reach TCP services on this gateway's VPN address by flow, those that they may reach by packet. Such connections come from that address itself, over loopback.",
     }),
     dns: value.oneOf(['off', 'self', 'peers']).prefault('self').meta({
       description:
@@ -179,6 +199,18 @@ function peerSchema() {
     inbound: value.inboundOrigins.prefault([]).meta({
       description:
         'Only with compat: the destinations besides its own that the peer opens streams from, such as that of the SOCKS tunnel of its router. "unverified": anybody may open a stream that is read as if it came from this peer, as long as it names the peer as source; answers only ever go to the peer\'s own destination.',
+      live: true,
+    }),
+    routes: value.listOf(value.ipv6Prefix, '["fd12:3456:789a::/48"]').prefault([]).meta({
+      description:
+        'Networks behind this peer: packets for them go to it, and it may send packets from them. The longest prefix decides.',
+      live: true,
+    }),
+    allow: value.listOf(value.allowRule, '["icmp", "tcp/22", "udp/5000-5010"]').optional().meta({
+      description:
+        'What this peer may reach here, and in `vpn.networks`: echo requests, ports, or all. `[]` means nothing.',
+      otherwise: 'as `firewall.default` says',
+      example: '["icmp", "tcp/22", "udp/5000-5010"]',
       live: true,
     }),
   });

@@ -7,6 +7,8 @@ import { LOG_LEVELS } from '../kit/log.ts';
 import { parseHostRule, parseNetwork, parsePortRange } from '../wire/access/rules.ts';
 import type { B32, Destination } from '../wire/i2p/destination.ts';
 import { classifyHost } from '../wire/i2p/hostname.ts';
+import { parseAllowRule } from '../wire/packet/allow-rule.ts';
+import { parsePrefix } from '../wire/packet/prefix.ts';
 import { isUnixPath, parseEndpoint, parseTcpEndpoint, type TcpEndpoint } from './endpoint.ts';
 
 declare module 'zod' {
@@ -18,6 +20,8 @@ declare module 'zod' {
     live?: boolean;
     /** A value for the example file where there is no default, as TOML. */
     example?: string;
+    /** What holds where an optional setting is not there. */
+    otherwise?: string;
   }
 }
 
@@ -170,6 +174,17 @@ export const aliases = z
     'a table of names and destinations',
   )
   .meta({ wanted: peerDestination.meta()?.wanted ?? '' });
+
+const LONGEST_LIST = 256;
+
+export function listOf<Item extends z.ZodType>(item: Item, example: string) {
+  const wanted = `a list of at most ${LONGEST_LIST}, such as ${example}`;
+  return z.array(item, wanted).max(LONGEST_LIST, wanted).meta({ wanted });
+}
+
+export const ipv6Prefix = parsed('a prefix with only zeros behind it, such as "fd12:3456:789a::/48"', parsePrefix);
+
+export const allowRule = parsed('"icmp", "tcp/PORT", "udp/FIRST-LAST" or "all"', parseAllowRule);
 
 const MILLISECONDS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 const BYTES = { B: 1, KiB: 1024, MiB: 1024 * 1024 };

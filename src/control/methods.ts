@@ -18,7 +18,7 @@ export interface ControlMethod {
 
 /** What the methods need to know of the gateway. */
 export interface ControlSubject {
-  status(): StatusReport;
+  status(): StatusReport | Promise<StatusReport>;
 }
 
 export interface MethodRegistry {
@@ -29,13 +29,13 @@ export interface MethodRegistry {
 
 export function controlMethods(subject: ControlSubject): MethodRegistry {
   const reveal = z.strictObject({ reveal: z.boolean().default(false).describe('show b32 names in full') });
-  const report = (full: boolean) => (full ? subject.status() : shortened(subject.status()));
+  const report = async (full: boolean) => (full ? await subject.status() : shortened(await subject.status()));
   const methods: readonly ControlMethod[] = [
     method('help', 'Lists the methods.', z.strictObject({}), () =>
       methods.map(({ name, doc, params }) => ({ name, doc, params })),
     ),
     method('status', 'The state of the gateway.', reveal, (params) => report(params.reveal)),
-    method('peers', 'The peers and their links.', reveal, (params) => report(params.reveal).peers),
+    method('peers', 'The peers and their links.', reveal, async (params) => (await report(params.reveal)).peers),
   ];
   return {
     methods,

@@ -73,6 +73,8 @@ export const statusReport = z.object({
       ownEcho: z.object({ state: z.string(), error: z.string().optional() }),
     })
     .optional(),
+  /** Absent when vpn.enabled is false. Drops are counted from when the rules were last loaded. */
+  firewall: z.object({ state: z.enum(['on', 'off', 'broken']), restored: count, drops: counters }).optional(),
   peers: z.array(peerStatus),
   socks: z.array(
     z.object({

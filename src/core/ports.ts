@@ -48,10 +48,10 @@ export interface BridgePort {
 export type PacketRun = Buffer;
 
 /**
- * What the kernel says of an interface. `incomplete`: it is up, but an address of ours or the route to the /48 is
- * missing, as after somebody has set it down and up again.
+ * What the kernel says of an interface. `incomplete`: it is up, but an address of ours or a route into it is missing, as
+ * after somebody has set it down and up again. `diverted`: somebody's route leads a part of the /48 elsewhere.
  */
-export type TunState = 'up' | 'down' | 'incomplete';
+export type TunState = 'up' | 'down' | 'incomplete' | 'diverted';
 
 /** What passed between the kernel and us so far. With offload one call passes many packets. */
 export interface TunTraffic {
@@ -82,6 +82,22 @@ export interface TunPort {
   state(): TunState;
   /** Idempotent; leaves no address and no route but the unreachable one. */
   close(): Promise<void>;
+}
+
+/**
+ * `on`: our rules stand, as far as we know. `broken`: they were taken away, and could not be put back.
+ */
+export type FirewallState =
+  | { readonly kind: 'on' }
+  | { readonly kind: 'broken'; readonly why: GateError; readonly sinceMs: number };
+
+/** The rules in the kernel that keep peers from what they may not reach. */
+export interface FirewallPort {
+  state(): FirewallState;
+  /** How often somebody else changed or removed our rules and they were put back, and when that was last. */
+  readonly restored: { readonly count: number; readonly lastMs: number | undefined };
+  /** Packets dropped by the rules as they were last loaded, by cause. Asks the kernel. @throws GateError */
+  drops(): Promise<Readonly<Record<string, number>>>;
 }
 
 /** Who connected to a listener; `undefined` address for a unix socket. */

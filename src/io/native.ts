@@ -51,6 +51,9 @@ export type RouteState = {
   /** `interface`: straight out of one interface, no gateway. */
   readonly kind: 'interface' | 'unreachable' | 'other';
   readonly index: number;
+  readonly destination: Buffer;
+  /** Of its destination. */
+  readonly bits: number;
   readonly metric: number;
   /** Preferred source address. */
   readonly source: Buffer | undefined;
@@ -148,9 +151,18 @@ export interface NativeAddon {
 
   /** Routes of the main table to exactly this prefix. */
   routes(prefix: Buffer, bits: number): readonly RouteState[];
+  /**
+   * Routes of every table but that of local addresses whose destination is this prefix or lies inside it.
+   *
+   * @param index of the interface that they lead to; 0 for any
+   */
+  routesInside(prefix: Buffer, bits: number, index: number): readonly RouteState[];
   /** @param index 0 for an unreachable route, which belongs to no interface of ours */
   addRoute(prefix: Buffer, bits: number, index: number, metric: number, source: Buffer | undefined): void;
   removeRoute(prefix: Buffer, bits: number, index: number, metric: number, source: Buffer | undefined): void;
+
+  /** Another number after every change of anybody's nftables rules in this network namespace. */
+  rulesetGeneration(): number;
 }
 
 /** What the addon throws. */
@@ -200,8 +212,10 @@ const FUNCTIONS = {
   addAddress: true,
   removeAddress: true,
   routes: true,
+  routesInside: true,
   addRoute: true,
   removeRoute: true,
+  rulesetGeneration: true,
 } as const satisfies Record<keyof NativeAddon, true>;
 
 /** Two levels up is the package, from src/io/ as from dist/io/. */

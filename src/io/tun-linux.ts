@@ -5,6 +5,7 @@
 import type { PacketRun, TunPort, TunState, TunTraffic } from '../core/ports.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
 import type { Address } from '../wire/i2p/address.ts';
+import type { Prefix } from '../wire/packet/prefix.ts';
 import { isNativeError, loadNative, type NativeAddon, OFFLOAD, type OpenedTun, type TunCounters } from './native.ts';
 import { checkWanted, tunError } from './tun-errors.ts';
 import {
@@ -13,7 +14,11 @@ import {
   checkPrefixFree,
   configureInterface,
   interfaceState,
+  isDiverted,
   removeUnreachableRoute as removeRoute,
+  routeNetwork,
+  routesStand,
+  VPN_PREFIX,
 } from './tun-network.ts';
 
 export interface TunOptions {
@@ -23,6 +28,8 @@ export interface TunOptions {
   readonly mtu: number;
   /** Our own, at least one; the first is the preferred source of packets into the /48. */
   readonly addresses: readonly Address[];
+  /** Behind peers: what goes into the interface besides the /48. */
+  readonly networks: readonly Prefix[];
   /** Leave the unreachable route of the /48 behind when the interface closes, so that nothing ever goes elsewhere. */
   readonly keepUnreachable: boolean;
   /** Let the kernel pass TCP and UDP in larger pieces than packets, where it can and where that is quicker. */
@@ -38,31 +45,73 @@ const KERNEL_QUEUE = 2000;
 /** Bytes of the MTU from which on packets are so large that putting them together costs more than it saves. */
 const LARGE_MTU = 16_384;
 
+/** An interface that is ours, and down unless it was up before: nothing has been changed yet. */
+export interface AttachedTun {
+  /**
+   * Brings it up with addresses and routes, and starts to read. When this throws, everything is as it was before, and
+   * the interface is closed.
+   *
+   * @throws GateError `permission`, `local-io` or `unsupported`
+   */
+  bringUp(): TunPort;
+  /** Gives it back; nothing to do once `bringUp` was called. */
+  release(): void;
+}
+
+/** Makes the interface, or takes it over, and brings it up. @throws GateError as the two steps do */
+export function openTun(options: TunOptions): TunPort {
+  return attachTun(options).bringUp();
+}
+
 /**
- * Makes the interface, or takes it over, and returns it up and reading. When this throws, everything is as it was before.
+ * Makes the interface, or takes it over, so that whoever has to prepare something before it comes up can do so knowing
+ * that it is ours.
  *
  * @throws GateError `config`, `permission`, `local-io` or `unsupported`
  */
-export function openTun(options: TunOptions): TunPort {
+export function attachTun(options: TunOptions): AttachedTun {
   checkWanted(options);
   const [source, ...others] = options.addresses;
-  if (source === undefined) throw new GateError('bug', 'bug', 'openTun needs at least one address');
-  const network = { mtu: options.mtu, addresses: [source, ...others], queue: KERNEL_QUEUE } as const;
-
+  if (source === undefined) throw new GateError('bug', 'bug', 'a TUN needs at least one address');
   const native = loadNative();
-  const onRoutes = new Changes();
-  const onInterface = new Changes();
   let opened: OpenedTun | undefined;
   try {
     const offload = options.offload && options.mtu < LARGE_MTU ? OFFLOAD.tcpAndUdp : OFFLOAD.none;
     opened = native.open(options.name, offload, options.mtu);
-    checkPrefixFree(native, opened.index);
-    addUnreachableRoute(native, onRoutes);
-    configureInterface(native, opened, network, onInterface);
-    return new LinuxTun(native, opened, onInterface, options);
+    for (const prefix of [VPN_PREFIX, ...options.networks]) checkPrefixFree(native, opened.index, prefix);
   } catch (error) {
-    if (opened !== undefined) closeInterface(native, opened, onInterface);
-    onRoutes.revert();
+    if (opened !== undefined) native.close(opened.handle);
+    throw tunError(error, options);
+  }
+  const tun = opened;
+  let brought = false;
+  return {
+    bringUp: () => {
+      brought = true;
+      return bringUp(native, tun, options, [source, ...others]);
+    },
+    release: () => {
+      if (!brought) native.close(tun.handle);
+    },
+  };
+}
+
+function bringUp(
+  native: NativeAddon,
+  tun: OpenedTun,
+  options: TunOptions,
+  addresses: readonly [Address, ...Address[]],
+): TunPort {
+  const onVpnRoute = new Changes();
+  const changes: TunChanges = { onInterface: new Changes(), onRoutes: new Changes() };
+  try {
+    addUnreachableRoute(native, onVpnRoute);
+    configureInterface(native, tun, { mtu: options.mtu, addresses, queue: KERNEL_QUEUE }, changes.onInterface);
+    for (const network of options.networks) routeNetwork(native, tun.index, network, addresses[0], changes);
+    return new LinuxTun(native, tun, changes, options);
+  } catch (error) {
+    closeInterface(native, tun, changes);
+    onVpnRoute.revert();
     throw tunError(error, options);
   }
 }
@@ -89,12 +138,18 @@ function removalError(error: unknown): GateError {
   return new GateError(kind, 'tun.unreachable-route', message, { facts: { errno: error.code }, cause: error });
 }
 
-/** @returns what was thrown while undoing the changes of an interface that stays */
-function closeInterface(native: NativeAddon, tun: OpenedTun, changes: Changes): readonly unknown[] {
+interface TunChanges {
+  readonly onInterface: Changes;
+  /** Of routes that do not go with the interface. */
+  readonly onRoutes: Changes;
+}
+
+/** @returns what was thrown while undoing the changes */
+function closeInterface(native: NativeAddon, tun: OpenedTun, changes: TunChanges): readonly unknown[] {
   // Otherwise the kernel takes them back itself, whole, by removing the interface.
-  const thrown = tun.persistent ? changes.revert() : [];
+  const thrown = tun.persistent ? changes.onInterface.revert() : [];
   native.close(tun.handle);
-  return thrown;
+  return [...thrown, ...changes.onRoutes.revert()];
 }
 
 class LinuxTun implements TunPort {
@@ -102,8 +157,9 @@ class LinuxTun implements TunPort {
   readonly mtu: number;
   readonly #native: NativeAddon;
   readonly #tun: OpenedTun;
-  readonly #changes: Changes;
+  readonly #changes: TunChanges;
   readonly #addresses: readonly Address[];
+  readonly #networks: readonly Prefix[];
   readonly #keepUnreachable: boolean;
   #take: ((run: PacketRun) => void) | undefined;
   #onLost: ((error: GateError) => void) | undefined;
@@ -112,13 +168,14 @@ class LinuxTun implements TunPort {
   #closed: Promise<void> | undefined;
   #runsAfterClose = 0;
 
-  constructor(native: NativeAddon, tun: OpenedTun, changes: Changes, options: TunOptions) {
+  constructor(native: NativeAddon, tun: OpenedTun, changes: TunChanges, options: TunOptions) {
     this.name = tun.name;
     this.mtu = options.mtu;
     this.#native = native;
     this.#tun = tun;
     this.#changes = changes;
     this.#addresses = options.addresses;
+    this.#networks = options.networks;
     this.#keepUnreachable = options.keepUnreachable;
     native.start(
       tun.handle,
@@ -164,7 +221,11 @@ class LinuxTun implements TunPort {
   state(): TunState {
     if (this.#closed !== undefined || this.#lost !== undefined) return 'down';
     try {
-      return interfaceState(this.#native, this.#tun.index, this.#addresses);
+      const { index } = this.#tun;
+      const state = interfaceState(this.#native, index, this.#addresses);
+      if (state !== 'up') return state;
+      if (isDiverted(this.#native, index)) return 'diverted';
+      return routesStand(this.#native, index, this.#networks) ? 'up' : 'incomplete';
     } catch {
       // Deleted a moment ago: onLost is about to say so with everything that is known.
       return 'down';

@@ -1,12 +1,14 @@
 /**
- * Makes the kernel send the /48 into one interface: unreachable route, link settings, addresses, route. Looks at what
+ * Makes the kernel send the /48, and the networks behind peers, into one interface: unreachable routes, link settings,
+ * addresses, routes. Looks at what
  * stands first and changes only what differs, so that an interface which root prepared can be used without rights, and
  * remembers how to take each change back. Knows nothing of packets.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { TunState } from '../core/ports.ts';
 import { GateError } from '../kit/errors.ts';
-import { ADDRESS_LENGTH, type Address, PREFIX, PREFIX_BITS, PREFIX_TEXT } from '../wire/i2p/address.ts';
+import { ADDRESS_LENGTH, type Address, PREFIX, PREFIX_BITS } from '../wire/i2p/address.ts';
+import { formatPrefix, type Prefix } from '../wire/packet/prefix.ts';
 import { isNativeError, loadNative, type NativeAddon, type OpenedTun } from './native.ts';
 
 export interface NetworkOptions {
@@ -18,9 +20,10 @@ export interface NetworkOptions {
   readonly queue: number;
 }
 
-const PREFIX_ADDRESS = Buffer.concat([PREFIX], ADDRESS_LENGTH);
+/** The /48. */
+export const VPN_PREFIX: Prefix = { bytes: Buffer.concat([PREFIX], ADDRESS_LENGTH), bits: PREFIX_BITS };
 
-/** The highest there is: every other route to the /48 wins over it. */
+/** The highest there is: every other route to the same prefix wins over it. */
 const UNREACHABLE_METRIC = 0xffff_ffff;
 /** What `ip route add` takes by default, so that a route prepared with it and ours look the same. */
 const ROUTE_METRIC = 1024;
@@ -71,10 +74,11 @@ function isForbidden(error: unknown): boolean {
  * @throws NativeError
  */
 export function addUnreachableRoute(native: NativeAddon, changes: Changes): void {
-  if (unreachableStands(native)) return;
+  if (unreachableStands(native, VPN_PREFIX)) return;
+  const { bytes, bits } = VPN_PREFIX;
   changes.make(
-    () => native.addRoute(PREFIX_ADDRESS, PREFIX_BITS, 0, UNREACHABLE_METRIC, undefined),
-    () => native.removeRoute(PREFIX_ADDRESS, PREFIX_BITS, 0, UNREACHABLE_METRIC, undefined),
+    () => native.addRoute(bytes, bits, 0, UNREACHABLE_METRIC, undefined),
+    () => native.removeRoute(bytes, bits, 0, UNREACHABLE_METRIC, undefined),
   );
 }
 
@@ -85,14 +89,14 @@ export function addUnreachableRoute(native: NativeAddon, changes: Changes): void
  * @throws NativeError or, without the addon, GateError
  */
 export function removeUnreachableRoute(native: NativeAddon = loadNative()): boolean {
-  if (!unreachableStands(native)) return false;
-  native.removeRoute(PREFIX_ADDRESS, PREFIX_BITS, 0, UNREACHABLE_METRIC, undefined);
+  if (!unreachableStands(native, VPN_PREFIX)) return false;
+  native.removeRoute(VPN_PREFIX.bytes, VPN_PREFIX.bits, 0, UNREACHABLE_METRIC, undefined);
   return true;
 }
 
-function unreachableStands(native: NativeAddon): boolean {
+function unreachableStands(native: NativeAddon, { bytes, bits }: Prefix): boolean {
   return native
-    .routes(PREFIX_ADDRESS, PREFIX_BITS)
+    .routes(bytes, bits)
     .some((route) => route.kind === 'unreachable' && route.metric === UNREACHABLE_METRIC);
 }
 
@@ -100,10 +104,10 @@ function unreachableStands(native: NativeAddon): boolean {
  * Two programs cannot have the same /48, and the kernel would quietly take one of them.
  *
  * @param index of our interface
- * @throws GateError `local-io` `tun.route-taken` when packets for the /48 go elsewhere, or would when our interface goes
+ * @throws GateError `local-io` `tun.route-taken` when packets for the prefix go elsewhere, or would when our interface goes
  */
-export function checkPrefixFree(native: NativeAddon, index: number): void {
-  const other = native.routes(PREFIX_ADDRESS, PREFIX_BITS).find((route) => {
+export function checkPrefixFree(native: NativeAddon, index: number, prefix: Prefix): void {
+  const other = native.routes(prefix.bytes, prefix.bits).find((route) => {
     switch (route.kind) {
       case 'interface':
         return route.index !== index;
@@ -116,11 +120,12 @@ export function checkPrefixFree(native: NativeAddon, index: number): void {
     }
   });
   if (other === undefined) return;
+  const text = formatPrefix(prefix);
   throw new GateError(
     'local-io',
     'tun.route-taken',
-    `Another route to ${PREFIX_TEXT} stands already (metric ${other.metric}); another GarliCat or gateway may be ` +
-      `running. Look with: ip -6 route show ${PREFIX_TEXT}; stop that program or remove its route, then start again.`,
+    `Another route to ${text} stands already (metric ${other.metric}); another GarliCat or gateway may be ` +
+      `running. Look with: ip -6 route show ${text}; stop that program or remove its route, then start again.`,
     { facts: { metric: other.metric, route: other.kind } },
   );
 }
@@ -144,7 +149,55 @@ export function configureInterface(
       () => native.removeAddress(tun.index, address),
     );
   }
-  configureRoute(native, tun.index, options.addresses[0], changes);
+  configureRoute(native, tun.index, VPN_PREFIX, options.addresses[0], changes);
+}
+
+/**
+ * Makes the kernel send packets for a network behind a peer into the interface, and nowhere else when the interface is
+ * gone before its time.
+ *
+ * @param onInterface changes that go with the interface
+ * @param onRoutes changes that do not: the unreachable route, also one that a killed gateway left behind
+ * @throws NativeError
+ */
+export function routeNetwork(
+  native: NativeAddon,
+  index: number,
+  prefix: Prefix,
+  source: Address,
+  { onInterface, onRoutes }: { readonly onInterface: Changes; readonly onRoutes: Changes },
+): void {
+  const { bytes, bits } = prefix;
+  const stands = unreachableStands(native, prefix);
+  onRoutes.make(
+    () => stands || native.addRoute(bytes, bits, 0, UNREACHABLE_METRIC, undefined),
+    () => native.removeRoute(bytes, bits, 0, UNREACHABLE_METRIC, undefined),
+  );
+  configureRoute(native, index, prefix, source, onInterface);
+}
+
+/**
+ * Do the routes to all these networks still lead into the interface?
+ *
+ * @throws NativeError
+ */
+export function routesStand(native: NativeAddon, index: number, networks: readonly Prefix[]): boolean {
+  if (networks.length === 0) return true;
+  const standing = native.routesInside(Buffer.alloc(ADDRESS_LENGTH), 0, index);
+  const texts = new Set(standing.map(({ destination, bits }) => formatPrefix({ bytes: destination, bits })));
+  return networks.every((network) => texts.has(formatPrefix(network)));
+}
+
+/**
+ * Does a route lead some part of the /48 elsewhere, in whatever table? One to a part of it wins over ours, whoever added
+ * it and whatever its metric: that is how TunnelVision (CVE-2024-3661) takes packets out of a tunnel.
+ *
+ * @throws NativeError
+ */
+export function isDiverted(native: NativeAddon, index: number): boolean {
+  return native
+    .routesInside(VPN_PREFIX.bytes, VPN_PREFIX.bits, 0)
+    .some((route) => route.kind !== 'unreachable' && route.index !== index);
 }
 
 /**
@@ -157,7 +210,7 @@ export function interfaceState(native: NativeAddon, index: number, addresses: re
   if (!native.readLink(index).up) return 'down';
   const [source] = addresses;
   const hasRoute = native
-    .routes(PREFIX_ADDRESS, PREFIX_BITS)
+    .routes(VPN_PREFIX.bytes, VPN_PREFIX.bits)
     .some((route) => route.kind === 'interface' && route.index === index && source && route.source?.equals(source));
   return hasRoute && addresses.every((address) => native.hasAddress(index, address)) ? 'up' : 'incomplete';
 }
@@ -204,20 +257,24 @@ function whereAllowed(tun: OpenedTun, change: () => void): void {
   }
 }
 
-function configureRoute(native: NativeAddon, index: number, source: Address, changes: Changes): void {
-  const ours = native
-    .routes(PREFIX_ADDRESS, PREFIX_BITS)
-    .filter((route) => route.kind === 'interface' && route.index === index);
+function configureRoute(
+  native: NativeAddon,
+  index: number,
+  { bytes, bits }: Prefix,
+  source: Address,
+  changes: Changes,
+): void {
+  const ours = native.routes(bytes, bits).filter((route) => route.kind === 'interface' && route.index === index);
   if (ours.some((route) => route.source?.equals(source))) return;
   for (const { metric, source: other } of ours) {
     changes.make(
-      () => native.removeRoute(PREFIX_ADDRESS, PREFIX_BITS, index, metric, other),
-      () => native.addRoute(PREFIX_ADDRESS, PREFIX_BITS, index, metric, other),
+      () => native.removeRoute(bytes, bits, index, metric, other),
+      () => native.addRoute(bytes, bits, index, metric, other),
     );
   }
   changes.make(
-    () => native.addRoute(PREFIX_ADDRESS, PREFIX_BITS, index, ROUTE_METRIC, source),
-    () => native.removeRoute(PREFIX_ADDRESS, PREFIX_BITS, index, ROUTE_METRIC, source),
+    () => native.addRoute(bytes, bits, index, ROUTE_METRIC, source),
+    () => native.removeRoute(bytes, bits, index, ROUTE_METRIC, source),
   );
 }
 

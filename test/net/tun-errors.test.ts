@@ -51,9 +51,12 @@ await declareScenarios(import.meta.filename, {
   },
   'no address': {
     run: () => {
-      assert.throws(() => openTun({ name: NAME, mtu: 1280, addresses: [], keepUnreachable: true, offload: true }), {
-        kind: 'bug',
-      });
+      assert.throws(
+        () => openTun({ name: NAME, mtu: 1280, addresses: [], networks: [], keepUnreachable: true, offload: true }),
+        {
+          kind: 'bug',
+        },
+      );
     },
   },
   'no device node': {

@@ -28,6 +28,7 @@ export function open(options: Partial<TunOptions> = {}): TunPort {
     name: NAME,
     mtu: 1500,
     addresses: [OURS, OURS_TOO],
+    networks: [],
     keepUnreachable: true,
     offload: false,
     ...options,

@@ -4,6 +4,7 @@
  */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { assembleGateway, type Gateway } from '../../src/app/gateway.ts';
+import { configuredPeers } from '../../src/app/peers.ts';
 import { decodeConfig } from '../../src/config/decode.ts';
 import type { ConnectorPort, ListenerPort } from '../../src/core/ports.ts';
 import { tcpBridge } from '../../src/io/bridge-tcp.ts';
@@ -69,6 +70,7 @@ export async function startGateway(plan: GatewayPlan): Promise<RunningGateway> {
     bridge: tcpBridge({ kind: 'tcp', host, port }, clock),
     credentials: undefined,
     keys,
+    peers: configuredPeers(config, addressesOf(b32)),
     tun: config.vpn.enabled ? tun : undefined,
     connector: loopbackConnector(services),
     datagrams,
@@ -104,6 +106,8 @@ function toml({ peers = [], vpn = true, config = '' }: GatewayPlan): string {
   return [
     `[vpn]\nenabled = ${vpn}`,
     ...peers.map((b32, index) => `[[peer]]\nname = "peer${index}"\ndestination = "${b32}.b32.i2p"`),
+    // What peers may reach is tried in test/net, with the real rules.
+    '[firewall]\ndefault = "allow"',
     '[[socks]]\nlisten = "127.0.0.1:0"',
     config,
   ].join('\n');

@@ -5,6 +5,8 @@
 import { GateError } from '../../kit/errors.ts';
 import { type Address, type Addresses, addressesOf, addressKey } from '../../wire/i2p/address.ts';
 import type { B32, Destination } from '../../wire/i2p/destination.ts';
+import type { AllowRule } from '../../wire/packet/allow-rule.ts';
+import type { Prefix } from '../../wire/packet/prefix.ts';
 
 export interface PeerSettings {
   readonly name: string;
@@ -15,6 +17,10 @@ export interface PeerSettings {
   readonly connect: 'always' | 'demand';
   /** Undefined for a gateway of our kind. */
   readonly onionCat: OnionCatSettings | undefined;
+  /** Networks outside the /48 that lie behind the peer: reached through it, and its to use as source. */
+  readonly routes: readonly Prefix[];
+  /** What it may reach here and in the networks behind us. */
+  readonly allow: readonly AllowRule[];
 }
 
 /** A peer that runs OnionCat 4. It dials through a SOCKS tunnel of its router, which has a destination of its own. */

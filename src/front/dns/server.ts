@@ -34,7 +34,7 @@ export interface NameServer extends Service {
 }
 
 /** OnionCat 4 asks on the first, older ones on the second. */
-const NAME_PORTS = [53, 8060] as const;
+export const NAME_PORTS = [53, 8060] as const;
 
 /** An OnionCat asks at most 5 times, 5 s apart, for each address that it does not know. */
 const QUERIES_BURST = 20;

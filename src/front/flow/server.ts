@@ -23,12 +23,12 @@ export interface FlowServerOptions {
   readonly log: Logger;
   /** Our VPN address, and how to connect to it; undefined where there is no TUN. */
   readonly local: { readonly address: Address; readonly connector: ConnectorPort } | undefined;
-  /** Whether peers may use flows here at all. */
-  readonly allowed: boolean;
+  /** Whether this peer may reach this TCP port of ours. Asked before anything is, so that a refusal tells nothing else. */
+  readonly mayReach: (peer: Peer, port: number) => boolean;
   readonly maxPerPeer: number;
 }
 
-export type FlowCounter = 'joined' | 'refusedService' | 'refusedLimit' | 'failed';
+export type FlowCounter = 'joined' | 'refusedRule' | 'refusedService' | 'refusedLimit' | 'failed';
 
 export interface FlowServer extends Service {
   take(peer: Peer, stream: Duplex): void;
@@ -50,12 +50,12 @@ const REFUSALS_PER_PEER = 32;
 
 export function flowServer(options: FlowServerOptions): FlowServer {
   const { relay, clock, log, local } = options;
-  const counts: Tally<FlowCounter> = tally(['joined', 'refusedService', 'refusedLimit', 'failed']);
+  const counts: Tally<FlowCounter> = tally(['joined', 'refusedRule', 'refusedService', 'refusedLimit', 'failed']);
   const perPeer = new Map<Peer, number>();
   const stopping = sharedController();
   const running = new Set<Promise<void>>();
 
-  const serve = async (stream: Duplex, overLimit: boolean) => {
+  const serve = async (peer: Peer, stream: Duplex, overLimit: boolean) => {
     try {
       const late = () =>
         new GateError('peer-timeout', 'flow.preface-late', 'a peer began a flow and did not finish its preface');
@@ -67,7 +67,9 @@ export function flowServer(options: FlowServerOptions): FlowServer {
       });
       if (overLimit) return await refuse(stream, 'busy', 'refusedLimit');
       if (!request.understood) return await refuse(stream, 'version', 'refusedService');
-      if (!options.allowed || request.port === 0) return await refuse(stream, 'forbidden', 'refusedService');
+      if (request.port === 0 || !options.mayReach(peer, request.port)) {
+        return await refuse(stream, 'forbidden', 'refusedRule');
+      }
       if (local === undefined) return await refuse(stream, 'unreachable', 'refusedService');
       const service = await reach(local.connector, local.address, request.port);
       if (typeof service === 'string') return await refuse(stream, service, 'refusedService');
@@ -138,7 +140,7 @@ export function flowServer(options: FlowServerOptions): FlowServer {
         return;
       }
       perPeer.set(peer, count);
-      const serving = serve(stream, count > options.maxPerPeer).finally(() => {
+      const serving = serve(peer, stream, count > options.maxPerPeer).finally(() => {
         running.delete(serving);
         perPeer.set(peer, (perPeer.get(peer) ?? 1) - 1);
       });

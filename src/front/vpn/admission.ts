@@ -1,19 +1,56 @@
 /**
- * Which packets from a peer may reach the TUN. The only authenticated fact about a stream is the destination it comes
- * from, so a packet's source must be one of that destination's addresses, and its destination one of ours.
+ * Which packets may pass, both ways. The only authenticated fact about a stream is the destination it comes from, so what
+ * comes in must have a source that belongs to that destination, its addresses and the networks behind it, and what goes
+ * out a source that belongs to us. Asked for every packet, and the only place that says yes.
  */
-import { ADDRESS_LENGTH, type Address, type Addresses } from '../../wire/i2p/address.ts';
+import type { Origin } from '../../core/inbound/switch.ts';
+import type { Peer } from '../../core/peers/table.ts';
+import { type Ownership, ownership } from '../../core/routing/ownership.ts';
+import { ADDRESS_LENGTH, type Address, type Addresses, inPrefix } from '../../wire/i2p/address.ts';
+import { isLinkMessage } from '../../wire/packet/icmpv6.ts';
 import { DESTINATION_OFFSET, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
+import type { Prefix } from '../../wire/packet/prefix.ts';
 
-export type Verdict = 'admit' | 'foreignSource' | 'foreignDestination';
+export type Refusal = 'foreignSource' | 'foreignDestination' | 'linkMessage';
+export type Verdict = 'admit' | Refusal;
 
-export function judgeInbound(bytes: Buffer, start: number, peer: Addresses, own: Addresses): Verdict {
-  if (!isOneOf(peer, bytes, start + SOURCE_OFFSET)) return 'foreignSource';
-  return isOneOf(own, bytes, start + DESTINATION_OFFSET) ? 'admit' : 'foreignDestination';
+export class Admission {
+  readonly #own: Addresses;
+  readonly #ownership: Ownership;
+
+  /** @param networks behind us */
+  constructor(own: Addresses, peers: readonly Peer[], networks: readonly Prefix[]) {
+    this.#own = own;
+    this.#ownership = ownership(peers, networks);
+  }
+
+  /** Of a packet at `bytes[start, end)` on a stream of this peer, or on one that claims to be. */
+  judgeInbound(peer: Peer, origin: Origin, bytes: Buffer, start: number, end: number): Verdict {
+    if (!this.#isOf(peer, origin, bytes, start + SOURCE_OFFSET)) return 'foreignSource';
+    if (!this.isOurs(bytes, start + DESTINATION_OFFSET)) return 'foreignDestination';
+    return isLinkMessage(bytes, start, end) ? 'linkMessage' : 'admit';
+  }
+
+  /** Is the address at `offset` one of ours, or in a network behind us? */
+  isOurs(bytes: Buffer, offset: number): boolean {
+    if (inPrefix(bytes, offset)) return isOneOf(this.#own, bytes, offset);
+    return this.#ownership.ownerOf(bytes, offset) === 'here';
+  }
+
+  /** The peer that the address at `offset`, outside the /48, lies behind. */
+  peerBehind(bytes: Buffer, offset: number): Peer | undefined {
+    const owner = this.#ownership.ownerOf(bytes, offset);
+    return owner === 'here' ? undefined : owner;
+  }
+
+  #isOf(peer: Peer, origin: Origin, bytes: Buffer, offset: number): boolean {
+    if (inPrefix(bytes, offset)) return isOneOf(peer.addresses, bytes, offset);
+    return origin === 'verified' && this.#ownership.ownerOf(bytes, offset) === peer;
+  }
 }
 
 /** Is one of the two addresses at `offset`? */
-export function isOneOf(addresses: Addresses, bytes: Buffer, offset: number): boolean {
+function isOneOf(addresses: Addresses, bytes: Buffer, offset: number): boolean {
   return stands(addresses.oc, bytes, offset) || stands(addresses.ocat4, bytes, offset);
 }
 

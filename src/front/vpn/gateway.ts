@@ -17,7 +17,14 @@ import { TokenBucket } from '../../kit/token-bucket.ts';
 import { type Addresses, addressKey, inPrefix, LOCAL_ECHO, ROUTED_ECHO } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
 import { echoReply, isEchoRequest } from '../../wire/packet/echo.ts';
-import { mayAnswer, packetTooBig, UNREACHABLE, type UnreachableCode, unreachable } from '../../wire/packet/icmpv6.ts';
+import {
+  isLinkMessage,
+  mayAnswer,
+  packetTooBig,
+  UNREACHABLE,
+  type UnreachableCode,
+  unreachable,
+} from '../../wire/packet/icmpv6.ts';
 import {
   DESTINATION_OFFSET,
   HEADER_LENGTH,
@@ -26,7 +33,8 @@ import {
   packetLength,
   SOURCE_OFFSET,
 } from '../../wire/packet/ipv6.ts';
-import { isOneOf } from './admission.ts';
+import type { Prefix } from '../../wire/packet/prefix.ts';
+import { Admission } from './admission.ts';
 import type { QueueLimits } from './fair-queue.ts';
 import type { LinkReport } from './link-report.ts';
 import { OwnEcho, type OwnEchoReport } from './own-echo.ts';
@@ -41,6 +49,8 @@ export interface VpnOptions {
   readonly log: Logger;
   readonly random: () => number;
   readonly queue: QueueLimits;
+  /** Behind us, for peers to reach and to be reached from. */
+  readonly networks: readonly Prefix[];
   /** Announced to peers: whether this gateway takes TCP connections as flows. */
   readonly takesFlows: boolean;
   readonly dial: (to: Pick<Peer, 'b32' | 'destination'>, signal: AbortSignal) => Promise<RelayEnd>;
@@ -75,6 +85,7 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
   ]);
   const answers = new TokenBucket(ANSWERS_BURST, ANSWERS_PER_SECOND, clock.now());
   const links = new Map<Peer, PeerLink>();
+  const admission = new Admission(own.addresses, peers.list(), options.networks);
 
   const answerWith = (packet: Buffer, make: () => Buffer) => {
     if (mayAnswer(packet) && answers.take(clock.now())) tun.write(make());
@@ -92,6 +103,7 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
       queue: options.queue,
       takesFlows: options.takesFlows,
       mtu: tun.mtu,
+      admission,
       dial: options.dial,
       deliver: (run) => tun.write(run),
       undeliverable: (packet) => answer(packet, UNREACHABLE.address),
@@ -121,8 +133,11 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
 
   /** Where the packet at `at` goes; undefined after it was dropped, and answered where that is due. */
   const route = (run: PacketRun, at: number, end: number): PeerLink | undefined => {
-    if (!inPrefix(run, at + DESTINATION_OFFSET)) {
-      if (staysLocal(run, at + DESTINATION_OFFSET)) drops.add('multicastOrLinkLocal');
+    const to = at + DESTINATION_OFFSET;
+    const inVpn = inPrefix(run, to);
+    const peer = inVpn ? peers.byAddress(addressKey(run, to)) : admission.peerBehind(run, to);
+    if (peer === undefined && !inVpn) {
+      if (staysLocal(run, to)) drops.add('multicastOrLinkLocal');
       else {
         drops.add('outsidePrefix');
         answer(run.subarray(at, end), UNREACHABLE.noRoute);
@@ -130,12 +145,15 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
       return undefined;
     }
     // A real address of this host as source would tell the peer who we are.
-    if (!isOneOf(own.addresses, run, at + SOURCE_OFFSET)) {
+    if (!admission.isOurs(run, at + SOURCE_OFFSET)) {
       drops.add('foreignSource');
       answer(run.subarray(at, end), UNREACHABLE.sourcePolicy);
       return undefined;
     }
-    const peer = peers.byAddress(addressKey(run, at + DESTINATION_OFFSET));
+    if (isLinkMessage(run, at, end)) {
+      drops.add('multicastOrLinkLocal');
+      return undefined;
+    }
     const link = peer === undefined ? undefined : links.get(peer);
     if (link === undefined && !echoes(run.subarray(at, end))) {
       drops.add('unknownPeer');

@@ -3,18 +3,20 @@
  * Packets that stand side by side and may pass are handed on in one piece. Knows no stream and no time.
  */
 import type { PacketRun } from '../../core/ports.ts';
-import type { Addresses } from '../../wire/i2p/address.ts';
 import { Deframer } from '../../wire/packet/deframer.ts';
 import { isKeepalive } from '../../wire/packet/keepalive.ts';
-import { judgeInbound, type Verdict } from './admission.ts';
+import type { Refusal, Verdict } from './admission.ts';
 
 export interface InboundSink {
   /** Packets for the TUN; borrowed until it returns. */
   packets(run: PacketRun, count: number): void;
   /** Borrowed until it returns. */
   keepalive(packet: Buffer): void;
-  refused(verdict: Exclude<Verdict, 'admit'>): void;
+  refused(refusal: Refusal): void;
 }
+
+/** Of a packet at `bytes[start, end)`. */
+export type Judge = (bytes: Buffer, start: number, end: number) => Verdict;
 
 /** Packets side by side in the same memory. */
 interface Run {
@@ -25,15 +27,13 @@ interface Run {
 }
 
 export class InboundPackets {
-  readonly #peer: Addresses;
-  readonly #own: Addresses;
+  readonly #judge: Judge;
   readonly #sink: InboundSink;
   readonly #deframer = new Deframer();
   #run: Run | undefined;
 
-  constructor(peer: Addresses, own: Addresses, sink: InboundSink) {
-    this.#peer = peer;
-    this.#own = own;
+  constructor(judge: Judge, sink: InboundSink) {
+    this.#judge = judge;
     this.#sink = sink;
   }
 
@@ -51,7 +51,7 @@ export class InboundPackets {
   }
 
   #visit(bytes: Buffer, start: number, end: number): void {
-    const verdict = judgeInbound(bytes, start, this.#peer, this.#own);
+    const verdict = this.#judge(bytes, start, end);
     if (verdict !== 'admit') {
       this.#flush();
       this.#sink.refused(verdict);

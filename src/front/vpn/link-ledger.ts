@@ -12,6 +12,7 @@ export class LinkLedger {
     'queueCongestion',
     'foreignSource',
     'foreignDestination',
+    'linkMessage',
   ]);
   readonly traffic = tally<LinkCounter>(['bytesOut', 'packetsIn', 'bytesIn', 'dials', 'deadStreams']);
   /** A packet went either way. */

@@ -1,6 +1,7 @@
 /** What a link tells about itself: for status, for `ping`, and for whoever decides about the session. Types only. */
 import type { Peer } from '../../core/peers/table.ts';
 import type { GateError } from '../../kit/errors.ts';
+import type { Refusal } from './admission.ts';
 import type { Direction } from './link-policy.ts';
 import type { RedialState } from './redialer.ts';
 
@@ -8,9 +9,9 @@ export type LinkState = RedialState | { readonly kind: 'up'; readonly direction:
 
 /**
  * Why a packet of a link was lost. The first three wait for the peer: no room, too old, and dropped to tell its sender to
- * slow down. The others came from it with an address that is not theirs, or not ours.
+ * slow down. The others came from it and were not admitted.
  */
-export type LinkDrop = 'queueOverflow' | 'queueAge' | 'queueCongestion' | 'foreignSource' | 'foreignDestination';
+export type LinkDrop = 'queueOverflow' | 'queueAge' | 'queueCongestion' | Refusal;
 
 export type LinkCounter = 'bytesOut' | 'packetsIn' | 'bytesIn' | 'dials' | 'deadStreams';
 

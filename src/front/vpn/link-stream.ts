@@ -10,9 +10,9 @@ import type { Clock } from '../../kit/clock.ts';
 import type { Addresses } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
 import { type Announcement, encodeKeepalive, parseKeepalive } from '../../wire/packet/keepalive.ts';
-import type { Verdict } from './admission.ts';
+import type { Refusal } from './admission.ts';
 import { InFlight } from './in-flight.ts';
-import { InboundPackets } from './inbound-packets.ts';
+import { InboundPackets, type Judge } from './inbound-packets.ts';
 import type { Direction, StreamFacts } from './link-policy.ts';
 import { type PacketDuplex, packetDuplex } from './packet-duplex.ts';
 
@@ -34,7 +34,8 @@ export interface LinkStreamParts {
   /** Packets for the TUN; borrowed until it returns. */
   packets(run: PacketRun, count: number): void;
   announced(announcement: Announcement | undefined): void;
-  refused(verdict: Exclude<Verdict, 'admit'>): void;
+  judge: Judge;
+  refused(refusal: Refusal): void;
   /** The peer has lost the framing; the stream is being closed. */
   failed(error: unknown): void;
 }
@@ -77,7 +78,7 @@ export class LinkStream implements StreamFacts {
     this.lastHeardAt = this.openedAt;
     this.lastSentAt = this.openedAt;
     this.lastPacketSentAt = this.openedAt;
-    const inbound = new InboundPackets(parts.peer.addresses, parts.own.addresses, {
+    const inbound = new InboundPackets(parts.judge, {
       packets: (run, count) => {
         this.hear();
         parts.packets(run, count);

@@ -14,6 +14,7 @@ import { asGateError, GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Addresses } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
+import type { Admission } from './admission.ts';
 import type { DropCause, QueueLimits } from './fair-queue.ts';
 import { LinkLedger } from './link-ledger.ts';
 import {
@@ -40,6 +41,7 @@ export interface LinkWorld {
   readonly takesFlows: boolean;
   /** Of our interface, in bytes. */
   readonly mtu: number;
+  readonly admission: Admission;
   dial(peer: Peer, signal: AbortSignal): Promise<RelayEnd>;
   /** Packets for the TUN; borrowed until it returns. */
   deliver(run: PacketRun): void;
@@ -191,7 +193,7 @@ export class PeerLink {
   }
 
   #carry(end: RelayEnd, direction: Direction, origin: Origin): void {
-    const { own, clock, relay, deliver, takesFlows, mtu } = this.#world;
+    const { own, clock, relay, deliver, takesFlows, mtu, admission } = this.#world;
     const stream: LinkStream = new LinkStream({
       direction,
       origin,
@@ -214,7 +216,8 @@ export class PeerLink {
         this.peer.mtu = announcement?.mtu ?? ASSUMED_MTU;
         this.#measure(stream);
       },
-      refused: (verdict) => this.#ledger.drops.add(verdict),
+      judge: (bytes, start, end) => admission.judgeInbound(this.peer, origin, bytes, start, end),
+      refused: (refusal) => this.#ledger.drops.add(refusal),
       failed: (error) => this.#ledger.failed(asGateError(error, 'reading packets from a peer')),
     });
     this.#streams.add(stream);

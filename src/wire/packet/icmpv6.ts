@@ -19,6 +19,14 @@ const TYPE_PACKET_TOO_BIG = 2;
 const FIRST_INFORMATIONAL_TYPE = 128;
 /** Informational by its number, but not to be answered either (section 2.4, e.2). */
 const TYPE_REDIRECT = 137;
+/** Types 130 to 137 and 143 belong to one link. */
+const FIRST_LINK_TYPE = 130;
+const TYPE_LISTENER_REPORT_2 = 143;
+const FRAGMENT_HEADER = 44;
+/** Hop-by-hop options, routing, fragment, destination options. */
+const EXTENSION_HEADERS: ReadonlySet<number> = new Set([0, 43, FRAGMENT_HEADER, 60]);
+/** RFC 8504, section 5.3: a host may refuse more than 8. */
+const MOST_EXTENSION_HEADERS = 8;
 const ICMP_HEADER_LENGTH = 8;
 /** An error must fit into the least MTU (section 2.4, c). */
 const LONGEST_ERROR = LEAST_MTU;
@@ -33,6 +41,27 @@ export function mayAnswer(packet: Buffer): boolean {
   if (packet[NEXT_HEADER_OFFSET] !== NEXT_HEADER_ICMPV6) return true;
   const type = packet[HEADER_LENGTH] ?? 0;
   return type >= FIRST_INFORMATIONAL_TYPE && type !== TYPE_REDIRECT;
+}
+
+/**
+ * Is the packet at `bytes[start, end)` a message that only has a meaning on one link: neighbour or router discovery
+ * (RFC 4861) or multicast listener discovery (RFC 2710, RFC 3810)? On a tunnel it could only mislead a host. A packet
+ * with more extension headers than anybody needs is taken for one.
+ */
+export function isLinkMessage(bytes: Buffer, start: number, end: number): boolean {
+  let header = bytes[start + NEXT_HEADER_OFFSET];
+  let at = start + HEADER_LENGTH;
+  for (let passed = 0; header !== NEXT_HEADER_ICMPV6; passed += 1) {
+    if (header === undefined || !EXTENSION_HEADERS.has(header) || at >= end) return false;
+    if (passed === MOST_EXTENSION_HEADERS) return true;
+    // RFC 8200, section 4.3: 8 bytes and as many times 8 as the second byte says. A fragment header has always 8.
+    const isFragment = header === FRAGMENT_HEADER;
+    if (isFragment && ((bytes[at + 2] ?? 0) !== 0 || (bytes[at + 3] ?? 0) >> 3 !== 0)) return false;
+    header = bytes[at];
+    at += isFragment ? 8 : 8 + 8 * (bytes[at + 1] ?? 0);
+  }
+  const type = at < end ? (bytes[at] ?? 0) : 0;
+  return (type >= FIRST_LINK_TYPE && type <= TYPE_REDIRECT) || type === TYPE_LISTENER_REPORT_2;
 }
 
 /** @param about the packet that cannot be delivered; it is quoted as far as it fits */

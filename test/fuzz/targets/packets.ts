@@ -2,10 +2,12 @@
  * What a peer sends on a packet link, against a slow second opinion: nothing reaches the TUN but whole packets from one of
  * the peer's addresses to one of ours, in order and unchanged, up to the first byte that begins no packet.
  */
-import { InboundPackets } from '../../../src/front/vpn/inbound-packets.ts';
+import { Admission } from '../../../src/front/vpn/admission.ts';
+import { InboundPackets, type Judge } from '../../../src/front/vpn/inbound-packets.ts';
 import { addressesOf } from '../../../src/wire/i2p/address.ts';
 import { parseB32 } from '../../../src/wire/i2p/destination.ts';
 import { encodeKeepalive } from '../../../src/wire/packet/keepalive.ts';
+import { peer } from '../../unit/core/support.ts';
 import type { FuzzTarget } from '../engine.ts';
 import { answerOf, inPiecesOf } from '../support.ts';
 
@@ -13,6 +15,8 @@ const PEER_NAME = parseB32('j3dtidfppd6mkxecq6cz7raw44auavkmihlvuqb4fea7qcwuqtua
 const OWN = addressesOf(parseB32('ktmhezukbp6jyuldedcjmso6p4e6aegeikqli2mne67hnttgmvfa'));
 const PEER = addressesOf(PEER_NAME);
 const OTHER = addressesOf(parseB32('frtqmwskz5wdqjhwk4mljdavu7u524qa2fze5a3ypoxefnsvl4dq'));
+const SENDER = peer(1, { b32: PEER_NAME, addresses: PEER });
+const ADMISSION = new Admission(OWN, [SENDER], []);
 
 function packet(from: Buffer, to: Buffer, payload: number, next = 17): Buffer {
   const bytes = Buffer.alloc(40 + payload, 0xab);
@@ -48,7 +52,8 @@ export const target: FuzzTarget = {
   run: (input) => {
     const expected = admitted(input.subarray(1));
     const seen: Buffer[] = [];
-    const inbound = new InboundPackets(PEER, OWN, {
+    const judge: Judge = (bytes, start, end) => ADMISSION.judgeInbound(SENDER, 'verified', bytes, start, end);
+    const inbound = new InboundPackets(judge, {
       packets: (run) => seen.push(Buffer.from(run)),
       keepalive: () => {},
       refused: () => {},
@@ -76,11 +81,22 @@ function admitted(bytes: Buffer): Buffer {
     const one = bytes.subarray(at, end);
     const from = one.toString('hex', 8, 24);
     const to = one.toString('hex', 24, 40);
-    const mayPass = isOf(PEER, from) && isOf(OWN, to) && one[6] !== 59;
+    const mayPass =
+      isOf(PEER, from) && isOf(OWN, to) && one[6] !== 59 && !isOfOneLink(one[6] ?? 0, one.subarray(40), 8);
     if (mayPass) kept.push(one);
     at = end;
   }
   return Buffer.concat(kept);
+}
+
+/** Neighbour discovery and its like, behind at most so many extension headers; more than those are taken for it. */
+function isOfOneLink(header: number, rest: Buffer, more: number): boolean {
+  if (header === 58) return [130, 131, 132, 133, 134, 135, 136, 137, 143].includes(rest[0] ?? 0);
+  if (![0, 43, 44, 60].includes(header) || rest.length === 0) return false;
+  if (more === 0) return true;
+  const isLaterFragment = header === 44 && (((rest[2] ?? 0) << 8) | (rest[3] ?? 0)) >> 3 !== 0;
+  const length = header === 44 ? 8 : 8 * (1 + (rest[1] ?? 0));
+  return !isLaterFragment && isOfOneLink(rest[0] ?? 0, rest.subarray(length), more - 1);
 }
 
 function isOf({ oc, ocat4 }: typeof PEER, hex: string): boolean {

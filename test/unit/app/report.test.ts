@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { interfaceHealth, leakHealth } from '../../../src/app/report.ts';
+import { interfaceHealth } from '../../../src/app/network-health.ts';
+import { leakHealth } from '../../../src/app/report.ts';
 
 test('an interface that carries nothing is never called well', () => {
   assert.deepEqual(interfaceHealth('garli0', 'up'), []);

@@ -13,6 +13,7 @@ test('says all that there is, in one screen', () => {
     'router    own i2pd, process 77, for 1m, 2 restarts',
     'session   gateway: waiting for 5s, the router is away',
     'vpn       garli0 up, mtu 1500, 3 packets dropped',
+    'firewall  on, put back 1 times, 5 packets dropped',
     'socks     127.0.0.1:9160, 3 clients, identity gateway',
     'relay     3 streams',
     '',

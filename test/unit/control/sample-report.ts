@@ -14,6 +14,7 @@ export function sampleReport(): StatusReport {
     },
     sessions: [{ key: 'gateway', state: 'waiting', age: 5, reason: 'the router is away' }],
     vpn: { interface: 'garli0', state: 'up', mtu: 1500, drops: { foreign: 2, full: 1 }, ownEcho: { state: 'idle' } },
+    firewall: { state: 'on', restored: 1, drops: { denied: 5 } },
     peers: [
       {
         name: 'alice',

@@ -189,6 +189,8 @@ export function peer(seed: number, more: Partial<Peer> = {}): Peer {
     b32,
     destination: undefined,
     connect: 'demand',
+    routes: [],
+    allow: [],
     addresses: addressesOf(b32),
     onionCat: undefined,
     knowsFlows: undefined,

@@ -34,7 +34,17 @@ function setting(known: Readonly<Record<string, Destination>> = { 'service.i2p':
       },
     },
     peers: peerTable(
-      [{ name: 'Anna', b32: PEER.b32, destination: undefined, connect: 'always', onionCat: undefined }],
+      [
+        {
+          name: 'Anna',
+          b32: PEER.b32,
+          destination: undefined,
+          connect: 'always',
+          onionCat: undefined,
+          routes: [],
+          allow: [],
+        },
+      ],
       addressesOf(OWN.b32),
     ),
     own: OWN.b32,

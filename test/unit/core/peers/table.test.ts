@@ -7,7 +7,7 @@ import { type B32, parseB32 } from '../../../../src/wire/i2p/destination.ts';
 import { destination, own } from '../support.ts';
 
 function settings(name: string, b32: B32): PeerSettings {
-  return { name, b32, destination: undefined, connect: 'demand', onionCat: undefined };
+  return { name, b32, destination: undefined, connect: 'demand', onionCat: undefined, routes: [], allow: [] };
 }
 
 const ME = own(1).addresses;

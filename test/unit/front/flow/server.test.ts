@@ -14,6 +14,9 @@ const NEVER = new AbortController().signal;
 const REFUSALS_PER_PEER = 32;
 const REFUSED_LINGER_MS = 30_000;
 
+/** The only one that the peer may not reach. */
+const FORBIDDEN_PORT = 6000;
+
 type Behaviour = 'accept' | 'hang' | ErrorKind;
 
 function setting({ maxPerPeer = 10, withTun = true, allowed = true } = {}) {
@@ -27,7 +30,7 @@ function setting({ maxPerPeer = 10, withTun = true, allowed = true } = {}) {
     clock,
     log: silentLogger,
     maxPerPeer,
-    allowed,
+    mayReach: (_peer, port) => allowed && port !== FORBIDDEN_PORT,
     local: withTun
       ? {
           address: own(1).addresses.oc,
@@ -321,6 +324,20 @@ test('a stream that is refused, or closed without an answer, is tried again a fe
     assert.equal(tries, 4);
     assert.equal(clock.pending, 0);
   }
+});
+
+test('a port that the peer may not reach is forbidden, and nobody is asked whether anything listens', async () => {
+  const { server, dial, asked, clock } = setting();
+  await rejectsWith(dial(FORBIDDEN_PORT), 'policy', 'flow.forbidden');
+  assert.equal(asked.length, 0);
+  assert.equal(server.counters().refusedRule, 1);
+  await dial(80);
+  assert.deepEqual(
+    asked.map(([, port]) => port),
+    [80],
+  );
+  await server.stop();
+  await clock.settle();
 });
 
 test('where flows are not allowed, every port is forbidden', async () => {

@@ -123,7 +123,17 @@ function fakeNames(known: ReadonlyMap<string, Destination>, clock: Clock): Addre
       },
     },
     peers: peerTable(
-      [{ name: 'peer', b32: PEER.b32, destination: undefined, connect: 'always', onionCat: undefined }],
+      [
+        {
+          name: 'peer',
+          b32: PEER.b32,
+          destination: undefined,
+          connect: 'always',
+          onionCat: undefined,
+          routes: [],
+          allow: [],
+        },
+      ],
       addressesOf(OWN.b32),
     ),
     own: OWN.b32,

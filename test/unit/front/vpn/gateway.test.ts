@@ -62,6 +62,7 @@ async function setting(refuse?: GateError) {
     log: silentLogger,
     random: () => 0.5,
     queue: QUEUE,
+    networks: [],
     takesFlows: true,
     dial: (to): Promise<RelayEnd> => {
       if (refuse !== undefined) return Promise.reject(refuse);

@@ -2,6 +2,7 @@
 import type { RelayEnd } from '../../../../src/core/dial/target.ts';
 import type { Peer } from '../../../../src/core/peers/table.ts';
 import { relayCore } from '../../../../src/core/relay/relay.ts';
+import { Admission } from '../../../../src/front/vpn/admission.ts';
 import { type LinkWorld, PeerLink } from '../../../../src/front/vpn/peer-link.ts';
 import { abortError, GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
@@ -93,6 +94,7 @@ export function node(options: NodeOptions): Node {
     queue: options.queue ?? QUEUE,
     takesFlows: true,
     mtu: 1500,
+    admission: new Admission(me.addresses, [them], []),
     dial: options.dial ?? (() => Promise.reject(new GateError('peer-unreachable', 'test.nobody', 'nobody is there'))),
     deliver: (run) => {
       for (const one of split(run)) (options.deliver ?? ((packet) => delivered.push(packet)))(one);

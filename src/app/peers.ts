@@ -1,0 +1,36 @@
+/** The peers of the config file as the core wants them: who they are, and what the firewall lets them reach. */
+import { b32Of } from '../config/rules.ts';
+import type { Config, PeerConfig } from '../config/schema.ts';
+import { type FirewallSettings, rulesFor } from '../core/firewall/policy.ts';
+import { type OnionCatSettings, type PeerSettings, type PeerTable, peerTable } from '../core/peers/table.ts';
+import { NAME_PORTS } from '../front/dns/server.ts';
+import type { Addresses } from '../wire/i2p/address.ts';
+import type { AllowRule } from '../wire/packet/allow-rule.ts';
+
+/** @throws GateError `config` for a second destination with the same 80 bits */
+export function configuredPeers({ peer, firewall, vpn }: Config, own: Addresses): PeerTable {
+  return peerTable(
+    peer.map((one) => peerSettings(one, firewall, vpn.dns === 'off' ? [] : NAME_RULES)),
+    own,
+  );
+}
+
+/** An OnionCat asks us for names before it can send us anything. */
+const NAME_RULES: readonly AllowRule[] = NAME_PORTS.map((port) => ({ kind: 'udp', first: port, last: port }));
+
+function peerSettings(peer: PeerConfig, firewall: FirewallSettings, forOnionCats: readonly AllowRule[]): PeerSettings {
+  const rules = rulesFor(firewall, peer.allow);
+  return {
+    name: peer.name,
+    b32: b32Of(peer.destination),
+    destination: peer.destination.kind === 'destination' ? peer.destination.destination : undefined,
+    connect: peer.connect,
+    onionCat: peer.compat === 'none' ? undefined : { inbound: originsOf(peer.inbound) },
+    routes: peer.routes,
+    allow: peer.compat === 'none' ? rules : [...rules, ...forOnionCats],
+  };
+}
+
+function originsOf(inbound: Config['peer'][number]['inbound']): OnionCatSettings['inbound'] {
+  return inbound === 'unverified' ? inbound : inbound.map(b32Of);
+}

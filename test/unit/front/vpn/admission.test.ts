@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Origin } from '../../../../src/core/inbound/switch.ts';
+import { Admission, type Verdict } from '../../../../src/front/vpn/admission.ts';
+import { covers, type Prefix, parsePrefix } from '../../../../src/wire/packet/prefix.ts';
+import { own, peer } from '../../core/support.ts';
+import { packet } from './packets.ts';
+
+function prefixes(...texts: readonly string[]): readonly Prefix[] {
+  return texts.map((text) => parsePrefix(text) ?? assert.fail(text));
+}
+
+const me = own(1).addresses;
+const networks = prefixes('fd98:1::/48', '2001:db8:7::/64');
+const alice = peer(2, { routes: prefixes('fd12::/32', 'fd98::/16', 'fd60:db4d::/32') });
+const bob = peer(3, { routes: prefixes('fd12:0:1::/48') });
+const carol = peer(4);
+const peers = [alice, bob, carol];
+const admission = new Admission(me, peers, networks);
+
+/** Every kind of address that a liar could think of. */
+const ADDRESSES = [
+  ...[me, ...peers.map(({ addresses }) => addresses)].flatMap(({ oc, ocat4 }) => [oc, ocat4]),
+  peer(9).addresses.oc,
+  ...[
+    '::',
+    '::1',
+    '::ffff:7f00:1',
+    'fe80::1',
+    'ff02::1',
+    'fd12::5',
+    'fd12:0:1::5',
+    'fd12:0:2::5',
+    'fd98:1::5',
+    'fd98:2::5',
+    'fd60:db4d:1::1',
+    'fd60:db4d:ddb5::',
+    '2001:db8:7::7',
+    '2001:db8:8::7',
+    '2606:4700::1111',
+  ].map((text) => prefixes(`${text}/128`)[0]?.bytes ?? assert.fail(text)),
+];
+
+function isVpn(address: Buffer): boolean {
+  return address.toString('hex').startsWith('fd60db4dddb5');
+}
+
+/** The same question put slowly. */
+function ownerOf(address: Buffer): string | undefined {
+  const is = ({ oc, ocat4 }: typeof me) => address.equals(oc) || address.equals(ocat4);
+  if (isVpn(address)) return is(me) ? 'here' : peers.find((one) => is(one.addresses))?.name;
+  const behind = [
+    ...networks.map((prefix) => ({ prefix, owner: 'here' })),
+    ...peers.flatMap(({ name, routes }) => routes.map((prefix) => ({ prefix, owner: name }))),
+  ];
+  return behind
+    .filter(({ prefix }) => covers(prefix, { bytes: address, bits: 128 }))
+    .toSorted((one, other) => other.prefix.bits - one.prefix.bits)[0]?.owner;
+}
+
+test('every pair of addresses is judged as the slow way judges it', () => {
+  for (const from of peers) {
+    for (const origin of ['verified', 'unverified'] satisfies Origin[]) {
+      for (const source of ADDRESSES) {
+        for (const destination of ADDRESSES) {
+          const bytes = Buffer.concat([Buffer.alloc(3), packet(source, destination, 1)]);
+          const isSource = ownerOf(source) === from.name && (origin === 'verified' || isVpn(source));
+          const refusal = isSource ? 'foreignDestination' : 'foreignSource';
+          const wanted: Verdict = isSource && ownerOf(destination) === 'here' ? 'admit' : refusal;
+          assert.equal(admission.judgeInbound(from, origin, bytes, 3, bytes.length), wanted);
+        }
+      }
+    }
+  }
+});
+
+test('what lies behind whom is said alike on the way out', () => {
+  for (const address of ADDRESSES) {
+    assert.equal(admission.isOurs(address, 0), ownerOf(address) === 'here', address.toString('hex'));
+    const owner = ownerOf(address);
+    if (!isVpn(address)) assert.equal(admission.peerBehind(address, 0)?.name, owner === 'here' ? undefined : owner);
+  }
+});
+
+/** An ICMPv6 message behind extension headers: [kind, further units of 8 bytes]. */
+function icmp(type: number, extensions: readonly (readonly [number, number])[]): Buffer {
+  const bytes = packet(carol.addresses.oc, me.oc, 0, 0);
+  const kinds = [...extensions.map(([kind]) => kind), 58];
+  bytes[6] = kinds[0] ?? 58;
+  const headers = extensions.map(([kind, units], at) => {
+    const header = Buffer.alloc(kind === 44 ? 8 : 8 + 8 * units);
+    header[0] = kinds[at + 1] ?? 58;
+    header[1] = kind === 44 ? 0 : units;
+    return header;
+  });
+  const whole = Buffer.concat([bytes, ...headers, Buffer.from([type, 0, 0, 0, 0, 0, 0, 0])]);
+  whole.writeUInt16BE(whole.length - 40, 4);
+  return whole;
+}
+
+test('messages of one link are refused, also behind extension headers', () => {
+  const LINK = [130, 131, 132, 133, 134, 135, 136, 137, 143];
+  const judge = (bytes: Buffer) => admission.judgeInbound(carol, 'verified', bytes, 0, bytes.length);
+  const extension = fc.tuple(fc.constantFrom(0, 43, 44, 60), fc.integer({ min: 0, max: 3 }));
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 255 }), fc.array(extension, { maxLength: 8 }), (type, extensions) => {
+      assert.equal(judge(icmp(type, extensions)), LINK.includes(type) ? 'linkMessage' : 'admit');
+    }),
+  );
+  assert.equal(
+    judge(
+      icmp(
+        128,
+        Array.from({ length: 9 }, () => [60, 0] as const),
+      ),
+    ),
+    'linkMessage',
+  );
+});
+
+test('no bytes make the judge throw', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 0, maxLength: 80 }), fc.nat(255), (tail, next) => {
+      const bytes = Buffer.concat([packet(carol.addresses.oc, me.oc, 0, 0), tail]);
+      bytes[6] = next;
+      const verdict = admission.judgeInbound(carol, 'verified', bytes, 0, bytes.length);
+      assert.ok(verdict === 'admit' || verdict === 'linkMessage');
+    }),
+  );
+});
