@@ -5,13 +5,14 @@
 
 import type { Config } from '../config/schema.ts';
 import type { PeerDestination } from '../config/values.ts';
+import { datagramSessions } from '../core/datagram/sessions.ts';
 import { dialer } from '../core/dial/dialer.ts';
 import { mayReach } from '../core/firewall/policy.ts';
 import { inboundSwitch } from '../core/inbound/switch.ts';
 import { addressNames } from '../core/naming/addresses.ts';
 import { resolver } from '../core/naming/resolver.ts';
 import type { PeerTable } from '../core/peers/table.ts';
-import type { BridgePort, ConnectorPort, DatagramPort, ListenerPort, TunPort } from '../core/ports.ts';
+import type { ConnectorPort, DatagramBridgePort, DatagramPort, ListenerPort, TunPort, UdpPort } from '../core/ports.ts';
 import { relayCore } from '../core/relay/relay.ts';
 import { acceptor } from '../core/session/acceptor.ts';
 import { GATEWAY } from '../core/session/key.ts';
@@ -21,17 +22,22 @@ import { flowServer } from '../front/flow/server.ts';
 import { accessOf } from '../front/socks/access.ts';
 import { USUAL_ISOLATION } from '../front/socks/isolation.ts';
 import { socksServer } from '../front/socks/server.ts';
+import type { AssociationWorld } from '../front/socks/udp/association.ts';
+import { UDP_COUNTERS } from '../front/socks/udp/counters.ts';
+import type { UdpService } from '../front/socks/udp/service.ts';
 import { vpnGateway } from '../front/vpn/gateway.ts';
 import type { Clock } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
+import { Places } from '../kit/places.ts';
 import { type Service, startInOrder } from '../kit/service.ts';
+import { tally } from '../kit/tally.ts';
 import { addressesOf } from '../wire/i2p/address.ts';
 import type { NamedDestination, PrivateKeys } from '../wire/i2p/destination.ts';
 import type { SamCredentials, SessionOptions } from '../wire/sam/command.ts';
 
 export interface World {
-  readonly bridge: BridgePort;
+  readonly bridge: DatagramBridgePort;
   readonly credentials: SamCredentials | undefined;
   readonly keys: PrivateKeys;
   readonly peers: PeerTable;
@@ -39,6 +45,8 @@ export interface World {
   readonly tun: TunPort | undefined;
   readonly connector: ConnectorPort;
   readonly datagrams: DatagramPort;
+  /** UDP for clients of this machine. */
+  readonly udp: UdpPort;
   /** One for each `[[socks]]`, in the order of the config. */
   readonly listeners: readonly ListenerPort[];
   readonly clock: Clock;
@@ -51,6 +59,8 @@ export interface World {
 
 /** How long an isolated session outlives its last stream, so that a browser's next click finds it. */
 const ISOLATED_IDLE_MS = 10 * 60_000;
+/** How long a session for datagrams outlives its last association, so that the next one finds its tunnels. */
+const DATAGRAM_IDLE_MS = 5 * 60_000;
 /** How long a quiet service may still answer a client that has ended its own side. */
 const HELD_END_MS = 60_000;
 const FLOWS_PER_PEER = 256;
@@ -151,11 +161,45 @@ export function assembleGateway(config: Config, world: World) {
     slots: config.limits.accepts,
     take: (stream) => inbound.take(stream),
   });
+  const datagrams = datagramSessions(
+    {
+      optionsFor: () => sessionOptions(config),
+      credentials,
+      most: config.limits.datagram_sessions,
+      idleMs: DATAGRAM_IDLE_MS,
+    },
+    { bridge, clock, log, random },
+  );
+  const associations: AssociationWorld = {
+    sessions: datagrams,
+    resolver: names,
+    peers,
+    own: addresses,
+    vpn: tun === undefined ? undefined : world.datagrams,
+    clock,
+  };
+  const associationPlaces = new Places(config.limits.associations);
+  const udpService = (settings: Config['socks'][number]): UdpService => ({
+    world: associations,
+    settings: { rate: settings.udp_rate, queueBytes: settings.udp_queue, source: settings.udp_source },
+    sockets: world.udp,
+    places: new Places(settings.udp_associations, associationPlaces),
+    counts: tally(UDP_COUNTERS),
+  });
   const socks = config.socks.map((settings, index) => {
     const listener = world.listeners[index];
     if (listener === undefined) throw new GateError('bug', 'bug', 'a SOCKS listener is missing');
     return socksServer(
-      { listener, access: accessOf(settings, peers), dialer: outward, names: inPlaceOfNames, relay, clock, log },
+      {
+        listener,
+        access: accessOf(settings, peers),
+        dialer: outward,
+        names: inPlaceOfNames,
+        relay,
+        udp: settings.udp ? udpService(settings) : undefined,
+        clock,
+        log,
+      },
       {
         maxClients: settings.max_clients,
         maxClientsPerAddress: settings.max_clients_per_address,
@@ -183,6 +227,7 @@ export function assembleGateway(config: Config, world: World) {
     ...(dns === undefined ? [] : [dns]),
     inboundService,
     accepting,
+    datagrams,
     ...socks,
   ];
 
@@ -194,7 +239,7 @@ export function assembleGateway(config: Config, world: World) {
     },
     stop: () => stopAll(),
   };
-  return { ...service, own, sessions, accepting, inbound, relay, vpn, dns, flows, socks, peers };
+  return { ...service, own, sessions, datagrams, accepting, inbound, relay, vpn, dns, flows, socks, peers };
 }
 
 function namedDestination(destination: PeerDestination): NamedDestination {

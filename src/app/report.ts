@@ -1,6 +1,7 @@
 /** The state of a composed gateway as the control socket shows it. Reads; changes nothing. */
 import type { Config } from '../config/schema.ts';
 import type { HealthItem, PeerStatus, RouterState, StatusReport } from '../control/status.ts';
+import type { DatagramSession } from '../core/datagram/session.ts';
 import type { FirewallPort, TunPort } from '../core/ports.ts';
 import type { SessionState } from '../core/session/life.ts';
 import type { ListedSession } from '../core/session/manager.ts';
@@ -49,6 +50,7 @@ export function statusReport(parts: ReportParts): StatusReport {
       ocat4Address: formatAddress(gateway.own.addresses.ocat4),
     },
     sessions: gateway.sessions.list().map((listed) => sessionStatus(listed, age)),
+    datagrams: gateway.datagrams.list().map((session) => datagramStatus(session, age)),
     ...(tun === undefined || tunState === undefined || gateway.vpn === undefined
       ? {}
       : {
@@ -63,8 +65,14 @@ export function statusReport(parts: ReportParts): StatusReport {
         }),
     peers: gateway.vpn?.links().map((link) => peerStatus(link, config, age)) ?? [],
     socks: gateway.socks.map((front) => {
-      const { where, clients, counts } = front.snapshot();
-      return { listen: where, clients, counters: { ...counts }, identity: 'gateway' };
+      const { where, clients, counts, udp } = front.snapshot();
+      return {
+        listen: where,
+        clients,
+        counters: { ...counts },
+        identity: 'gateway',
+        ...(udp === undefined ? {} : { udp: { associations: udp.associations, counters: { ...udp.counts } } }),
+      };
     }),
     inbound: { armed: gateway.accepting.armed, counters: { ...gateway.inbound.counters() } },
     flows: { counters: { ...gateway.flows.counters() } },
@@ -109,6 +117,19 @@ function sessionStatus(listed: ListedSession, age: (since: number) => number): S
     ...(listed.kind === 'named' ? { name: listed.name } : {}),
     state: state.kind,
     age: 'since' in state ? age(state.since) : 0,
+    ...(reason === undefined ? {} : { reason }),
+  };
+}
+
+function datagramStatus(session: DatagramSession, age: (since: number) => number): StatusReport['datagrams'][number] {
+  const { state, users } = session;
+  const reason = reasonOf(state)?.message;
+  return {
+    state: state.kind,
+    age: 'since' in state ? age(state.since) : 0,
+    users,
+    drops: { ...session.drops() },
+    ...(state.kind === 'ready' ? { b32: state.session.me.b32 } : {}),
     ...(reason === undefined ? {} : { reason }),
   };
 }

@@ -17,6 +17,7 @@ import { loadOrCreateKeys, lockKeys } from '../io/key-file.ts';
 import { listen } from '../io/listener.ts';
 import { pinoLogger } from '../io/log-pino.ts';
 import { routerFor, usualSearchPath } from '../io/router.ts';
+import { kernelUdp } from '../io/udp.ts';
 import { abortError, type GateError } from '../kit/errors.ts';
 import { addressesOf, formatAddress } from '../wire/i2p/address.ts';
 import { assembleGateway, type Gateway } from './gateway.ts';
@@ -73,6 +74,7 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
       tun,
       connector: kernelConnector,
       datagrams: kernelDatagrams,
+      udp: kernelUdp,
       listeners,
       clock: systemClock,
       log,

@@ -9,9 +9,14 @@ export function statusText(report: StatusReport): readonly string[] {
     'session',
     `${name === undefined ? key : `${key} ${plain(name)}`}: ${state} for ${span(age)}${reason === undefined ? '' : `, ${plain(reason)}`}`,
   ]);
-  const socks = report.socks.map(({ listen, clients, identity: seen }) => [
+  const datagrams = report.datagrams.map(({ state, age, users, b32, reason, drops }) => [
+    'udp',
+    `${b32 === undefined ? 'no destination' : `${b32}.b32.i2p`}: ${state} for ${span(age)}, ${users} associations` +
+      `${reason === undefined ? '' : `, ${plain(reason)}`}${dropText(drops, 'datagrams')}`,
+  ]);
+  const socks = report.socks.map(({ listen, clients, identity: seen, udp }) => [
     'socks',
-    `${listen}, ${clients} clients, identity ${seen}`,
+    `${listen}, ${clients} clients, identity ${seen}${udp === undefined ? '' : udpText(udp)}`,
   ]);
   return [
     `garligate ${plain(report.version)}, up for ${span(report.uptimeSeconds)}`,
@@ -20,7 +25,13 @@ export function statusText(report: StatusReport): readonly string[] {
       ['address', identity.address],
       ['router', routerText(report.router)],
       ...sessions,
-      ['vpn', vpn === undefined ? 'off' : `${plain(vpn.interface)} ${vpn.state}, mtu ${vpn.mtu}${dropText(vpn.drops)}`],
+      ...datagrams,
+      [
+        'vpn',
+        vpn === undefined
+          ? 'off'
+          : `${plain(vpn.interface)} ${vpn.state}, mtu ${vpn.mtu}${dropText(vpn.drops, 'packets')}`,
+      ],
       ...(vpn === undefined || (vpn.ownEcho.state === 'idle' && vpn.ownEcho.error === undefined)
         ? []
         : [
@@ -80,12 +91,19 @@ function routerText(router: RouterState): string {
 
 function firewallText({ state, restored, drops }: NonNullable<StatusReport['firewall']>): string {
   const again = restored === 0 ? '' : `, put back ${restored} times`;
-  return `${state}${again}${dropText(drops)}`;
+  return `${state}${again}${dropText(drops, 'packets')}`;
 }
 
-function dropText(drops: Readonly<Record<string, number>>): string {
+function udpText({ associations, counters }: NonNullable<StatusReport['socks'][number]['udp']>): string {
+  const { sent = 0, received = 0, ...dropped } = counters;
+  return associations + sent === 0
+    ? ''
+    : `, udp: ${associations} associations, ${sent} sent, ${received} received${dropText(dropped, 'datagrams')}`;
+}
+
+function dropText(drops: Readonly<Record<string, number>>, what: string): string {
   const dropped = sum(drops);
-  return dropped === 0 ? '' : `, ${dropped} packets dropped`;
+  return dropped === 0 ? '' : `, ${dropped} ${what} dropped`;
 }
 
 function sum(counters: Readonly<Record<string, number>>): number {

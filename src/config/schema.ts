@@ -102,6 +102,10 @@ function routerSchema(paths: DefaultPaths) {
       description:
         'Allow a SAM bridge on another machine. SAM is neither encrypted nor authenticated: whoever is on the way can read everything, the private key included.',
     }),
+    udp: value.datagramPort.prefault('auto').meta({
+      description:
+        'The UDP port of the SAM bridge, for datagrams of SOCKS clients. "auto": one below its TCP port, as routers have it. "off": they go over the TCP connection, which on i2pd carries up to some 7 KB and loses bursts.',
+    }),
     user: value.samUser.prefault('').meta({ description: 'User name for a SAM bridge that asks for one.' }),
     password_file: value.optionalPath.prefault('').meta({
       description:
@@ -251,6 +255,23 @@ function socksSchema() {
     max_clients_per_address: value.wholeNumber(1, 65_536).prefault(256).meta({
       description: 'Clients at the same time from one IP address. Programs of this machine all share one.',
     }),
+    udp: value.flag.prefault(true).meta({
+      description: 'Serve UDP ASSOCIATE. Never to clients of a unix socket.',
+    }),
+    udp_associations: value.wholeNumber(1, 4096).prefault(64).meta({
+      description: 'UDP associations at the same time.',
+    }),
+    udp_rate: value.wholeNumber(1, 1_000_000).prefault(1000).meta({
+      description: 'Datagrams that a client may send in a second, and as many at once; more are dropped.',
+    }),
+    udp_queue: value.byteSize('32KiB', '16MiB').prefault('128KiB').meta({
+      description:
+        'What is held of a client for one name that is being looked up, or for a session that is being built.',
+    }),
+    udp_source: value.oneOf(['address', 'name']).prefault('address').meta({
+      description:
+        'How clients are told where a datagram came from: an IPv6 address, or a b32 name for those that compare it with the name that they sent to. Both can be answered to.',
+    }),
     handshake_timeout: value.duration('1s', '10m').prefault('20s').meta({
       description: 'How long a client may take to say what it wants.',
     }),
@@ -281,6 +302,13 @@ function limitsSchema() {
     }),
     dials: value.wholeNumber(1, 4096).prefault(64).meta({
       description: 'Connections into I2P that are being made at the same time.',
+    }),
+    associations: value.wholeNumber(1, 65_536).prefault(256).meta({
+      description: 'UDP associations at the same time, of all listeners together.',
+    }),
+    datagram_sessions: value.wholeNumber(1, 256).prefault(8).meta({
+      description:
+        'Sessions for datagrams at the same time: one for each identity in use, beside its session for streams.',
     }),
     isolated_sessions: value.wholeNumber(0, 256).prefault(8).meta({
       description: 'Separate identities at the same time, for SOCKS clients that show credentials.',

@@ -30,6 +30,12 @@ export type PeerDestination =
   | { readonly kind: 'b32'; readonly b32: B32 }
   | { readonly kind: 'destination'; readonly destination: Destination };
 
+/** Where the SAM bridge takes datagrams over UDP. `auto` is one port below its TCP port, as on i2pd and Java I2P. */
+export type DatagramPortChoice =
+  | { readonly kind: 'auto' }
+  | { readonly kind: 'off' }
+  | { readonly kind: 'port'; readonly port: number };
+
 export type RouterChoice = { readonly kind: 'auto' } | { readonly kind: 'managed' } | TcpEndpoint;
 
 export const flag = z.boolean('true or false').meta({ wanted: 'true or false' });
@@ -89,6 +95,15 @@ export const routerChoice = parsed(
     if (text === 'auto' || text === 'managed') return { kind: text };
     const endpoint = parseTcpEndpoint(text);
     return endpoint === undefined || endpoint.port === 0 ? undefined : endpoint;
+  },
+);
+
+export const datagramPort = parsed(
+  '"auto", "off", or a port from "1" to "65535"',
+  (text): DatagramPortChoice | undefined => {
+    if (text === 'auto' || text === 'off') return { kind: text };
+    const port = Number(text);
+    return /^\d{1,5}$/.test(text) && port >= 1 && port <= 65_535 ? { kind: 'port', port } : undefined;
   },
 );
 

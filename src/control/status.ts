@@ -25,6 +25,17 @@ const session = z.object({
   reason: z.string().optional(),
 });
 
+const datagramSession = z.object({
+  state: z.string(),
+  age,
+  /** UDP associations. */
+  users: count,
+  /** 52 characters, or the shortened form: where datagrams for it are sent to. Absent while there is none. */
+  b32: z.string().optional(),
+  reason: z.string().optional(),
+  drops: counters,
+});
+
 const peerStatus = z.object({
   name: z.string(),
   /** The oc address. */
@@ -62,6 +73,8 @@ export const statusReport = z.object({
     ocat4Address: z.string(),
   }),
   sessions: z.array(session),
+  /** The sessions for datagrams of SOCKS clients. */
+  datagrams: z.array(datagramSession),
   /** Absent when vpn.enabled is false. */
   vpn: z
     .object({
@@ -81,6 +94,8 @@ export const statusReport = z.object({
       listen: z.string(),
       clients: count,
       counters,
+      /** Absent where UDP ASSOCIATE is not served. */
+      udp: z.object({ associations: count, counters }).optional(),
       /** What the sites see: `gateway` for our own destination. */
       identity: z.string(),
     }),
@@ -114,6 +129,7 @@ export function shortened(report: StatusReport): StatusReport {
   return {
     ...report,
     identity: { ...report.identity, b32: shortB32(report.identity.b32) },
+    datagrams: report.datagrams.map((one) => (one.b32 === undefined ? one : { ...one, b32: shortB32(one.b32) })),
     peers: report.peers.map((one) => ({ ...one, b32: shortB32(one.b32) })),
   };
 }

@@ -6,6 +6,7 @@
 import type { Duplex } from 'node:stream';
 import type { GateError } from '../kit/errors.ts';
 import type { Address } from '../wire/i2p/address.ts';
+import type { UdpAddress } from '../wire/sam/command.ts';
 
 /**
  * What became of borrowed bytes: `done` with them, or `kept` by somebody who still needs them, who may then have them for
@@ -39,6 +40,41 @@ export function writesThrough(stream: Duplex): stream is WriteThroughStream {
 export interface BridgePort {
   /** One TCP connection. @throws GateError `router-down` when nobody answers */
   open(signal: AbortSignal): Promise<Duplex>;
+}
+
+/** The same router's way for datagrams. */
+export interface DatagramBridgePort extends BridgePort {
+  /**
+   * A socket that hears and reaches nobody but the UDP port of the bridge; undefined where datagrams are to travel on the
+   * control connection of their session.
+   *
+   * @throws GateError `router-down` while there is no router, `local-io` or `limit` when no socket can be had
+   */
+  openDatagrams(signal: AbortSignal): Promise<UdpSocket | undefined>;
+}
+
+/** UDP on one address of this machine. What it is handed and what it hands out is whole datagrams. */
+export interface UdpSocket {
+  readonly local: UdpAddress;
+  /** Called for every datagram; `bytes` are the taker's. */
+  onDatagram(take: (bytes: Buffer, from: UdpAddress) => void): void;
+  /** Called when the kernel reports an error, such as that nobody listens at the other side of a connected socket. */
+  onError(failed: (error: GateError) => void): void;
+  /**
+   * Never waits: what does not fit into the queue of the kernel is lost, as on any network.
+   *
+   * @param to left out on a connected socket
+   * @returns whether it was taken
+   */
+  send(bytes: Buffer, to?: UdpAddress): boolean;
+  /** Idempotent. */
+  close(): void;
+}
+
+/** Sockets for UDP datagrams. */
+export interface UdpPort {
+  /** @param address a literal address of this machine; the port is any free one. @throws GateError */
+  bind(address: string): Promise<UdpSocket>;
 }
 
 /**
@@ -100,9 +136,11 @@ export interface FirewallPort {
   drops(): Promise<Readonly<Record<string, number>>>;
 }
 
-/** Who connected to a listener; `undefined` address for a unix socket. */
+/** Who connected to a listener; `undefined` addresses for a unix socket. */
 export interface ClientOrigin {
   readonly address: string | undefined;
+  /** Of this machine, where the client came in. */
+  readonly localAddress?: string | undefined;
 }
 
 /** A bound listening socket. */

@@ -41,7 +41,14 @@ export async function listen(
   return {
     where: formatEndpoint(endpoint.kind === 'tcp' ? { ...endpoint, port: arrivals.port } : endpoint),
     accept: (accepted) => {
-      const take = (client: Socket) => accepted(client.on('error', leaveToOwner), { address: client.remoteAddress });
+      const take = (client: Socket) =>
+        accepted(client.on('error', leaveToOwner), {
+          address: client.remoteAddress,
+          // Few want it, and it costs a call to the kernel.
+          get localAddress() {
+            return client.localAddress;
+          },
+        });
       arrivals.accept(take, acceptFailures(systemClock, log));
     },
     close: () => arrivals.close(),

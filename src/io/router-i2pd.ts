@@ -4,15 +4,17 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { chmod, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import type { Duplex } from 'node:stream';
+import type { TcpEndpoint } from '../config/endpoint.ts';
+import type { DatagramPortChoice } from '../config/values.ts';
 import type { RouterState } from '../control/status.ts';
-import type { BridgePort } from '../core/ports.ts';
+import type { DatagramBridgePort } from '../core/ports.ts';
 import { type BackoffRange, backoffDelay } from '../kit/backoff.ts';
 import { type Clock, sleep } from '../kit/clock.ts';
 import { abortError, asGateError, GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import type { Service } from '../kit/service.ts';
 import { tcpBridge } from './bridge-tcp.ts';
+import { openBridgeDatagrams } from './bridge-udp.ts';
 import { endOf, freePort, spawnI2pd } from './i2pd-program.ts';
 import { findProgram, findUser, isAlive, listensAt, markOf, type ProcessMark, type UserIds } from './processes.ts';
 
@@ -23,6 +25,7 @@ export interface ManagedRouterParts {
   readonly searchPath: string;
   /** Further arguments for i2pd, for tests. */
   readonly extraArguments: readonly string[];
+  readonly udp: DatagramPortChoice;
   readonly clock: Clock;
   readonly log: Logger;
   /** Uniform in [0, 1). */
@@ -57,7 +60,7 @@ interface Run {
 
 export class ManagedRouter implements Service {
   readonly name = 'router';
-  readonly bridge: BridgePort;
+  readonly bridge: DatagramBridgePort;
   readonly #parts: ManagedRouterParts;
   readonly #stopping = new AbortController();
   #loop: Promise<void> = Promise.resolve();
@@ -67,7 +70,10 @@ export class ManagedRouter implements Service {
 
   constructor(parts: ManagedRouterParts) {
     this.#parts = parts;
-    this.bridge = { open: (signal) => this.#open(signal) };
+    this.bridge = {
+      open: async (signal) => tcpBridge(await this.#untilReady(signal), parts.clock).open(signal),
+      openDatagrams: async (signal) => openBridgeDatagrams(await this.#untilReady(signal), parts.udp, signal),
+    };
   }
 
   /**
@@ -120,12 +126,12 @@ export class ManagedRouter implements Service {
   }
 
   /** Waits for the bridge as long as the caller does. */
-  async #open(signal: AbortSignal): Promise<Duplex> {
+  async #untilReady(signal: AbortSignal): Promise<TcpEndpoint> {
     const { clock } = this.#parts;
     const stopping = this.#stopping.signal;
     for (;;) {
       const run = this.#run;
-      if (run?.ready) return tcpBridge({ kind: 'tcp', host: '127.0.0.1', port: run.port }, clock).open(signal);
+      if (run?.ready) return { kind: 'tcp', host: '127.0.0.1', port: run.port };
       // Looked at between the naps: AbortSignal.any would leave a piece of itself at the long-lived signal on Node 20.
       if (stopping.aborted) throw abortError(stopping, 'waiting for the own i2pd');
       await sleep(clock, POLL_MS, signal);

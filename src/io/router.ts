@@ -3,7 +3,7 @@
 import { formatEndpoint, type TcpEndpoint } from '../config/endpoint.ts';
 import type { RouterConfig } from '../config/schema.ts';
 import type { RouterState } from '../control/status.ts';
-import type { BridgePort } from '../core/ports.ts';
+import type { DatagramBridgePort } from '../core/ports.ts';
 import { type Clock, within } from '../kit/clock.ts';
 import { drive } from '../kit/drive.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
@@ -11,10 +11,11 @@ import type { Logger } from '../kit/log.ts';
 import type { Service } from '../kit/service.ts';
 import { conversationMachine, hello } from '../wire/sam/conversation.ts';
 import { tcpBridge } from './bridge-tcp.ts';
+import { withDatagrams } from './bridge-udp.ts';
 import { ManagedRouter, NO_PROGRAM } from './router-i2pd.ts';
 
 export interface RouterService extends Service {
-  readonly bridge: BridgePort;
+  readonly bridge: DatagramBridgePort;
   state(): RouterState;
 }
 
@@ -48,7 +49,7 @@ export function routerFor(config: RouterConfig, parts: RouterParts): RouterServi
   const { sam } = config;
   switch (sam.kind) {
     case 'tcp':
-      return externalRouter(sam, parts.clock);
+      return externalRouter(sam, config, parts.clock);
     case 'managed':
       return new ChosenRouter([], config, parts);
     case 'auto':
@@ -58,10 +59,10 @@ export function routerFor(config: RouterConfig, parts: RouterParts): RouterServi
   }
 }
 
-function externalRouter(endpoint: TcpEndpoint, clock: Clock): RouterService {
+function externalRouter(endpoint: TcpEndpoint, { udp }: RouterConfig, clock: Clock): RouterService {
   return {
     name: 'router',
-    bridge: tcpBridge(endpoint, clock),
+    bridge: withDatagrams(tcpBridge(endpoint, clock), endpoint, udp),
     start: async () => {},
     stop: async () => {},
     state: () => ({ kind: 'external', where: formatEndpoint(endpoint) }),
@@ -74,7 +75,7 @@ function externalRouter(endpoint: TcpEndpoint, clock: Clock): RouterService {
  */
 class ChosenRouter implements RouterService {
   readonly name = 'router';
-  readonly bridge: BridgePort;
+  readonly bridge: DatagramBridgePort;
   readonly #candidates: readonly TcpEndpoint[];
   readonly #config: RouterConfig;
   readonly #parts: RouterParts;
@@ -87,7 +88,10 @@ class ChosenRouter implements RouterService {
     this.#candidates = candidates;
     this.#config = config;
     this.#parts = parts;
-    this.bridge = { open: async (signal) => (await this.#choose()).bridge.open(signal) };
+    this.bridge = {
+      open: async (signal) => (await this.#choose()).bridge.open(signal),
+      openDatagrams: async (signal) => (await this.#choose()).bridge.openDatagrams(signal),
+    };
   }
 
   async start(): Promise<void> {
@@ -123,10 +127,10 @@ class ChosenRouter implements RouterService {
       for (const endpoint of this.#candidates) {
         if (!(await speaksSam(endpoint, clock))) continue;
         log.info('using the SAM bridge that is there', { at: formatEndpoint(endpoint) });
-        this.#chosen = externalRouter(endpoint, clock);
+        this.#chosen = externalRouter(endpoint, this.#config, clock);
         return this.#chosen;
       }
-      const managed = new ManagedRouter({ ...this.#parts, directory: this.#config.directory });
+      const managed = new ManagedRouter({ ...this.#parts, directory: this.#config.directory, udp: this.#config.udp });
       await managed.start();
       this.#chosen = managed;
       return managed;

@@ -196,7 +196,7 @@ function parts() {
 }
 
 function managed(directory: string, extraArguments = OFFLINE, searchPath = usualSearchPath()): ManagedRouter {
-  return new ManagedRouter({ ...parts(), directory, searchPath, extraArguments });
+  return new ManagedRouter({ ...parts(), directory, searchPath, extraArguments, udp: { kind: 'auto' } });
 }
 
 /** The processes that work in this directory. */

@@ -6,8 +6,10 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { assembleGateway, type Gateway } from '../../src/app/gateway.ts';
 import { configuredPeers } from '../../src/app/peers.ts';
 import { decodeConfig } from '../../src/config/decode.ts';
+import type { DatagramPortChoice } from '../../src/config/values.ts';
 import type { ConnectorPort, ListenerPort } from '../../src/core/ports.ts';
 import { tcpBridge } from '../../src/io/bridge-tcp.ts';
+import { withDatagrams } from '../../src/io/bridge-udp.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { connected } from '../../src/io/connected.ts';
 import { generateKeys } from '../../src/io/key-generate.ts';
@@ -15,6 +17,7 @@ import { listen } from '../../src/io/listener.ts';
 import { pinoLogger } from '../../src/io/log-pino.ts';
 import { SYSTEM_PATHS } from '../../src/io/places.ts';
 import type { Clock } from '../../src/kit/clock.ts';
+import { kernelUdp } from '../../src/io/udp.ts';
 import { GateError } from '../../src/kit/errors.ts';
 import { type Address, type Addresses, addressesOf, addressKey } from '../../src/wire/i2p/address.ts';
 import type { B32, PrivateKeys } from '../../src/wire/i2p/destination.ts';
@@ -31,6 +34,8 @@ export interface GatewayPlan {
   readonly clock?: Clock;
   readonly vpn?: boolean;
   readonly log?: string[];
+  /** How datagrams reach the bridge; over its UDP port by default. */
+  readonly datagrams?: DatagramPortChoice;
   /** Further TOML. */
   readonly config?: string;
 }
@@ -65,15 +70,21 @@ export async function startGateway(plan: GatewayPlan): Promise<RunningGateway> {
   const tun = new FakeTun();
   const datagrams = new FakeDatagrams();
   const { host, port } = plan.bridge.address;
+  const endpoint = { kind: 'tcp', host, port } as const;
   const clock = plan.clock ?? systemClock;
   const gateway = assembleGateway(config, {
-    bridge: tcpBridge({ kind: 'tcp', host, port }, clock),
+    bridge: withDatagrams(
+      tcpBridge(endpoint, clock),
+      endpoint,
+      plan.datagrams ?? { kind: 'port', port: plan.bridge.udpPort },
+    ),
     credentials: undefined,
     keys,
     peers: configuredPeers(config, addressesOf(b32)),
     tun: config.vpn.enabled ? tun : undefined,
     connector: loopbackConnector(services),
     datagrams,
+    udp: kernelUdp,
     listeners,
     clock,
     log,

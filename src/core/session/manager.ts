@@ -41,7 +41,7 @@ export interface SessionManagerOptions {
   readonly options: SessionOptions;
   readonly credentials: SamCredentials | undefined;
   readonly named: ReadonlyMap<string, NamedIdentity>;
-  readonly isolated: PoolOptions;
+  readonly isolated: Omit<PoolOptions, 'setting'>;
   /** What `IsolatedKey.tunnels` stands for. */
   readonly tunnels: ReadonlyMap<string, SessionOptions>;
 }
@@ -71,7 +71,7 @@ export function sessionManager(options: SessionManagerOptions, world: SessionMan
   const gateway = newSession({ keys: options.gatewayKeys, options: options.options }, (build) => build());
   const gatewayLease = forGood(gateway);
   const named = new Map([...options.named].map(([name, identity]) => [name, forGood(newSession(identity, turns))]));
-  const pool = sessionPool(options.isolated, world.clock, transient);
+  const pool = sessionPool({ ...options.isolated, setting: 'limits.isolated_sessions' }, world.clock, transient);
   let stopped = false;
 
   return {

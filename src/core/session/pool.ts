@@ -19,6 +19,8 @@ export interface PoolOptions {
   /** Sessions at one time: in use, idle and spare ones together. */
   readonly most: number;
   readonly atLimit: AtLimit;
+  /** The setting that `most` comes from, for people. */
+  readonly setting: string;
   /** A session without a lease is closed after this long, and its destination is gone. Milliseconds. */
   readonly idleMs: number;
   /** Spare sessions to keep ready, by whose tunnels they have. */
@@ -212,10 +214,10 @@ export function sessionPool<Session extends PoolableSession>(
   };
 }
 
-function limitReached({ most, atLimit }: PoolOptions): GateError {
+function limitReached({ most, atLimit, setting }: PoolOptions): GateError {
   const [what, remedy] =
     atLimit === 'refuse'
-      ? ['there', 'raise limits.isolated_sessions, or let idle ones make room with limits.isolated_at_limit']
-      : ['in use', 'raise limits.isolated_sessions or close some connections'];
-  return new GateError('limit', 'session.limit', `all ${most} isolated sessions are ${what}; ${remedy}`);
+      ? ['there', `raise ${setting}, or let idle ones make room with limits.isolated_at_limit`]
+      : ['in use', `raise ${setting} or close some connections`];
+  return new GateError('limit', 'session.limit', `all ${most} sessions that may be are ${what}; ${remedy}`);
 }

@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { DialTarget } from '../../core/dial/target.ts';
+import type { ClientOrigin } from '../../core/ports.ts';
 import { drive } from '../../kit/drive.ts';
 import { abortError, GateError } from '../../kit/errors.ts';
 import { type SocksHandshake, socksMachine } from '../../wire/socks/handshake.ts';
@@ -17,16 +18,16 @@ import { askerFor } from './isolation.ts';
 import { judge } from './policy.ts';
 import { resolve, resolvePointer } from './resolve.ts';
 import type { ClientWorld, Serving } from './serving.ts';
+import { associate } from './udp/associate.ts';
 
 /**
  * Resolves when the client is closed; never throws. Owns the client.
  *
- * @param clientAddress undefined for a unix socket
  * @param keepPlace told `true` when the client has said its wish, and `false` when it has been refused
  */
 export async function serveClient(
   client: Duplex,
-  clientAddress: string | undefined,
+  origin: ClientOrigin,
   world: ClientWorld,
   signal: AbortSignal,
   keepPlace: (keep: boolean) => void = () => {},
@@ -55,7 +56,7 @@ export async function serveClient(
       return farewell(client, encodeReply(handshake.form, handshake.failure, world.settings.errors), clock, signal);
     case 'request':
       keepPlace(true);
-      return serveRequest(client, clientAddress, handshake.request, world, signal, keepPlace);
+      return serveRequest(client, origin, handshake.request, world, signal, keepPlace);
     default:
       return handshake satisfies undefined;
   }
@@ -92,20 +93,22 @@ function closedInTheMiddle(): GateError {
 
 function serveRequest(
   client: Duplex,
-  clientAddress: string | undefined,
+  origin: ClientOrigin,
   request: SocksRequest,
   world: ClientWorld,
   signal: AbortSignal,
   keepPlace: (keep: boolean) => void,
 ): Promise<void> {
   const { clock, counts, listener, log, settings } = world;
+  const { address: clientAddress, localAddress } = origin;
   const refuse = (error: GateError) => {
     keepPlace(false);
     log.debug('a SOCKS request failed', { kind: error.kind, code: error.code });
     return farewell(client, encodeReply(replyForm(request), failureOf(error), settings.errors), clock, signal);
   };
   const facts = { credentials: credentialsOf(request), clientAddress, listener: listener.where };
-  const serving: Serving = { client, facts, asker: askerFor(facts, settings.isolation), world, signal, refuse };
+  const asker = askerFor(facts, settings.isolation);
+  const serving: Serving = { client, facts, asker, localAddress, world, signal, refuse };
   const unserved = () => {
     counts.add('protocolError');
     const message = `a SOCKS client asked for ${request.command}, which is not served here`;
@@ -118,8 +121,9 @@ function serveRequest(
       return settings.resolve ? withTarget(request, serving, (target) => resolve(target, serving)) : unserved();
     case 'resolve-ptr':
       return settings.resolve ? withTarget(request, serving, (target) => resolvePointer(target, serving)) : unserved();
-    case 'bind':
     case 'associate':
+      return associate(request, serving);
+    case 'bind':
       return unserved();
     default:
       return request satisfies never;

@@ -17,6 +17,8 @@ import { serveClient } from './client.ts';
 import { type DnsLeaks, DnsLeakWatch } from './dns-leaks.ts';
 import { USUAL_ISOLATION } from './isolation.ts';
 import { CLIENT_ENDS, type ClientEnd, type ClientSettings } from './serving.ts';
+import type { UdpCounter } from './udp/counters.ts';
+import type { UdpService } from './udp/service.ts';
 
 export interface SocksServerParts {
   readonly listener: ListenerPort;
@@ -24,6 +26,8 @@ export interface SocksServerParts {
   readonly dialer: Pick<Dialer, 'dial'>;
   readonly names: AddressNames;
   readonly relay: Relay;
+  /** Absent where UDP ASSOCIATE is not served. */
+  readonly udp?: UdpService | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -60,6 +64,8 @@ export interface SocksStatus {
   readonly counts: Readonly<Record<SocksCounter, number>>;
   /** Undefined while no client seems to ask name servers. */
   readonly dnsLeaks: DnsLeaks | undefined;
+  /** Undefined where UDP ASSOCIATE is not served. */
+  readonly udp: { readonly associations: number; readonly counts: Readonly<Record<UdpCounter, number>> } | undefined;
 }
 
 export interface SocksServer extends Service {
@@ -79,7 +85,7 @@ interface Place {
 const STOP_MS = 3_000;
 
 export function socksServer(parts: SocksServerParts, given: Partial<SocksServerOptions> = {}): SocksServer {
-  const { access, listener, clock, log } = parts;
+  const { access, listener, udp, clock, log } = parts;
   const options: SocksServerOptions = { ...DEFAULTS, ...given };
   const counts: Tally<SocksCounter> = tally(['accepted', 'refusedCap', 'refusedClient', 'dnsLeak', ...CLIENT_ENDS]);
   const leaks = new DnsLeakWatch();
@@ -98,7 +104,8 @@ export function socksServer(parts: SocksServerParts, given: Partial<SocksServerO
   const full = (address: string | undefined) => running.size >= options.maxClients || crowded(address);
   let stopped: Promise<void> | undefined;
 
-  const take = (client: Duplex, { address }: ClientOrigin) => {
+  const take = (client: Duplex, origin: ClientOrigin) => {
+    const { address } = origin;
     if (stopped !== undefined) {
       client.destroy();
       return;
@@ -124,7 +131,7 @@ export function socksServer(parts: SocksServerParts, given: Partial<SocksServerO
     };
     // No async function around it: its frame would live as long as the client.
     const over = () => leave(client);
-    place.served = serveClient(client, address, world, place.cancel.signal, keepPlace).then(over, (error: unknown) => {
+    place.served = serveClient(client, origin, world, place.cancel.signal, keepPlace).then(over, (error: unknown) => {
       over();
       client.destroy();
       log.error('a defect: serving a SOCKS client failed', { code: asGateError(error, 'serving a SOCKS client').code });
@@ -182,6 +189,7 @@ export function socksServer(parts: SocksServerParts, given: Partial<SocksServerO
       clients: running.size,
       counts: counts.snapshot(),
       dnsLeaks: leaks.series(clock.now()),
+      udp: udp && { associations: udp.places.taken, counts: udp.counts.snapshot() },
     }),
   };
 }

@@ -12,6 +12,7 @@ import type { Tally } from '../../kit/tally.ts';
 import type { ErrorCodes } from '../../wire/socks/reply.ts';
 import type { Access } from './access.ts';
 import type { IsolationRules, RequestFacts } from './isolation.ts';
+import type { UdpService } from './udp/service.ts';
 
 /** How the way of a client into I2P ended: each client ends in exactly one of these. */
 export const CLIENT_ENDS = [
@@ -30,6 +31,8 @@ export const CLIENT_ENDS = [
   /** Got the address of a name, or the name of an address. */
   'resolved',
   'resolveFailed',
+  /** Got a place to send datagrams to. */
+  'associated',
   /** The gateway stopped before the client was connected. */
   'stopped',
 ] as const;
@@ -55,6 +58,8 @@ export interface ClientWorld {
   readonly dialer: Pick<Dialer, 'dial'>;
   readonly names: AddressNames;
   readonly relay: Relay;
+  /** Absent where the listener does not serve UDP ASSOCIATE. */
+  readonly udp?: UdpService | undefined;
   readonly clock: Clock;
   readonly log: Logger;
   /** `dnsLeak` counts besides `policyRefused`. */
@@ -70,6 +75,8 @@ export interface Serving {
   readonly facts: Omit<RequestFacts, 'target' | 'port'>;
   /** Whose lookups are this client's too. */
   readonly asker: SessionKey;
+  /** Of this machine, where the client came in; undefined for a unix socket. */
+  readonly localAddress: string | undefined;
   readonly world: ClientWorld;
   /** Aborts when the gateway stops. */
   readonly signal: AbortSignal;

@@ -83,6 +83,16 @@ export function encodeNameReply(name: string): Uint8Array {
   return socks5(CODES.succeeded.socks5, NAME, Buffer.concat([Buffer.of(bytes.length), bytes]), 0);
 }
 
+/**
+ * Success, for UDP ASSOCIATE.
+ *
+ * @param address where the client is to send its datagrams: 4 or 16 bytes
+ * @param port 1..65535
+ */
+export function encodeAssociateReply(address: Uint8Array, port: number): Uint8Array {
+  return socks5(CODES.succeeded.socks5, address.length === 4 ? IPV4 : IPV6, address, port);
+}
+
 function socks5(code: number, addressType: number, address: Uint8Array, port: number): Uint8Array {
   return Buffer.concat([Buffer.of(5, code, 0, addressType), address, Buffer.of(port >> 8, port & 0xff)]);
 }

@@ -1,6 +1,6 @@
 /**
  * A SAM bridge that is not one: real sockets on loopback, the manners of one of three routers, any misbehaviour that a test
- * asks for, and no I2P. All bridges on one FakeNetwork reach each other. It carries streams, not datagrams.
+ * asks for, and no I2P. All bridges on one FakeNetwork reach each other. It carries streams and repliable datagrams.
  */
 import { createServer, type Server } from 'node:net';
 import { systemClock } from '../../../src/io/clock.ts';
@@ -60,6 +60,16 @@ export class FakeBridge {
   /** Stays the same over a restart. */
   get address(): { readonly host: string; readonly port: number } {
     return { host: '127.0.0.1', port: this.#port };
+  }
+
+  /** Where it takes datagrams over UDP, on the same host. Stays the same over a restart. */
+  get udpPort(): number {
+    return this.#router.datagrams.port;
+  }
+
+  /** Nobody listens at its UDP port any more, as on a bridge that serves TCP alone. */
+  closeUdp(): Promise<void> {
+    return this.#router.datagrams.close();
   }
 
   get running(): boolean {
@@ -137,9 +147,10 @@ export class FakeBridge {
     return session;
   }
 
-  #listen(): Promise<void> {
+  async #listen(): Promise<void> {
+    await this.#router.datagrams.listen();
     const server = createServer({ allowHalfOpen: true }, (socket) => this.#router.adopt(socket, { kind: 'new' }));
-    return new Promise((resolve, reject) => {
+    await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(this.#port, '127.0.0.1', () => {
         const address = server.address();

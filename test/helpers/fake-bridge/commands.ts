@@ -2,6 +2,7 @@
 import type { Answer } from './answers.ts';
 import { type Command, parseCommand } from './command.ts';
 import type { Connection } from './connection.ts';
+import { sendOnControl } from './datagrams.ts';
 import { generateKeys } from './keys.ts';
 import { resolve } from './names.ts';
 import type { Router } from './router.ts';
@@ -150,8 +151,15 @@ function lookUp(router: Router, connection: Connection, { values }: Command): vo
   }
 }
 
-/** Datagrams are not carried: this is only what becomes of the connection. */
-function sendDatagram({ temperament }: Router, connection: Connection, { values }: Command): void {
+/** RAW ones are not carried, nor those of a connection without a session for them: what becomes of it is all there is. */
+function sendDatagram(router: Router, connection: Connection, command: Command): void {
+  const { temperament } = router;
+  const { verb, values } = command;
+  const { role } = connection;
+  if (verb === 'DATAGRAM' && role.kind === 'control' && role.session.request.style === 'DATAGRAM') {
+    sendOnControl(router, connection, role.session, command);
+    return;
+  }
   switch (temperament.datagramSend) {
     case 'closes':
       connection.close();

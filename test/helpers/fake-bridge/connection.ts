@@ -45,6 +45,7 @@ export class Connection {
   readonly #owner: ConnectionOwner;
   #held: Buffer = Buffer.alloc(0);
   #busy = false;
+  #collecting: { readonly length: number; readonly take: (bytes: Buffer) => void } | undefined;
   #ended = false;
   #action: Action | undefined;
   #steps: Step[] = [];
@@ -131,6 +132,11 @@ export class Connection {
     if (this.#owner.temperament.reads === 'lines') this.#takeLines();
   }
 
+  /** The next so many bytes are no command, but belong to the one at hand. */
+  collect(length: number, take: (bytes: Buffer) => void): void {
+    this.#collecting = { length, take };
+  }
+
   /** What came behind the last command. */
   takeRest(): Buffer {
     const rest = this.#held;
@@ -181,11 +187,25 @@ export class Connection {
   }
 
   #takeLines(): void {
+    if (!this.#takeCollected()) return;
     for (let end = this.#held.indexOf(LF); end >= 0 && this.#takesCommands(); end = this.#held.indexOf(LF)) {
       const line = this.#held.toString('latin1', 0, end);
       this.#held = this.#held.subarray(end + 1);
       this.#owner.onLine(line, this);
+      if (!this.#takeCollected()) return;
     }
+  }
+
+  /** @returns false while bytes are wanted that have not come */
+  #takeCollected(): boolean {
+    if (this.#collecting === undefined) return true;
+    const { length, take } = this.#collecting;
+    if (this.#held.length < length) return false;
+    const bytes = this.#held.subarray(0, length);
+    this.#held = this.#held.subarray(length);
+    this.#collecting = undefined;
+    take(bytes);
+    return true;
   }
 
   #takesCommands(): boolean {

@@ -3,9 +3,13 @@
  * get through. Knows nothing of SAM.
  */
 import type { B32 } from '../../../src/wire/i2p/destination.ts';
+import { deliver, type FakeDatagram } from './datagrams.ts';
 import type { Shape } from './pipe.ts';
 import type { FakeSession } from './session.ts';
 import type { FakeStream } from './stream.ts';
+
+/** What the network does to a datagram. `late`: it comes behind the next one. */
+export type DatagramFate = 'delivered' | 'lost' | 'twice' | 'late';
 
 /** How a destination is away: routers believe that it is there, or know that it is not. */
 export type Absence = 'silent' | 'unreachable';
@@ -21,6 +25,9 @@ export class FakeNetwork {
   readonly #shapes = new Map<B32, Shape>();
   readonly #streams = new Set<FakeStream>();
   #shape = UNHINDERED;
+  #fate: (count: number) => DatagramFate = () => 'delivered';
+  #datagrams = 0;
+  #late: FakeDatagram | undefined;
 
   /** Streams that live, or of which one side does not know that they ended. */
   get streams(): number {
@@ -60,6 +67,39 @@ export class FakeNetwork {
   /** Ends all streams of this destination, at both sides. */
   cut(b32: B32, how: 'end' | 'reset'): void {
     for (const stream of this.#streamsOf(b32)) stream.cut(how);
+  }
+
+  /** @param decide asked for every datagram, which it gets counted from 1 */
+  treatDatagrams(decide: (count: number) => DatagramFate): void {
+    this.#fate = decide;
+  }
+
+  send(datagram: FakeDatagram): void {
+    this.#datagrams += 1;
+    const fate = this.#fate(this.#datagrams);
+    switch (fate) {
+      case 'lost':
+        return;
+      case 'late':
+        this.#late = datagram;
+        return;
+      case 'twice':
+        this.#arrive(datagram);
+        break;
+      case 'delivered':
+        break;
+      default:
+        fate satisfies never;
+    }
+    this.#arrive(datagram);
+    const late = this.#late;
+    this.#late = undefined;
+    if (late !== undefined) this.#arrive(late);
+  }
+
+  #arrive(datagram: FakeDatagram): void {
+    const session = this.find(datagram.to.b32);
+    if (session?.request.style === 'DATAGRAM') deliver(session.router, session, datagram);
   }
 
   publish(session: FakeSession): void {

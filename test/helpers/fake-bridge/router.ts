@@ -5,6 +5,7 @@ import type { B32 } from '../../../src/wire/i2p/destination.ts';
 import { masked } from './command.ts';
 import { carryOut } from './commands.ts';
 import { Connection, type ConnectionOwner, type Role } from './connection.ts';
+import { DatagramPort } from './datagrams.ts';
 import { Faults } from './faults.ts';
 import { generateKeys } from './keys.ts';
 import type { FakeNetwork } from './network.ts';
@@ -35,6 +36,7 @@ export class Router implements ConnectionOwner {
   readonly timing: Timing;
   readonly clock: Clock;
   readonly faults = new Faults();
+  readonly datagrams = new DatagramPort(this);
   readonly sessions = new Map<string, FakeSession>();
   readonly connections = new Set<Connection>();
   readonly commands: LoggedCommand[] = [];
@@ -155,7 +157,7 @@ export class Router implements ConnectionOwner {
     this.sessions.clear();
     this.leaseSets.clear();
     const closed = [...this.connections].map((connection) => connection.kill());
-    await Promise.all(closed);
+    await Promise.all([...closed, this.datagrams.close()]);
   }
 
   #breakTwins(b32: B32): void {

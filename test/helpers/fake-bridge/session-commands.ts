@@ -8,7 +8,7 @@ import { type FakeKeys, generateKeys } from './keys.ts';
 import type { Router } from './router.ts';
 import { FakeSession } from './session.ts';
 
-/** DATAGRAM and RAW sessions exist, but carry nothing. MASTER and PRIMARY are not there at all. */
+/** RAW sessions exist, but carry nothing. MASTER and PRIMARY are not there at all. */
 const STYLES = ['STREAM', 'DATAGRAM', 'RAW'];
 const OWN_VALUES = ['STYLE', 'ID', 'DESTINATION', 'SIGNATURE_TYPE'];
 

@@ -24,7 +24,7 @@ interface Accept {
 export class FakeSession {
   readonly request: SessionRequest;
   readonly control: Connection;
-  readonly #router: Router;
+  readonly router: Router;
   /** The one that gets the next stream. */
   #first: Accept | undefined;
   #waiting: Accept[] = [];
@@ -37,7 +37,7 @@ export class FakeSession {
   constructor(request: SessionRequest, control: Connection, router: Router) {
     this.request = request;
     this.control = control;
-    this.#router = router;
+    this.router = router;
   }
 
   get armed(): number {
@@ -50,12 +50,12 @@ export class FakeSession {
 
   /** Whether a stream that comes now is taken, be it later. */
   get willTake(): boolean {
-    return this.accepting || this.#streamsToLose > 0 || this.#router.temperament.nobodyAccepts === 'waits';
+    return this.accepting || this.#streamsToLose > 0 || this.router.temperament.nobodyAccepts === 'waits';
   }
 
   /** A STREAM ACCEPT that has been answered. */
   arm(connection: Connection, silent: boolean): void {
-    const accept: Accept = { connection, silent, at: this.#router.clock.now() };
+    const accept: Accept = { connection, silent, at: this.router.clock.now() };
     if (this.#first === undefined) {
       this.#first = accept;
       this.#serveHeld();
@@ -75,14 +75,14 @@ export class FakeSession {
     if (this.#forward?.connection === connection) this.#forward = undefined;
     this.#waiting = this.#waiting.filter((accept) => accept.connection !== connection);
     if (this.#first?.connection !== connection) return;
-    const { firstAcceptClosed } = this.#router.temperament;
+    const { firstAcceptClosed } = this.router.temperament;
     if (firstAcceptClosed === 'one-stream-lost' && this.#waiting.length > 0) this.#streamsToLose += 1;
     this.#first = firstAcceptClosed === 'next-waits-on' ? undefined : this.#waiting.shift();
   }
 
   /** A stream begins. Ends it when nobody will take it. */
   arrive(stream: FakeStream): void {
-    const { timing, clock } = this.#router;
+    const { timing, clock } = this.router;
     if (this.#streamsToLose > 0) {
       this.#streamsToLose -= 1;
       stream.cut('end');
@@ -131,7 +131,7 @@ export class FakeSession {
 
   /** i2pd 2.59 takes ACCEPTs that wait and are young for a flood. */
   #closeBurst(): void {
-    const { temperament, timing, clock } = this.#router;
+    const { temperament, timing, clock } = this.router;
     if (temperament.acceptBursts !== 'close-earlier') return;
     for (let oldest = this.#waiting[0]; oldest !== undefined; oldest = this.#waiting[0]) {
       if (oldest.at + timing.burstWindowMs <= clock.now()) return;
@@ -142,12 +142,12 @@ export class FakeSession {
 
   #dial(stream: FakeStream, port: number, silent: boolean): void {
     const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
-    const connection = this.#router.adopt(socket, { kind: 'forward', session: this });
+    const connection = this.router.adopt(socket, { kind: 'forward', session: this });
     this.#attach(connection, silent, stream);
   }
 
   #attach(connection: Connection, silent: boolean, stream: FakeStream): void {
-    const { temperament, timing, faults } = this.#router;
+    const { temperament, timing, faults } = this.router;
     const { base64 } = stream.connectorSession.request.destination;
     const fromLine = temperament.fromLinePorts ? `${base64} FROM_PORT=0 TO_PORT=0` : base64;
     stream.attach({

@@ -43,6 +43,8 @@ export interface Temperament {
   readonly ping: 'closes' | 'answers-and-closes' | 'answers';
   /** What DATAGRAM SEND and RAW SEND do to a connection without a session. */
   readonly datagramSend: 'deafens' | 'deafens-with-size' | 'closes';
+  /** Do datagrams carry ports, and may options follow the destination in a line before one? */
+  readonly datagramPorts: boolean;
   /** Whether a session that cannot be had costs the connection. */
   readonly closesWhenRefused: boolean;
   readonly secondSession: 'closes' | 'replaces' | 'refused';
@@ -80,6 +82,7 @@ const I2PD_245: Temperament = {
   negotiate: (least = '3.0', most = '3.1') => [most, least].find((version) => version === '3.0' || version === '3.1'),
   ping: 'closes',
   datagramSend: 'deafens',
+  datagramPorts: false,
   closesWhenRefused: true,
   secondSession: 'closes',
   sameKeyTwice: 'breaks',
@@ -135,6 +138,7 @@ const JAVA: Temperament = {
     ),
   ping: 'answers',
   datagramSend: 'closes',
+  datagramPorts: true,
   closesWhenRefused: false,
   secondSession: 'refused',
   sameKeyTwice: 'refused',

@@ -13,6 +13,7 @@ export function sampleReport(): StatusReport {
       ocat4Address: 'fd60:db4d:ddb5:4698:d27b:e76c:e666:54a0',
     },
     sessions: [{ key: 'gateway', state: 'waiting', age: 5, reason: 'the router is away' }],
+    datagrams: [{ state: 'ready', age: 61, users: 2, b32: `${'c'.repeat(51)}a`, drops: { nobody: 1 } }],
     vpn: { interface: 'garli0', state: 'up', mtu: 1500, drops: { foreign: 2, full: 1 }, ownEcho: { state: 'idle' } },
     firewall: { state: 'on', restored: 1, drops: { denied: 5 } },
     peers: [
@@ -32,7 +33,15 @@ export function sampleReport(): StatusReport {
         lastError: { text: 'gone\u001b[31m\n', age: 61 },
       },
     ],
-    socks: [{ listen: '127.0.0.1:9160', clients: 3, counters: { connected: 9 }, identity: 'gateway' }],
+    socks: [
+      {
+        listen: '127.0.0.1:9160',
+        clients: 3,
+        counters: { connected: 9 },
+        udp: { associations: 2, counters: { sent: 5, received: 4, fragment: 1 } },
+        identity: 'gateway',
+      },
+    ],
     inbound: { armed: 4, counters: {} },
     flows: { counters: {} },
     relay: { active: 3, counters: {} },

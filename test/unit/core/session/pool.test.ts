@@ -21,7 +21,14 @@ function setting(options: Partial<PoolOptions> = {}) {
   const clock = new FakeClock();
   const built: FakeSession[] = [];
   const pool = sessionPool<FakeSession>(
-    { most: 2, atLimit: 'retire-idle', idleMs: IDLE_MS, ahead: new Map(), ...options },
+    {
+      most: 2,
+      atLimit: 'retire-idle',
+      idleMs: IDLE_MS,
+      ahead: new Map(),
+      setting: 'limits.isolated_sessions',
+      ...options,
+    },
     clock,
     (tunnels) => {
       const session: FakeSession = {

@@ -1,0 +1,69 @@
+/**
+ * Who gets a datagram that came to a session which several use: the one whose I2P port it names; where it names none, as
+ * always on a router that carries no ports, the one who last sent to its sender; and else the only one there is.
+ */
+
+export interface Attached {
+  /** Its I2P port, 1 to 65535, not that of any other. */
+  readonly port: number;
+}
+
+/** `nobody`: no one has that port, or no one is there. `ambiguous`: several are there, and nothing tells which is meant. */
+export type Choice<One> = One | 'nobody' | 'ambiguous';
+
+/** Destinations of which it is known who sent to them last. */
+const REMEMBERED = 1024;
+/** RFC 6335: ports that nobody expects a service at. */
+const FIRST_DYNAMIC_PORT = 49_152;
+const LAST_PORT = 65_535;
+
+export class Attachments<One extends Attached> {
+  readonly #byPort = new Map<number, One>();
+  /** By the receiver's b32 name, the oldest first. */
+  readonly #lastSender = new Map<string, One>();
+
+  get size(): number {
+    return this.#byPort.size;
+  }
+
+  /**
+   * @param wanted the port to have if nobody has it, as NAT does it; 0 for any
+   * @param make of the port that is given
+   */
+  add(wanted: number, make: (port: number) => One): One {
+    const one = make(this.#freePort(wanted));
+    this.#byPort.set(one.port, one);
+    return one;
+  }
+
+  remove(one: One): void {
+    if (this.#byPort.get(one.port) !== one) return;
+    this.#byPort.delete(one.port);
+    for (const [b32, sender] of this.#lastSender) if (sender === one) this.#lastSender.delete(b32);
+  }
+
+  sent(one: One, b32: string): void {
+    this.#lastSender.delete(b32);
+    const oldest = this.#lastSender.keys().next();
+    if (this.#lastSender.size >= REMEMBERED && !oldest.done) this.#lastSender.delete(oldest.value);
+    this.#lastSender.set(b32, one);
+  }
+
+  /** @param toPort as the router says it, 0 for none */
+  receiver(senderB32: string, toPort: number): Choice<One> {
+    if (toPort !== 0) return this.#byPort.get(toPort) ?? 'nobody';
+    const correspondent = this.#lastSender.get(senderB32);
+    if (correspondent !== undefined) return correspondent;
+    if (this.#byPort.size > 1) return 'ambiguous';
+    const [only] = this.#byPort.values();
+    return only ?? 'nobody';
+  }
+
+  #freePort(wanted: number): number {
+    if (wanted !== 0 && !this.#byPort.has(wanted)) return wanted;
+    let port = FIRST_DYNAMIC_PORT;
+    // Ends: the users of a session are limited far below the number of ports.
+    while (this.#byPort.has(port) && port < LAST_PORT) port += 1;
+    return port;
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * A SAM session that carries repliable datagrams, shared by everybody who has the same identity. Its destination is its
+ * own and dies with it: no router but Java I2P lets datagrams use the destination of a stream session (docs/adr/DATAGRAM).
+ */
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../../kit/clock.ts';
+import { GateError } from '../../kit/errors.ts';
+import { tally } from '../../kit/tally.ts';
+import type { Destination } from '../../wire/i2p/destination.ts';
+import {
+  encodeForControl,
+  encodeForUdp,
+  type OutgoingDatagram,
+  parseForwarded,
+  type SamDatagram,
+} from '../../wire/sam/datagram.ts';
+import type { DatagramBridgePort, UdpSocket } from '../ports.ts';
+import {
+  type ReadySession,
+  type SessionCarrier,
+  SessionLife,
+  type SessionSettings,
+  type SessionState,
+  type SessionWorld,
+} from '../session/life.ts';
+import { type Attached, Attachments } from './attachments.ts';
+
+/** SAM v3: a repliable datagram has 1 to 31744 bytes. What is near that is lost more often: it is cut into many messages. */
+const LARGEST = 31_744;
+/** i2pd reads a datagram from the control connection only if it comes whole in one read of 8192 bytes. */
+const LARGEST_ON_CONTROL_OF_I2PD = 7_600;
+/** Bytes that may wait on the control connection, for a router that does not read it. */
+const MOST_WAITING_ON_CONTROL = 256 * 1024;
+/** A router that has died closes the control connection within this; then the refused UDP port says nothing. */
+const REFUSAL_PROOF_MS = 500;
+
+/** What became of a datagram that was to be sent. */
+export type SendOutcome =
+  | 'sent'
+  /** There is no session at the moment, or the user has left it: wait for `ready`. */
+  | 'not-ready'
+  /** This way through this router carries no datagram of this size. */
+  | 'too-large'
+  /** The router, or the kernel before it, takes no more at the moment. */
+  | 'busy';
+
+/** Datagrams that came to the session and to nobody in it. */
+export const SESSION_DROPS = [
+  /** Not as SAM says. */
+  'unreadable',
+  'nobody',
+  'ambiguous',
+] as const;
+
+/** One user of the session. */
+export interface Attachment extends Attached {
+  /** Until `detach`. */
+  readonly attached: boolean;
+  /** Resolves when datagrams can be sent, however often the session has to be tried. @throws GateError when it never will */
+  ready(signal: AbortSignal): Promise<void>;
+  /** @param toPort 0 to 65535; reaches the receiver only through routers that carry ports */
+  send(destination: Destination, toPort: number, payload: Buffer): SendOutcome;
+  /** Idempotent. */
+  detach(): void;
+}
+
+export type TakeDatagram = (datagram: SamDatagram) => void;
+
+interface Way {
+  readonly largest: number;
+  send(datagram: Omit<OutgoingDatagram, 'ports'>, ports: { readonly from: number; readonly to: number }): boolean;
+}
+
+export class DatagramSession {
+  readonly #bridge: DatagramBridgePort;
+  readonly #clock: Clock;
+  readonly #life: SessionLife;
+  readonly #users = new Attachments<Attachment & { readonly take: TakeDatagram }>();
+  readonly #drops = tally(SESSION_DROPS);
+  /** The router has refused its UDP port: its TCP connection must do. */
+  #udpRefused = false;
+  #way: Way | undefined;
+
+  constructor(settings: SessionSettings, world: SessionWorld & { readonly bridge: DatagramBridgePort }) {
+    this.#bridge = world.bridge;
+    this.#clock = world.clock;
+    this.#life = new SessionLife((signal) => this.#openCarrier(signal), settings, world);
+  }
+
+  get state(): SessionState {
+    return this.#life.state;
+  }
+
+  /** Users at this moment. */
+  get users(): number {
+    return this.#users.size;
+  }
+
+  drops(): Readonly<Record<(typeof SESSION_DROPS)[number], number>> {
+    return this.#drops.snapshot();
+  }
+
+  open(): void {
+    this.#life.open();
+  }
+
+  close(): Promise<void> {
+    return this.#life.close();
+  }
+
+  /**
+   * @param wantedPort the I2P port to have if it is free in this session; 0 for any
+   * @param take must not throw
+   */
+  attach(wantedPort: number, take: TakeDatagram): Attachment {
+    return this.#users.add(wantedPort, (port) => {
+      let isAttached = true;
+      const user = {
+        port,
+        take,
+        get attached() {
+          return isAttached;
+        },
+        ready: async (signal: AbortSignal) => {
+          if (!isAttached)
+            throw new GateError('cancelled', 'datagram.detached', 'nobody sends datagrams here any more');
+          // Cuts a pause short where that is allowed, and waits for its end where it is not.
+          const session = await this.#life.ready(signal).catch(() => this.#life.readySomeTime(signal));
+          // Until that is known, it is not known either how the router wants its datagrams.
+          await session.canPing;
+        },
+        send: (destination: Destination, toPort: number, payload: Buffer): SendOutcome => {
+          const way = this.#way;
+          const { state } = this;
+          if (!isAttached || way === undefined || state.kind !== 'ready') return 'not-ready';
+          if (payload.length > way.largest) return 'too-large';
+          const taken = way.send({ id: state.session.id, destination, payload }, { from: port, to: toPort });
+          if (!taken) return 'busy';
+          this.#users.sent(user, destination.b32);
+          return 'sent';
+        },
+        detach: () => {
+          isAttached = false;
+          this.#users.remove(user);
+        },
+      };
+      return user;
+    });
+  }
+
+  async #openCarrier(signal: AbortSignal): Promise<SessionCarrier> {
+    const socket = this.#udpRefused ? undefined : await this.#bridge.openDatagrams(signal);
+    return {
+      style: { kind: 'datagram', forwardTo: socket?.local },
+      take: (datagram) => this.#deliver(datagram),
+      begin: (session, control) => {
+        if (socket !== undefined) this.#listen(socket, session);
+        void session.canPing.then((isJava) => {
+          if (session.over.aborted) return;
+          this.#way = socket === undefined ? controlWay(control, isJava) : udpWay(socket, isJava);
+        });
+      },
+      end: () => {
+        this.#way = undefined;
+        socket?.close();
+      },
+    };
+  }
+
+  #listen(socket: UdpSocket, session: ReadySession): void {
+    socket.onDatagram((bytes) => {
+      let datagram: SamDatagram;
+      try {
+        datagram = parseForwarded(bytes);
+      } catch {
+        this.#drops.add('unreadable');
+        return;
+      }
+      this.#deliver(datagram);
+    });
+    let isInDoubt = false;
+    socket.onError(({ facts }) => {
+      if (facts['errno'] !== 'ECONNREFUSED' || isInDoubt) return;
+      isInDoubt = true;
+      this.#clock.after(REFUSAL_PROOF_MS, () => {
+        isInDoubt = false;
+        if (session.over.aborted) return;
+        this.#udpRefused = true;
+        session.gone(
+          new GateError(
+            'session-lost',
+            'sam.udp-refused',
+            'the router takes no datagrams over UDP: they go over its TCP connection, up to some 7 KB each; see router.udp',
+          ),
+        );
+      });
+    });
+  }
+
+  #deliver(datagram: SamDatagram): void {
+    const user = this.#users.receiver(datagram.sender.b32, datagram.ports.to);
+    if (user === 'nobody' || user === 'ambiguous') this.#drops.add(user);
+    else user.take(datagram);
+  }
+}
+
+/** @param isJava of the routers seen, only Java I2P takes ports; i2pd takes them for a part of the destination */
+function udpWay(socket: UdpSocket, isJava: boolean): Way {
+  return {
+    largest: LARGEST,
+    send: (datagram, ports) => socket.send(encodeForUdp({ ...datagram, ports: isJava ? ports : undefined })),
+  };
+}
+
+function controlWay(control: Duplex, isJava: boolean): Way {
+  return {
+    largest: isJava ? LARGEST : LARGEST_ON_CONTROL_OF_I2PD,
+    send: (datagram, ports) => {
+      if (control.destroyed || control.writableLength > MOST_WAITING_ON_CONTROL) return false;
+      control.write(encodeForControl({ ...datagram, ports: isJava ? ports : undefined }));
+      return true;
+    },
+  };
+}

@@ -1,0 +1,286 @@
+/**
+ * What becomes of the datagrams of one SOCKS client: judged, and sent by the right session and the right way; and of
+ * those that come for it, which it gets with their source in front. Knows nothing of the client's socket.
+ */
+import type { Attachment } from '../../../core/datagram/session.ts';
+import { datagramWay } from '../../../core/datagram/way.ts';
+import type { DialTarget } from '../../../core/dial/target.ts';
+import type { Resolver } from '../../../core/naming/resolver.ts';
+import type { PeerTable } from '../../../core/peers/table.ts';
+import type { DatagramPort, Datagrams } from '../../../core/ports.ts';
+import type { SessionKey } from '../../../core/session/key.ts';
+import { ExpiringCache } from '../../../kit/cache.ts';
+import { type Clock, within } from '../../../kit/clock.ts';
+import { GateError } from '../../../kit/errors.ts';
+import type { Tally } from '../../../kit/tally.ts';
+import { TokenBucket } from '../../../kit/token-bucket.ts';
+import { type Address, type Addresses, addressKey, formatAddress } from '../../../wire/i2p/address.ts';
+import type { Destination, NamedDestination } from '../../../wire/i2p/destination.ts';
+import type { SamDatagram } from '../../../wire/sam/datagram.ts';
+import { encodeUdpReply, parseUdpRequest, type UdpRequest, type UdpSource } from '../../../wire/socks/datagram.ts';
+import type { Verdict } from '../policy.ts';
+import { Correspondents } from './correspondents.ts';
+import type { UdpCounter } from './counters.ts';
+import { type DatagramLeases, Seats } from './seats.ts';
+import { openTunWay } from './tun-way.ts';
+import { type Found, Waiting } from './waiting.ts';
+
+export interface AssociationSettings {
+  /** Datagrams in a second that a client may send, and as many at once. */
+  readonly rate: number;
+  /** Bytes that wait for one name or session. */
+  readonly queueBytes: number;
+  /** How clients are told where a datagram came from. */
+  readonly source: 'address' | 'name';
+}
+
+/** What all associations share. */
+export interface AssociationWorld {
+  readonly sessions: DatagramLeases;
+  readonly resolver: Pick<Resolver, 'resolve'>;
+  readonly peers: PeerTable;
+  readonly own: Addresses;
+  /** Sockets on our VPN address; undefined where there is no TUN. */
+  readonly vpn: DatagramPort | undefined;
+  readonly clock: Clock;
+}
+
+/** What is known of the client and its listener. */
+export interface AssociationParts {
+  readonly world: AssociationWorld;
+  readonly settings: AssociationSettings;
+  /** `dnsLeak` counts besides `policyRefused`. */
+  readonly counts: Pick<Tally<UdpCounter | 'dnsLeak'>, 'add'>;
+  readonly judge: (request: Pick<ClientDatagram, 'host' | 'port'>) => Verdict;
+  /** @param target undefined for an association as such, whatever it will be used for */
+  readonly sessionFor: (target: DialTarget | undefined, port: number) => SessionKey;
+  /** Whether `sessionFor` gives every target the same session, so that it can be had before the first datagram. */
+  readonly oneSession: boolean;
+  /** The I2P port to have where it is free; 0 for any. */
+  readonly wantedPort: number;
+  readonly toClient: (bytes: Buffer) => 'received' | 'clientUnknown' | 'busy';
+}
+
+type ClientDatagram = Extract<UdpRequest, { kind: 'datagram' }>;
+
+/** Where datagrams go from here. */
+type Way =
+  | { readonly kind: 'i2p'; readonly destination: Destination; readonly port: number; readonly via: Attachment }
+  | { readonly kind: 'tun'; readonly socket: Datagrams; readonly address: Address; readonly port: number };
+
+type Lost = Extract<UdpCounter, 'needsTun' | 'unknownAddress' | 'nameFailed' | 'noSession'>;
+
+/** Whose addresses the client may answer to. */
+const CORRESPONDENTS = 1024;
+/** Targets whose way is remembered, and for how long: a name may come to mean another destination. */
+const WAYS = 1024;
+const WAY_MS = 10 * 60_000;
+/** A session takes 20 s to 40 s on i2pd 2.45.1, and the first datagrams shall still find it. */
+const LONGEST_WAIT_MS = 60_000;
+const WAITING_FOR_ONE = 32;
+const WAITED_FOR = 16;
+
+export class Association {
+  readonly #parts: AssociationParts;
+  readonly #bucket: TokenBucket;
+  readonly #correspondents: Correspondents;
+  readonly #seats: Seats;
+  readonly #ways = new ExpiringCache<Way>(WAYS);
+  readonly #waiting: Waiting<Way, Lost>;
+  readonly #closing = new AbortController();
+  #tun: Promise<Datagrams> | undefined;
+
+  /** @throws GateError `limit` when there is no session for it */
+  constructor(parts: AssociationParts) {
+    const { counts, settings, world } = parts;
+    const { clock, own, peers, sessions } = world;
+    this.#parts = parts;
+    this.#bucket = new TokenBucket(settings.rate, settings.rate, clock.now());
+    const ours = [addressKey(own.oc), addressKey(own.ocat4)];
+    const ofVpn = (address: string) => ours.includes(address) || peers.byAddress(address) !== undefined;
+    this.#correspondents = new Correspondents(CORRESPONDENTS, ofVpn);
+    this.#seats = new Seats(sessions, parts.wantedPort, (datagram, via) => this.#arrived(datagram, via));
+    this.#waiting = new Waiting({
+      clock,
+      queue: { items: WAITING_FOR_ONE, bytes: settings.queueBytes, ageMs: LONGEST_WAIT_MS },
+      targets: WAITED_FOR,
+      send: (way, payload) => {
+        if (!this.#send(way, payload)) counts.add('noSession');
+      },
+      lost: (count, why) => counts.add(why ?? 'queueFull', count),
+    });
+    // Its tunnels are built before the first datagram wants them, and strangers can write to it.
+    if (parts.oneSession) this.#seats.at(parts.sessionFor(undefined, 0));
+  }
+
+  /** @param bytes one datagram of the client, header and all; borrowed */
+  fromClient(bytes: Buffer): void {
+    const dropped = this.#take(bytes);
+    if (dropped !== undefined) this.#parts.counts.add(dropped);
+  }
+
+  close(): void {
+    this.#closing.abort();
+    this.#seats.leaveAll();
+    void this.#tun?.then((socket) => socket.close()).catch(() => {});
+  }
+
+  /** @returns why it is dropped at once; undefined where it is sent, or waits for that */
+  #take(bytes: Buffer): UdpCounter | undefined {
+    const { counts, judge, world } = this.#parts;
+    const request = parseUdpRequest(bytes);
+    if (request.kind !== 'datagram') return request.kind;
+    if (!this.#bucket.take(world.clock.now())) return 'rate';
+    if (request.payload.length === 0) return 'empty';
+    const verdict = judge(request);
+    if (verdict.kind === 'refused') {
+      if (verdict.dnsLeak) counts.add('dnsLeak');
+      return 'policyRefused';
+    }
+    const { port, payload } = request;
+    const { target } = verdict;
+    const text = `${targetText(target)} ${port}`;
+    const known = this.#ways.get(text, world.clock.now());
+    if (known !== undefined && this.#send(known, payload)) return undefined;
+    // A copy of the payload alone: a view would keep the whole buffer that it came in.
+    this.#waiting.push(text, Buffer.from(payload), async () => {
+      const found = await this.#find(target, port, this.#parts.sessionFor(target, port));
+      if (found.kind === 'way') this.#ways.set(text, found.way, world.clock.now() + WAY_MS);
+      return found;
+    });
+    return undefined;
+  }
+
+  /** @param session of the target as it was asked for: what a name stands for makes no difference */
+  async #find(target: DialTarget, port: number, session: SessionKey): Promise<Found<Way, Lost>> {
+    const { own, peers, resolver } = this.#parts.world;
+    const way = datagramWay(target, peers, own);
+    switch (way.kind) {
+      case 'vpn':
+        return this.#findTun(way.address, port);
+      case 'unknown-address': {
+        const one = this.#correspondents.byAddress(way.address);
+        if (one === undefined) return { kind: 'none', why: 'unknownAddress' };
+        return this.#findI2p(one.destination, port, () => (one.via.attached ? one.via : this.#seats.at(session)));
+      }
+      case 'destination':
+        return this.#findI2p(way.destination, port, () => this.#seats.at(session));
+      case 'lookup':
+        try {
+          const destination = await resolver.resolve(way.host, session, this.#closing.signal);
+          return await this.#find(asTarget(destination), port, session);
+        } catch {
+          return { kind: 'none', why: 'nameFailed' };
+        }
+      case 'unknown-peer':
+        return { kind: 'none', why: 'nameFailed' };
+      default:
+        return way satisfies never;
+    }
+  }
+
+  async #findI2p(destination: Destination, port: number, seat: () => Attachment): Promise<Found<Way, Lost>> {
+    try {
+      const via = seat();
+      await within(this.#parts.world.clock, LONGEST_WAIT_MS, tooLate, this.#closing.signal, (limit) =>
+        via.ready(limit),
+      );
+      return { kind: 'way', way: { kind: 'i2p', destination, port, via } };
+    } catch {
+      return { kind: 'none', why: 'noSession' };
+    }
+  }
+
+  async #findTun(address: Address, port: number): Promise<Found<Way, Lost>> {
+    try {
+      const socket = await this.#openTun();
+      return { kind: 'way', way: { kind: 'tun', socket, address, port } };
+    } catch {
+      return { kind: 'none', why: 'needsTun' };
+    }
+  }
+
+  #openTun(): Promise<Datagrams> {
+    this.#tun ??= openTunWay(this.#parts.world, (bytes) => this.#parts.counts.add(this.#parts.toClient(bytes))).catch(
+      (error: unknown) => {
+        // The next datagram tries again: the interface may be up by then.
+        this.#tun = undefined;
+        throw error;
+      },
+    );
+    return this.#tun;
+  }
+
+  /** @returns false where the way is no more and another one has to be found; otherwise it is counted what became of it */
+  #send(way: Way, payload: Buffer): boolean {
+    const { counts } = this.#parts;
+    if (way.kind === 'tun') {
+      way.socket.send(payload, way.address, way.port);
+      counts.add('sent');
+      return true;
+    }
+    const { destination, port, via } = way;
+    if (!this.#correspondents.ask(destination, port, via)) {
+      counts.add('lookalike');
+      return true;
+    }
+    const outcome = via.send(destination, port, payload);
+    switch (outcome) {
+      case 'sent':
+      case 'busy':
+        counts.add(outcome);
+        return true;
+      case 'too-large':
+        counts.add('oversize');
+        return true;
+      case 'not-ready':
+        return false;
+      default:
+        return outcome satisfies never;
+    }
+  }
+
+  #arrived(datagram: SamDatagram, via: Attachment): void {
+    this.#parts.counts.add(this.#passOn(datagram, via));
+  }
+
+  #passOn({ sender, ports, payload }: SamDatagram, via: Attachment): UdpCounter {
+    const { settings, toClient } = this.#parts;
+    const from = this.#correspondents.hear(sender, via);
+    if (from === undefined) return 'lookalike';
+    const source: UdpSource =
+      settings.source === 'name'
+        ? { kind: 'name', name: `${sender.b32}.b32.i2p` }
+        : { kind: 'ipv6', bytes: from.address };
+    // A router that carries no ports leaves the one that the client wrote to as the best guess.
+    const port = ports.from === 0 ? from.port : ports.from;
+    return toClient(encodeUdpReply(source, port, payload));
+  }
+}
+
+function tooLate(): GateError {
+  return new GateError('session-lost', 'socks.udp-late', 'there was no session for datagrams in time');
+}
+
+function asTarget({ b32, base64 }: NamedDestination): DialTarget {
+  return base64 === undefined ? { kind: 'b32', b32 } : { kind: 'destination', destination: { b32, base64 } };
+}
+
+/** Equal for equal targets. */
+function targetText(target: DialTarget): string {
+  switch (target.kind) {
+    case 'b32':
+      return target.b32;
+    case 'destination':
+      return target.destination.b32;
+    case 'host':
+    case 'b33':
+      return target.host;
+    case 'peer':
+      return `peer ${target.name}`;
+    case 'address':
+      return formatAddress(target.address);
+    default:
+      return target satisfies never;
+  }
+}

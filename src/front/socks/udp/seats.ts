@@ -1,0 +1,67 @@
+/** The datagram sessions that one association uses: one as a rule, more where isolation keeps destinations apart. */
+import type { Attachment, DatagramSession } from '../../../core/datagram/session.ts';
+import type { SessionKey } from '../../../core/session/key.ts';
+import type { SamDatagram } from '../../../wire/sam/datagram.ts';
+
+/** What an association needs of the sessions of the gateway. */
+export interface DatagramLeases {
+  /** @throws GateError `limit` */
+  lease(key: SessionKey): {
+    readonly session: Pick<DatagramSession, 'attach' | 'open'>;
+    readonly release: () => void;
+  };
+}
+
+/** One association must not take every session that there may be. */
+const MOST = 4;
+
+interface Seat {
+  readonly attachment: Attachment;
+  readonly release: () => void;
+}
+
+export class Seats {
+  readonly #leases: DatagramLeases;
+  readonly #wantedPort: number;
+  readonly #take: (datagram: SamDatagram, via: Attachment) => void;
+  /** By key, the one that has been of no use for longest first. */
+  readonly #seats = new Map<string, Seat>();
+
+  /** @param wantedPort the I2P port to have where it is free; 0 for any */
+  constructor(leases: DatagramLeases, wantedPort: number, take: (datagram: SamDatagram, via: Attachment) => void) {
+    this.#leases = leases;
+    this.#wantedPort = wantedPort;
+    this.#take = take;
+  }
+
+  /** @throws GateError `limit` when no further session may be opened */
+  at(key: SessionKey): Attachment {
+    const text = JSON.stringify(key);
+    const seat = this.#seats.get(text) ?? this.#newSeat(key);
+    this.#seats.delete(text);
+    this.#seats.set(text, seat);
+    return seat.attachment;
+  }
+
+  leaveAll(): void {
+    for (const seat of this.#seats.values()) leave(seat);
+    this.#seats.clear();
+  }
+
+  #newSeat(key: SessionKey): Seat {
+    const [oldest] = this.#seats;
+    if (this.#seats.size >= MOST && oldest !== undefined) {
+      this.#seats.delete(oldest[0]);
+      leave(oldest[1]);
+    }
+    const { session, release } = this.#leases.lease(key);
+    const attachment = session.attach(this.#wantedPort, (datagram) => this.#take(datagram, attachment));
+    session.open();
+    return { attachment, release };
+  }
+}
+
+function leave({ attachment, release }: Seat): void {
+  attachment.detach();
+  release();
+}

@@ -1,0 +1,16 @@
+/** What a listener that serves UDP ASSOCIATE has for it. */
+import type { UdpPort } from '../../../core/ports.ts';
+import type { Places } from '../../../kit/places.ts';
+import type { Tally } from '../../../kit/tally.ts';
+import type { AssociationSettings, AssociationWorld } from './association.ts';
+import type { UdpCounter } from './counters.ts';
+
+export interface UdpService {
+  readonly world: AssociationWorld;
+  readonly settings: AssociationSettings;
+  /** Towards clients. */
+  readonly sockets: UdpPort;
+  /** For the associations of this listener, inside those for all. */
+  readonly places: Places;
+  readonly counts: Tally<UdpCounter>;
+}

@@ -1,0 +1,240 @@
+/** UDP ASSOCIATE on two whole gateways: clients exchange datagrams both ways, over every pair of routers and ways into them. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { afterEach, describe, it } from 'node:test';
+import type { DatagramPortChoice } from '../../src/config/values.ts';
+import { addressesOf, shortNameOf } from '../../src/wire/i2p/address.ts';
+import { parseB32 } from '../../src/wire/i2p/destination.ts';
+import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
+import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
+import type { TemperamentName } from '../helpers/fake-bridge/temperament.ts';
+import { UdpClient, udpHeader } from '../helpers/udp-client.ts';
+import { until } from '../helpers/until.ts';
+import { type RunningGateway, startGateway } from './gateway-kit.ts';
+
+const open: { stop(): Promise<void> }[] = [];
+const clients: UdpClient[] = [];
+
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.close();
+  for (const one of open.splice(0).reverse()) await one.stop();
+});
+
+async function gateway(
+  network: FakeNetwork,
+  temperament: TemperamentName,
+  more: { readonly datagrams?: DatagramPortChoice; readonly socks?: string; readonly config?: string } = {},
+): Promise<{ readonly bridge: FakeBridge; readonly gate: RunningGateway }> {
+  const bridge = await FakeBridge.start({ network, temperament });
+  open.push(bridge);
+  const { datagrams, socks = '', config = '' } = more;
+  const gate = await startGateway({
+    bridge,
+    vpn: false,
+    config: `${socks}\n${config}`,
+    ...(datagrams === undefined ? {} : { datagrams }),
+  });
+  open.push(gate);
+  return { bridge, gate };
+}
+
+async function client(gate: RunningGateway, credentials?: { user: string; password: string }): Promise<UdpClient> {
+  const one = await UdpClient.associate({ host: '127.0.0.1', port: gate.socksPort }, credentials);
+  clients.push(one);
+  return one;
+}
+
+/** The destination of the newest session for datagrams at this bridge. */
+async function datagramB32(bridge: FakeBridge): Promise<string> {
+  const find = () => bridge.sessions.filter(({ style }) => style === 'DATAGRAM').at(-1)?.b32;
+  await until('there is a session for datagrams', () => find() !== undefined);
+  return find() ?? '';
+}
+
+function ocAddress(b32: string): string {
+  return addressesOf(parseB32(b32)).oc.toString('hex');
+}
+
+function counts(gate: RunningGateway): Record<string, number> {
+  const all: Readonly<Record<string, number>> = gate.gateway.socks[0]?.snapshot().udp?.counts ?? {};
+  return Object.fromEntries(Object.entries(all).filter(([, count]) => count > 0));
+}
+
+const PAIRS: ReadonlyArray<readonly [TemperamentName, TemperamentName, string, DatagramPortChoice | undefined]> = [
+  ['i2pd-2.45', 'i2pd-2.45', 'over UDP', undefined],
+  ['i2pd-2.45', 'i2pd-2.45', 'over TCP', { kind: 'off' }],
+  ['i2pd-2.59', 'java', 'over UDP', undefined],
+  ['java', 'java', 'over UDP', undefined],
+  ['java', 'java', 'over TCP', { kind: 'off' }],
+];
+
+for (const [first, second, how, datagrams] of PAIRS) {
+  describe(`datagrams between clients on ${first} and ${second}, ${how}`, () => {
+    it('travel both ways, with sources that can be answered to', async () => {
+      const network = new FakeNetwork();
+      const more = datagrams === undefined ? {} : { datagrams };
+      const a = await gateway(network, first, more);
+      const b = await gateway(network, second, more);
+      const [alice, bob] = [await client(a.gate), await client(b.gate)];
+      const [b32OfAlice, b32OfBob] = [await datagramB32(a.bridge), await datagramB32(b.bridge)];
+      const bobPort = bob.udp.address().port;
+
+      alice.send(`${b32OfBob}.b32.i2p`, bobPort, Buffer.from('hello'));
+      const hello = await bob.receive('the first datagram');
+      assert.equal(hello.payload.toString(), 'hello');
+      assert.equal(hello.host, ocAddress(b32OfAlice));
+      const portsTravel = first === 'java' && second === 'java';
+      assert.equal(hello.port, portsTravel ? alice.udp.address().port : 0);
+
+      bob.send(hello.host, hello.port, Buffer.from('and back'));
+      const back = await alice.receive('the answer');
+      assert.deepEqual(back, { host: ocAddress(b32OfBob), port: bobPort, payload: Buffer.from('and back') });
+
+      // By the address that the answer came from, and by its name.
+      alice.send(back.host, back.port, Buffer.from('by address'));
+      assert.equal((await bob.receive('by address')).payload.toString(), 'by address');
+      const short = `${shortNameOf(addressesOf(parseB32(b32OfBob)).oc)}.oc.b32.i2p`;
+      alice.send(short, back.port, Buffer.from('by short name'));
+      assert.equal((await bob.receive('by short name')).payload.toString(), 'by short name');
+      assert.deepEqual(counts(a.gate), { sent: 3, received: 1 });
+      assert.deepEqual(counts(b.gate), { sent: 1, received: 3 });
+    });
+
+    it('arrive whole up to the largest, and what is larger is refused', async () => {
+      const network = new FakeNetwork();
+      const more = datagrams === undefined ? {} : { datagrams };
+      const a = await gateway(network, first, more);
+      const b = await gateway(network, second, more);
+      const [alice, bob] = [await client(a.gate), await client(b.gate)];
+      const name = `${await datagramB32(b.bridge)}.b32.i2p`;
+      const largest = datagrams !== undefined && first !== 'java' ? 7600 : 31_744;
+      for (const size of [1, 2, 100, 1200, 7600, largest]) {
+        const payload = randomBytes(size);
+        alice.send(name, bob.udp.address().port, payload);
+        assert.deepEqual((await bob.receive(`${size} bytes`)).payload, payload);
+      }
+      alice.send(name, 7, randomBytes(largest + 1));
+      alice.send(name, 7, Buffer.alloc(0));
+      await until('both are counted', () => counts(a.gate)['oversize'] === 1 && counts(a.gate)['empty'] === 1);
+    });
+  });
+}
+
+describe('an association', () => {
+  it('ends with its connection, and gives its session back', async () => {
+    const { gate } = await gateway(new FakeNetwork(), 'i2pd-2.45');
+    const one = await client(gate);
+    const associations = () => gate.gateway.socks[0]?.snapshot().udp?.associations;
+    assert.equal(associations(), 1);
+    one.control.end();
+    await until('the association is gone', () => associations() === 0);
+    assert.equal(gate.gateway.datagrams.list()[0]?.users, 0);
+    // Nobody listens at its port any more: the kernel says so to a connected socket.
+    const probe = createSocket('udp4');
+    let refused = false;
+    probe.once('error', () => {
+      refused = true;
+    });
+    await new Promise<void>((resolve) => probe.connect(one.relay.port, one.relay.address, resolve));
+    await until('the port is closed', () => {
+      if (!refused) probe.send('x', () => {});
+      return refused;
+    });
+    probe.close();
+  });
+
+  it('is answered with the address that the client has reached, and only up to the limits', async () => {
+    const config = '[limits]\nassociations = 2';
+    const { gate } = await gateway(new FakeNetwork(), 'i2pd-2.45', { config });
+    const one = await client(gate);
+    assert.equal(one.relay.address, '127.0.0.1');
+    await client(gate);
+    await assert.rejects(client(gate), /answered with 1/);
+    one.control.end();
+    await until('there is room again', () => gate.gateway.socks[0]?.snapshot().udp?.associations === 1);
+    await client(gate);
+  });
+
+  it('drops what is not for I2P, not whole, or not of its client, and counts each by its cause', async () => {
+    const { gate } = await gateway(new FakeNetwork(), 'i2pd-2.45');
+    const one = await client(gate);
+    const x = Buffer.from('x');
+    one.send('127.0.0.1', 53, x);
+    one.send('example.com', 53, x);
+    one.send('fd000000000000000000000000000001', 53, x);
+    one.send('nobody.i2p', 53, x);
+    one.send('fd60db4dddb500000000000000000001', 53, x);
+    one.sendRaw(Buffer.concat([Buffer.of(0, 0, 1), udpHeader('x.i2p', 53).subarray(3), x]));
+    one.sendRaw(Buffer.of(0, 0, 0));
+    one.sendRaw(Buffer.of(0, 0, 0, 9, 1, 2, 3, 4, 0, 53, 1));
+    const stranger = createSocket('udp4');
+    stranger.send(Buffer.concat([udpHeader('x.i2p', 53), x]), one.relay.port, one.relay.address);
+    const wanted = { policyRefused: 3, nameFailed: 1, unknownAddress: 1, fragment: 1, malformed: 2, foreignSource: 1 };
+    await until('all are counted', () => Object.values(counts(gate)).reduce((sum, count) => sum + count, 0) >= 9);
+    assert.deepEqual(counts(gate), wanted);
+    assert.equal(gate.gateway.socks[0]?.snapshot().counts.dnsLeak, 2);
+    stranger.close();
+  });
+
+  it('of other credentials has another destination, of the same credentials the same', async () => {
+    const network = new FakeNetwork();
+    const a = await gateway(network, 'java');
+    const b = await gateway(network, 'java');
+    const bob = await client(b.gate);
+    const name = `${await datagramB32(b.bridge)}.b32.i2p`;
+    const hosts: string[] = [];
+    for (const user of ['ann', 'ben', 'ann']) {
+      const one = await client(a.gate, { user, password: 'p' });
+      one.send(name, bob.udp.address().port, Buffer.from(user));
+      hosts.push((await bob.receive(user)).host);
+    }
+    assert.equal(hosts[0], hosts[2]);
+    assert.notEqual(hosts[0], hosts[1]);
+    assert.notEqual(hosts[0], a.gate.addresses.oc.toString('hex'));
+  });
+
+  it('survives lost, doubled and late datagrams, and a session that is built anew', async () => {
+    const network = new FakeNetwork();
+    network.treatDatagrams((count) => (['delivered', 'lost', 'twice', 'late'] as const)[count % 4] ?? 'delivered');
+    const a = await gateway(network, 'i2pd-2.45');
+    const b = await gateway(network, 'i2pd-2.45');
+    const [alice, bob] = [await client(a.gate), await client(b.gate)];
+    const name = `${await datagramB32(b.bridge)}.b32.i2p`;
+    for (let count = 1; count <= 8; count += 1) {
+      alice.send(name, 1, Buffer.of(count));
+      await until(`${count} sent`, () => counts(a.gate)['sent'] === count);
+    }
+    await until('all that is to come', () => bob.received.length === 8);
+    assert.deepEqual(
+      bob.received.splice(0).map(({ payload }) => payload[0]),
+      [2, 2, 4, 3, 6, 6, 8, 7],
+    );
+    network.treatDatagrams(() => 'delivered');
+    const [old] = a.bridge.sessions.filter(({ style }) => style === 'DATAGRAM');
+    a.bridge.dropSession(old?.id ?? '');
+    await until('it was noticed', () => gateDatagramState(a.gate) !== 'ready');
+    alice.send(name, 1, Buffer.from('again'));
+    const { host } = await bob.receive('a datagram over the new session');
+    assert.notEqual(host, ocAddress(old?.b32 ?? ''));
+  });
+
+  it('goes over the TCP connection where nobody listens at the UDP port', async () => {
+    const network = new FakeNetwork();
+    const a = await gateway(network, 'i2pd-2.45');
+    const b = await gateway(network, 'i2pd-2.45');
+    await a.bridge.closeUdp();
+    const [alice, bob] = [await client(a.gate), await client(b.gate)];
+    const name = `${await datagramB32(b.bridge)}.b32.i2p`;
+    await datagramB32(a.bridge);
+    await until('one gets through', () => {
+      alice.send(name, 1, Buffer.from('at last'));
+      return bob.received.length > 0;
+    });
+    assert.ok(a.bridge.commands.some(({ line }) => line.startsWith('DATAGRAM SEND')));
+  });
+});
+
+function gateDatagramState(gate: RunningGateway): string | undefined {
+  return gate.gateway.datagrams.list()[0]?.state.kind;
+}
