@@ -1,0 +1,267 @@
+/** One association, its refusals above all: each datagram is sent, handed over, or counted by the reason why not. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { SessionKey } from '../../../../../src/core/session/key.ts';
+import { addressesOf, formatAddress, shortNameOf } from '../../../../../src/wire/i2p/address.ts';
+import { parseUdpRequest } from '../../../../../src/wire/socks/datagram.ts';
+import { udpHeader } from '../../../../helpers/udp-client.ts';
+import { settle } from '../fakes.ts';
+import { newDestination, setUp } from './fakes.ts';
+
+const hexOf = (b32: ReturnType<typeof newDestination>['b32']) => addressesOf(b32).oc.toString('hex');
+const datagram = (host: string, port: number, text: string) =>
+  Buffer.concat([udpHeader(host, port), Buffer.from(text)]);
+
+function shown(bytes: Buffer | undefined) {
+  const parsed = parseUdpRequest(bytes ?? assert.fail('the client got nothing'));
+  assert.ok(parsed.kind === 'datagram');
+  const host = parsed.host.kind === 'name' ? parsed.host.name : parsed.host.bytes.toString('hex');
+  return { host, port: parsed.port, text: parsed.payload.toString() };
+}
+
+describe('what a client sends', () => {
+  test('goes to a name, a b32 name and a whole destination', async () => {
+    const { association, counts, names, sent } = setUp();
+    const one = newDestination();
+    names.set('x.i2p', one);
+    names.set(`${one.b32}.b32.i2p`, one);
+    association.fromClient(datagram('X.I2P.', 53, '1'));
+    association.fromClient(datagram(`${one.b32}.b32.i2p`, 54, '2'));
+    await settle();
+    association.fromClient(datagram('x.i2p', 53, '3'));
+    assert.deepEqual(
+      sent.map(({ to, port, payload }) => [to, port, payload]),
+      [
+        [one.b32, 53, '1'],
+        [one.b32, 54, '2'],
+        [one.b32, 53, '3'],
+      ],
+    );
+    assert.deepEqual(counts(), { sent: 3 });
+  });
+
+  const refused: ReadonlyArray<readonly [name: string, bytes: Buffer, counts: Readonly<Record<string, number>>]> = [
+    ['a fragment', Buffer.concat([Buffer.of(0, 0, 1, 1), Buffer.alloc(7)]), { fragment: 1 }],
+    ['nothing', Buffer.alloc(0), { malformed: 1 }],
+    ['half a header', udpHeader('x.i2p', 1).subarray(0, 6), { malformed: 1 }],
+    ['no payload', udpHeader('x.i2p', 1), { empty: 1 }],
+    ['an IPv4 address', datagram('10.0.0.1', 53, 'x'), { policyRefused: 1, dnsLeak: 1 }],
+    ['another IPv6 address', datagram(`fd${'0'.repeat(29)}1`, 53, 'x'), { policyRefused: 1, dnsLeak: 1 }],
+    ['a name outside I2P', datagram('example.com', 53, 'x'), { policyRefused: 1 }],
+    ['no valid name', datagram('a b.i2p', 53, 'x'), { policyRefused: 1 }],
+    ['an unknown name', datagram('unknown.i2p', 53, 'x'), { nameFailed: 1 }],
+    ['an address of nobody', datagram(`fd60db4dddb5${'0'.repeat(19)}1`, 53, 'x'), { unknownAddress: 1 }],
+  ];
+  for (const [name, bytes, wanted] of refused) {
+    test(`is dropped and counted when it is or is for ${name}`, async () => {
+      const { association, counts, sent } = setUp();
+      association.fromClient(bytes);
+      await settle();
+      assert.deepEqual(counts(), wanted);
+      assert.deepEqual(sent, []);
+    });
+  }
+
+  test('is limited in a second, and may go on in the next', async () => {
+    const { association, clock, counts, names } = setUp({ rate: 5 });
+    names.set('x.i2p', newDestination());
+    association.fromClient(datagram('x.i2p', 1, 'x'));
+    await settle();
+    for (let count = 0; count < 10; count += 1) association.fromClient(datagram('x.i2p', 1, 'x'));
+    assert.deepEqual(counts(), { sent: 5, rate: 6 });
+    await clock.advance(1000);
+    for (let count = 0; count < 10; count += 1) association.fromClient(datagram('x.i2p', 1, 'x'));
+    assert.deepEqual(counts(), { sent: 10, rate: 11 });
+  });
+
+  for (const [outcome, counter] of [
+    ['too-large', 'oversize'],
+    ['busy', 'busy'],
+    ['not-ready', 'noSession'],
+  ] as const) {
+    test(`that the session answers with ${outcome} is counted as ${counter}`, async () => {
+      const { association, counts, names, state } = setUp();
+      names.set('x.i2p', newDestination());
+      state.outcome = outcome;
+      association.fromClient(datagram('x.i2p', 1, 'x'));
+      await settle();
+      assert.deepEqual(counts(), { [counter]: 1 });
+    });
+  }
+
+  test('waits for a session that is not there, up to a limit, and is counted when there is none', async () => {
+    const { association, counts, names, state } = setUp();
+    names.set('x.i2p', newDestination());
+    state.ready = false;
+    association.fromClient(datagram('x.i2p', 1, 'x'));
+    await settle();
+    assert.deepEqual(counts(), { noSession: 1 });
+    state.ready = true;
+    association.fromClient(datagram('x.i2p', 1, 'x'));
+    await settle();
+    assert.deepEqual(counts(), { noSession: 1, sent: 1 });
+  });
+
+  test('has the session of its target where targets are kept apart, of which there may be none', async () => {
+    const keys: SessionKey[] = [];
+    const { association, counts, names, sent, state } = setUp({
+      oneSession: false,
+      sessionFor: (target, port) => {
+        const key = { kind: 'isolated', token: `${target?.kind} ${port}` } as const;
+        keys.push(key);
+        return key;
+      },
+    });
+    assert.equal(state.leases, 0, 'no session before there is a target');
+    names.set('x.i2p', newDestination());
+    association.fromClient(datagram('x.i2p', 1, 'x'));
+    association.fromClient(datagram('x.i2p', 2, 'x'));
+    await settle();
+    assert.deepEqual(
+      sent.map(({ key }) => key),
+      keys,
+    );
+    assert.equal(state.leases, 2);
+    state.refuse = true;
+    association.fromClient(datagram('x.i2p', 3, 'x'));
+    await settle();
+    assert.deepEqual(counts(), { sent: 2, noSession: 1 });
+    association.close();
+    assert.equal(state.leases, 0);
+  });
+});
+
+describe('what comes for a client', () => {
+  test('shows an address that reaches its very source', async () => {
+    const { association, arrive, counts, sent, toClient } = setUp();
+    const sender = newDestination();
+    arrive(sender, 'hello', 4001);
+    assert.deepEqual(shown(toClient[0]), { host: hexOf(sender.b32), port: 4001, text: 'hello' });
+    association.fromClient(datagram(hexOf(sender.b32), 4001, 'by address'));
+    association.fromClient(datagram(`${shortNameOf(addressesOf(sender.b32).oc)}.oc.b32.i2p`, 7, 'by short name'));
+    association.fromClient(datagram(formatAddress(addressesOf(sender.b32).oc), 8, 'by text'));
+    await settle();
+    assert.deepEqual(
+      sent.map(({ to, port, payload }) => [to, port, payload]),
+      [
+        [sender.b32, 4001, 'by address'],
+        [sender.b32, 7, 'by short name'],
+        [sender.b32, 8, 'by text'],
+      ],
+    );
+    assert.deepEqual(counts(), { received: 1, sent: 3 });
+  });
+
+  test('without a port shows the one that the client wrote to, or 0', async () => {
+    const { association, arrive, names, toClient } = setUp();
+    const sender = newDestination();
+    names.set('x.i2p', sender);
+    arrive(sender, '1');
+    association.fromClient(datagram('x.i2p', 53, 'x'));
+    await settle();
+    arrive(sender, '2');
+    arrive(sender, '3', 99);
+    assert.deepEqual(
+      toClient.map((bytes) => shown(bytes).port),
+      [0, 53, 99],
+    );
+  });
+
+  test('shows a name where the listener is set to it, which reaches its source too', async () => {
+    const { association, arrive, names, sent, toClient } = setUp({
+      settings: { rate: 10, queueBytes: 1000, source: 'name' },
+    });
+    const sender = newDestination();
+    names.set(`${sender.b32}.b32.i2p`, sender);
+    arrive(sender, 'hello', 5);
+    const { host, port } = shown(toClient[0]);
+    assert.equal(host, `${sender.b32}.b32.i2p`);
+    association.fromClient(datagram(host, port, 'back'));
+    await settle();
+    assert.equal(sent[0]?.to, sender.b32);
+  });
+
+  test('is answered over the session that it came by', async () => {
+    const key = (port: number) => ({ kind: 'isolated', token: String(port) }) as const;
+    const { association, arrive, names, sent } = setUp({ oneSession: false, sessionFor: (_, port) => key(port) });
+    const [one, sender] = [newDestination(), newDestination()];
+    names.set('x.i2p', one);
+    association.fromClient(datagram('x.i2p', 1, 'x'));
+    await settle();
+    arrive(sender, 'hello', 77, key(1));
+    association.fromClient(datagram(hexOf(sender.b32), 77, 'back'));
+    await settle();
+    assert.deepEqual(sent.at(-1), { key: key(1), to: sender.b32, port: 77, payload: 'back' });
+  });
+
+  test('from the destination of a peer is refused: its address belongs to the VPN', () => {
+    const { arrive, counts, peer, own, toClient } = setUp();
+    arrive(peer, 'x');
+    arrive(own, 'x');
+    assert.deepEqual(counts(), { lookalike: 2 });
+    assert.deepEqual(toClient, []);
+  });
+
+  for (const outcome of ['clientUnknown', 'busy'] as const) {
+    test(`is counted when it cannot be handed over: ${outcome}`, () => {
+      const { arrive, counts } = setUp({ toClient: () => outcome });
+      arrive(newDestination(), 'x');
+      assert.deepEqual(counts(), { [outcome]: 1 });
+    });
+  }
+});
+
+describe('peers', () => {
+  test('are reached through the TUN, from our own address, by every name that they have', async () => {
+    const { association, counts, own, peer, sent, toClient, vpn } = setUp();
+    const { oc, ocat4 } = addressesOf(peer.b32);
+    for (const host of [oc.toString('hex'), ocat4.toString('hex'), `${peer.b32}.b32.i2p`, 'peer.peer.b32.i2p']) {
+      association.fromClient(datagram(host, 53, host));
+    }
+    await settle();
+    const there = vpn.sent.map(({ bytes, to, port }) => [bytes.toString(), to.toString('hex'), port]);
+    assert.deepEqual(there, [
+      [oc.toString('hex'), oc.toString('hex'), 53],
+      [ocat4.toString('hex'), ocat4.toString('hex'), 53],
+      [`${peer.b32}.b32.i2p`, oc.toString('hex'), 53],
+      ['peer.peer.b32.i2p', oc.toString('hex'), 53],
+    ]);
+    assert.equal(vpn.bound.size, 1);
+    assert.deepEqual(sent, []);
+    const [bound] = vpn.bound;
+    assert.deepEqual(bound?.address, addressesOf(own.b32).oc);
+    bound?.take(Buffer.from('answer'), oc, 53);
+    assert.deepEqual(shown(toClient[0]), { host: oc.toString('hex'), port: 53, text: 'answer' });
+    assert.equal(counts()['received'], 1);
+    association.close();
+    await settle();
+    assert.equal(vpn.bound.size, 0);
+  });
+
+  test('are out of reach without a TUN, and that is counted', async () => {
+    const { association, counts, peer } = setUp({ withTun: false });
+    association.fromClient(datagram(hexOf(peer.b32), 53, 'x'));
+    association.fromClient(datagram(`${peer.b32}.b32.i2p`, 53, 'x'));
+    await settle();
+    assert.deepEqual(counts(), { needsTun: 2 });
+  });
+});
+
+test('every datagram is counted exactly once, whatever its bytes', async () => {
+  const { association, counts } = setUp({ rate: 1_000_000 });
+  let pushed = 0;
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 60 }), fc.boolean(), (bytes, isName) => {
+      const head = isName ? Buffer.of(0, 0, 0, 3) : Buffer.alloc(0);
+      association.fromClient(Buffer.concat([head, bytes]));
+      pushed += 1;
+    }),
+  );
+  await settle();
+  const { dnsLeak: _, ...causes } = counts();
+  assert.equal(
+    Object.values<number>(causes).reduce((sum, count) => sum + count, 0),
+    pushed,
+  );
+});

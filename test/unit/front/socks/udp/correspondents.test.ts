@@ -1,0 +1,56 @@
+/** Addresses pinned to whole destinations: threat E29 for datagrams, and a memory that strangers cannot flush. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Correspondents } from '../../../../../src/front/socks/udp/correspondents.ts';
+import { addressesOf, addressKey } from '../../../../../src/wire/i2p/address.ts';
+import { parseB32 } from '../../../../../src/wire/i2p/destination.ts';
+import { attachment } from './fakes.ts';
+
+const FREE = () => false;
+
+/** Destinations with the same beginning have the same address; nobody could make two, but a test can. */
+function destination(beginning: string, rest = 'a') {
+  return { base64: '', b32: parseB32(`${beginning.padEnd(16, 'a')}${rest.repeat(35)}a`) };
+}
+
+const via = attachment();
+
+test('an address stands for the destination that had it first, and for no other', () => {
+  const known = new Correspondents(10, FREE);
+  const [first, imitation] = [destination('x', 'a'), destination('x', 'b')];
+  assert.deepEqual(addressesOf(first.b32).oc, addressesOf(imitation.b32).oc);
+  const one = known.hear(first, via) ?? assert.fail();
+  assert.equal(known.hear(imitation, via), undefined);
+  assert.equal(known.ask(imitation, 53, via), undefined);
+  assert.equal(known.byAddress(one.address)?.destination.b32, first.b32);
+});
+
+test('an address of the VPN stands for nobody else', () => {
+  const taken = addressKey(addressesOf(destination('peer').b32).oc);
+  const known = new Correspondents(10, (address) => address === taken);
+  assert.equal(known.hear(destination('peer', 'b'), via), undefined);
+  assert.equal(known.ask(destination('peer', 'b'), 1, via), undefined);
+});
+
+test('the port that was last written to is remembered, and by whom it was heard', () => {
+  const known = new Correspondents(10, FREE);
+  const other = attachment();
+  const one = destination('x');
+  assert.equal(known.hear(one, via)?.port, 0);
+  assert.equal(known.ask(one, 53, via)?.port, 53);
+  const heard = known.hear(one, other) ?? assert.fail();
+  assert.equal(heard.port, 53);
+  assert.equal(heard.via, other);
+});
+
+test('strangers make room for one another, and never for somebody whom the client has asked', () => {
+  const known = new Correspondents(3, FREE);
+  const asked = known.ask(destination('asked'), 1, via) ?? assert.fail();
+  for (const letter of 'bcdefgh') known.hear(destination(letter), via);
+  assert.ok(known.byAddress(asked.address));
+  assert.equal(known.byAddress(addressesOf(destination('b').b32).oc), undefined);
+  assert.ok(known.byAddress(addressesOf(destination('h').b32).oc));
+  // Where all were asked for, the oldest goes.
+  for (const letter of 'xyz') known.ask(destination(letter), 1, via);
+  assert.equal(known.byAddress(asked.address), undefined);
+});

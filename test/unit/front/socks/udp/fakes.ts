@@ -1,0 +1,127 @@
+/** What an association stands on, scripted: sessions that record what is sent, a resolver, and the VPN. */
+import assert from 'node:assert/strict';
+import type { Attachment, SendOutcome, TakeDatagram } from '../../../../../src/core/datagram/session.ts';
+import { peerTable } from '../../../../../src/core/peers/table.ts';
+import type { SessionKey } from '../../../../../src/core/session/key.ts';
+import { GATEWAY } from '../../../../../src/core/session/key.ts';
+import { judge } from '../../../../../src/front/socks/policy.ts';
+import { Association, type AssociationParts } from '../../../../../src/front/socks/udp/association.ts';
+import { UDP_COUNTERS } from '../../../../../src/front/socks/udp/counters.ts';
+import { GateError } from '../../../../../src/kit/errors.ts';
+import { tally } from '../../../../../src/kit/tally.ts';
+import { addressesOf } from '../../../../../src/wire/i2p/address.ts';
+import type { Destination } from '../../../../../src/wire/i2p/destination.ts';
+import { generateKeys } from '../../../../helpers/fake-bridge/keys.ts';
+import { FakeClock } from '../../../../helpers/fake-clock.ts';
+import { FakeDatagrams } from '../../../../helpers/fake-datagrams.ts';
+
+export function newDestination(): Destination {
+  return generateKeys().destination;
+}
+
+/** One that only is there. */
+export function attachment(): Attachment {
+  return { port: 1, attached: true, ready: async () => {}, send: () => 'sent', detach: () => {} };
+}
+
+export interface Sent {
+  readonly key: SessionKey;
+  readonly to: string;
+  readonly port: number;
+  readonly payload: string;
+}
+
+export function setUp(more: Partial<AssociationParts> & { readonly withTun?: boolean; readonly rate?: number } = {}) {
+  const { withTun = true, rate = 1000, ...parts } = more;
+  const clock = new FakeClock();
+  const own = newDestination();
+  const peer = newDestination();
+  const names = new Map<string, Destination>();
+  const sent: Sent[] = [];
+  const toClient: Buffer[] = [];
+  const vpn = new FakeDatagrams();
+  const state = { outcome: 'sent' as SendOutcome, ready: true, leases: 0, refuse: false };
+  const takers = new Map<string, TakeDatagram>();
+  const counts = tally([...UDP_COUNTERS, 'dnsLeak']);
+  const association = new Association({
+    world: {
+      sessions: {
+        lease: (key) => {
+          if (state.refuse) throw new GateError('limit', 'session.limit', 'no more');
+          state.leases += 1;
+          return {
+            session: {
+              open: () => {},
+              attach: (port, take) => {
+                takers.set(JSON.stringify(key), take);
+                let attached = true;
+                return {
+                  port,
+                  get attached() {
+                    return attached;
+                  },
+                  ready: async () => {
+                    if (!state.ready) throw new GateError('session-lost', 'test', 'no session');
+                  },
+                  send: (to, toPort, payload) => {
+                    if (state.outcome === 'sent')
+                      sent.push({ key, to: to.b32, port: toPort, payload: payload.toString() });
+                    return attached ? state.outcome : 'not-ready';
+                  },
+                  detach: () => {
+                    attached = false;
+                  },
+                };
+              },
+            },
+            release: () => {
+              state.leases -= 1;
+            },
+          };
+        },
+      },
+      resolver: {
+        resolve: async (host) => {
+          const found = names.get(host);
+          if (found === undefined) throw new GateError('name-unknown', 'test', 'unknown');
+          return found;
+        },
+      },
+      peers: peerTable(
+        [{ name: 'peer', b32: peer.b32, destination: peer, connect: 'demand', onionCat: undefined }],
+        addressesOf(own.b32),
+      ),
+      own: addressesOf(own.b32),
+      vpn: withTun ? vpn : undefined,
+      clock,
+    },
+    settings: { rate, queueBytes: 10_000, source: 'address' },
+    counts,
+    judge,
+    sessionFor: () => GATEWAY,
+    oneSession: true,
+    wantedPort: 4000,
+    toClient: (bytes) => {
+      toClient.push(bytes);
+      return 'received';
+    },
+    ...parts,
+  });
+  return {
+    association,
+    clock,
+    names,
+    own,
+    peer,
+    sent,
+    state,
+    toClient,
+    vpn,
+    counts: () => Object.fromEntries(Object.entries(counts.snapshot()).filter(([, count]) => count > 0)),
+    /** A datagram comes to the session with this key. */
+    arrive: (sender: Destination, text: string, from = 0, key: SessionKey = GATEWAY) => {
+      const take = takers.get(JSON.stringify(key)) ?? assert.fail('there is no such session');
+      take({ sender, ports: { from, to: 0 }, payload: Buffer.from(text) });
+    },
+  };
+}
