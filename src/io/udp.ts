@@ -7,7 +7,7 @@ import { exhausted } from './exhausted.ts';
 
 /** Asked of the kernel, which gives at most net.core.rmem_max: a burst from the router comes faster than we read. */
 const RECEIVE_BUFFER = 1024 * 1024;
-/** What may wait for the kernel: libuv would queue without end. */
+/** Bytes that may wait for the kernel: Node and libuv would queue without end. */
 const MOST_QUEUED = 512 * 1024;
 
 export const kernelUdp: UdpPort = {
@@ -35,7 +35,11 @@ function bound(address: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
     socket.once('error', (error) => {
       socket.close();
-      reject(explain(error, 'opening a UDP socket'));
+      reject(
+        'code' in error && error.code === 'EADDRNOTAVAIL'
+          ? new GateError('local-io', 'udp.address', 'this machine does not have the address for a UDP socket')
+          : explain(error, 'opening a UDP socket'),
+      );
     });
     // Exclusive: in a cluster of processes nobody else may get our datagrams.
     socket.bind({ address, port: 0, exclusive: true }, () => resolve(socket));
@@ -44,6 +48,7 @@ function bound(address: string): Promise<Socket> {
 
 function wrapped(socket: Socket): UdpSocket {
   let closed = false;
+  let queued = 0;
   let failed: (error: GateError) => void = () => {};
   socket.removeAllListeners('error');
   socket.on('error', (error) => failed(explain(error, 'sending or receiving UDP')));
@@ -57,9 +62,11 @@ function wrapped(socket: Socket): UdpSocket {
       failed = report;
     },
     send: (bytes, to) => {
-      if (closed || socket.getSendQueueSize() + bytes.length > MOST_QUEUED) return false;
+      if (closed || queued + bytes.length > MOST_QUEUED) return false;
+      queued += bytes.length;
       // An error of one datagram comes with the callback, and not as an event where there is one.
       const sent = (error: Error | null) => {
+        queued -= bytes.length;
         if (error !== null && !closed) failed(explain(error, 'sending UDP'));
       };
       if (to === undefined) socket.send(bytes, sent);

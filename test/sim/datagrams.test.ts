@@ -2,6 +2,11 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import type { DatagramPortChoice } from '../../src/config/values.ts';
 import { addressesOf, shortNameOf } from '../../src/wire/i2p/address.ts';
@@ -24,15 +29,15 @@ afterEach(async () => {
 async function gateway(
   network: FakeNetwork,
   temperament: TemperamentName,
-  more: { readonly datagrams?: DatagramPortChoice; readonly socks?: string; readonly config?: string } = {},
+  more: { readonly datagrams?: DatagramPortChoice; readonly config?: string; readonly idle?: string } = {},
 ): Promise<{ readonly bridge: FakeBridge; readonly gate: RunningGateway }> {
   const bridge = await FakeBridge.start({ network, temperament });
   open.push(bridge);
-  const { datagrams, socks = '', config = '' } = more;
+  const { datagrams, config = '', idle } = more;
   const gate = await startGateway({
     bridge,
     vpn: false,
-    config: `${socks}\n${config}`,
+    config: `${idle === undefined ? '' : `idle_timeout = "${idle}"`}\n${config}`,
     ...(datagrams === undefined ? {} : { datagrams }),
   });
   open.push(gate);
@@ -154,6 +159,33 @@ describe('an association', () => {
     one.control.end();
     await until('there is room again', () => gate.gateway.socks[0]?.snapshot().udp?.associations === 1);
     await client(gate);
+  });
+
+  it('over IPv6 is answered with an IPv6 address, and one on a unix socket is refused', async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'garligate-'));
+    const path = join(directory, 'socks.sock');
+    const config = `[[socks]]\nlisten = "[::1]:0"\n[[socks]]\nlisten = "unix:${path}"`;
+    const { gate } = await gateway(new FakeNetwork(), 'i2pd-2.45', { config });
+    const port = Number(gate.gateway.socks[1]?.snapshot().where.split(':').at(-1));
+    const one = await UdpClient.associate({ host: '::1', port });
+    clients.push(one);
+    assert.equal(one.relay.address, '0000:0000:0000:0000:0000:0000:0000:0001');
+    one.send('10.0.0.1', 53, Buffer.from('x'));
+    await until('it was taken', () => gate.gateway.socks[1]?.snapshot().udp?.counts.policyRefused === 1);
+
+    const local = connect({ path });
+    const reply = once(local, 'data').then(() => once(local, 'data'));
+    local.write(Buffer.of(5, 1, 0, 5, 3, 0, 1, 0, 0, 0, 0, 0, 0));
+    assert.deepEqual((await reply)[0], Buffer.of(5, 7, 0, 1, 0, 0, 0, 0, 0, 0));
+    local.destroy();
+    await rm(directory, { recursive: true });
+  });
+
+  it('that nobody uses ends by itself', async () => {
+    const { gate } = await gateway(new FakeNetwork(), 'i2pd-2.45', { idle: '1s' });
+    const one = await client(gate);
+    await once(one.control, 'close');
+    assert.equal(gate.gateway.socks[0]?.snapshot().udp?.associations, 0);
   });
 
   it('drops what is not for I2P, not whole, or not of its client, and counts each by its cause', async () => {

@@ -58,7 +58,7 @@ interface OpenAssociation {
 /** @throws GateError */
 async function openAssociation(request: AssociateRequest, serving: Serving): Promise<OpenAssociation> {
   const { asker, facts, localAddress, world } = serving;
-  const { names, settings, udp } = world;
+  const { access, names, settings, udp } = world;
   const { clientAddress } = facts;
   if (udp === undefined) throw new GateError('unsupported', 'socks.udp-off', 'this listener does not serve UDP');
   if (clientAddress === undefined || localAddress === undefined) {
@@ -83,9 +83,10 @@ async function openAssociation(request: AssociateRequest, serving: Serving): Pro
         add: (name, count) => (name === 'dnsLeak' ? world.counts.add(name, count) : udp.counts.add(name, count)),
       },
       judge: (datagram) => {
-        const verdict = judge(datagram);
+        const verdict = judge(datagram, (target) => access.objection(names.meaningOf(target, asker), datagram.port));
         return verdict.kind === 'allowed' ? { ...verdict, target: names.meaningOf(verdict.target, asker) } : verdict;
       },
+      mayBe: (host, b32) => access.objectionTo(host, b32) === undefined,
       sessionFor: (target, port) => sessionFor({ ...facts, target, port }, settings.isolation),
       oneSession: !settings.isolation.isolate.has('destination') && !settings.isolation.isolate.has('port'),
       wantedPort: request.port,

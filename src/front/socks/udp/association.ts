@@ -15,7 +15,7 @@ import { GateError } from '../../../kit/errors.ts';
 import type { Tally } from '../../../kit/tally.ts';
 import { TokenBucket } from '../../../kit/token-bucket.ts';
 import { type Address, type Addresses, addressKey, formatAddress } from '../../../wire/i2p/address.ts';
-import type { Destination, NamedDestination } from '../../../wire/i2p/destination.ts';
+import type { B32, Destination, NamedDestination } from '../../../wire/i2p/destination.ts';
 import type { SamDatagram } from '../../../wire/sam/datagram.ts';
 import { encodeUdpReply, parseUdpRequest, type UdpRequest, type UdpSource } from '../../../wire/socks/datagram.ts';
 import type { Verdict } from '../policy.ts';
@@ -52,6 +52,8 @@ export interface AssociationParts {
   /** `dnsLeak` counts besides `policyRefused`. */
   readonly counts: Pick<Tally<UdpCounter | 'dnsLeak'>, 'add'>;
   readonly judge: (request: Pick<ClientDatagram, 'host' | 'port'>) => Verdict;
+  /** Whether the client may have a name of the address book that turned out to be this destination. */
+  readonly mayBe: (host: string, b32: B32) => boolean;
   /** @param target undefined for an association as such, whatever it will be used for */
   readonly sessionFor: (target: DialTarget | undefined, port: number) => SessionKey;
   /** Whether `sessionFor` gives every target the same session, so that it can be had before the first datagram. */
@@ -68,7 +70,7 @@ type Way =
   | { readonly kind: 'i2p'; readonly destination: Destination; readonly port: number; readonly via: Attachment }
   | { readonly kind: 'tun'; readonly socket: Datagrams; readonly address: Address; readonly port: number };
 
-type Lost = Extract<UdpCounter, 'needsTun' | 'unknownAddress' | 'nameFailed' | 'noSession'>;
+type Lost = Extract<UdpCounter, 'policyRefused' | 'needsTun' | 'unknownAddress' | 'nameFailed' | 'noSession'>;
 
 /** Whose addresses the client may answer to. */
 const CORRESPONDENTS = 1024;
@@ -168,6 +170,7 @@ export class Association {
       case 'lookup':
         try {
           const destination = await resolver.resolve(way.host, session, this.#closing.signal);
+          if (!this.#parts.mayBe(way.host, destination.b32)) return { kind: 'none', why: 'policyRefused' };
           return await this.#find(asTarget(destination), port, session);
         } catch {
           return { kind: 'none', why: 'nameFailed' };

@@ -63,6 +63,18 @@ describe('what a client sends', () => {
     });
   }
 
+  test('is dropped when a name turns out to be what the client may not have', async () => {
+    const denied = newDestination();
+    const { association, counts, names, sent } = setUp({ mayBe: (_, b32) => b32 !== denied.b32 });
+    names.set('denied.i2p', denied);
+    names.set('allowed.i2p', newDestination());
+    association.fromClient(datagram('denied.i2p', 1, 'x'));
+    association.fromClient(datagram('allowed.i2p', 1, 'x'));
+    await settle();
+    assert.deepEqual(counts(), { policyRefused: 1, sent: 1 });
+    assert.equal(sent.length, 1);
+  });
+
   test('is limited in a second, and may go on in the next', async () => {
     const { association, clock, counts, names } = setUp({ rate: 5 });
     names.set('x.i2p', newDestination());
