@@ -100,7 +100,7 @@ function serveRequest(
   keepPlace: (keep: boolean) => void,
 ): Promise<void> {
   const { clock, counts, listener, log, settings } = world;
-  const { address: clientAddress, localAddress } = origin;
+  const clientAddress = origin.address;
   const refuse = (error: GateError) => {
     keepPlace(false);
     log.debug('a SOCKS request failed', { kind: error.kind, code: error.code });
@@ -108,7 +108,7 @@ function serveRequest(
   };
   const facts = { credentials: credentialsOf(request), clientAddress, listener: listener.where };
   const asker = askerFor(facts, settings.isolation);
-  const serving: Serving = { client, facts, asker, localAddress, world, signal, refuse };
+  const serving: Serving = { client, facts, asker, origin, world, signal, refuse };
   const unserved = () => {
     counts.add('protocolError');
     const message = `a SOCKS client asked for ${request.command}, which is not served here`;

@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { Dialer } from '../../core/dial/target.ts';
 import type { AddressNames } from '../../core/naming/addresses.ts';
-import type { ListenerPort } from '../../core/ports.ts';
+import type { ClientOrigin, ListenerPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
 import type { SessionKey } from '../../core/session/key.ts';
 import type { Clock } from '../../kit/clock.ts';
@@ -75,8 +75,7 @@ export interface Serving {
   readonly facts: Omit<RequestFacts, 'target' | 'port'>;
   /** Whose lookups are this client's too. */
   readonly asker: SessionKey;
-  /** Of this machine, where the client came in; undefined for a unix socket. */
-  readonly localAddress: string | undefined;
+  readonly origin: ClientOrigin;
   readonly world: ClientWorld;
   /** Aborts when the gateway stops. */
   readonly signal: AbortSignal;

@@ -57,7 +57,8 @@ interface OpenAssociation {
 
 /** @throws GateError */
 async function openAssociation(request: AssociateRequest, serving: Serving): Promise<OpenAssociation> {
-  const { asker, facts, localAddress, world } = serving;
+  const { asker, facts, origin, world } = serving;
+  const { localAddress } = origin;
   const { access, names, settings, udp } = world;
   const { clientAddress } = facts;
   if (udp === undefined) throw new GateError('unsupported', 'socks.udp-off', 'this listener does not serve UDP');

@@ -88,7 +88,17 @@ export function setUp(more: Partial<AssociationParts> & { readonly withTun?: boo
         },
       },
       peers: peerTable(
-        [{ name: 'peer', b32: peer.b32, destination: peer, connect: 'demand', onionCat: undefined }],
+        [
+          {
+            name: 'peer',
+            b32: peer.b32,
+            destination: peer,
+            connect: 'demand',
+            onionCat: undefined,
+            routes: [],
+            allow: [],
+          },
+        ],
         addressesOf(own.b32),
       ),
       own: addressesOf(own.b32),
