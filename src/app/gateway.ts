@@ -8,15 +8,18 @@ import type { PeerDestination } from '../config/values.ts';
 import { datagramSessions } from '../core/datagram/sessions.ts';
 import { dialer } from '../core/dial/dialer.ts';
 import { mayReach } from '../core/firewall/policy.ts';
+import { awaitedStreams } from '../core/inbound/awaited.ts';
+import { binder } from '../core/inbound/binder.ts';
 import { inboundSwitch } from '../core/inbound/switch.ts';
 import { addressNames } from '../core/naming/addresses.ts';
 import { resolver } from '../core/naming/resolver.ts';
 import type { PeerTable } from '../core/peers/table.ts';
 import type { ConnectorPort, DatagramBridgePort, DatagramPort, ListenerPort, TunPort, UdpPort } from '../core/ports.ts';
 import { relayCore } from '../core/relay/relay.ts';
-import { acceptor } from '../core/session/acceptor.ts';
+import { acceptor, type InboundStream } from '../core/session/acceptor.ts';
 import { GATEWAY } from '../core/session/key.ts';
 import { sessionManager } from '../core/session/manager.ts';
+import type { Session } from '../core/session/session.ts';
 import { nameServer } from '../front/dns/server.ts';
 import { flowServer } from '../front/flow/server.ts';
 import { accessOf } from '../front/socks/access.ts';
@@ -64,6 +67,8 @@ const DATAGRAM_IDLE_MS = 5 * 60_000;
 /** How long a quiet service may still answer a client that has ended its own side. */
 const HELD_END_MS = 60_000;
 const FLOWS_PER_PEER = 256;
+/** STREAM ACCEPTs on the session of clients that await streams, of which there are few at a time. */
+const ACCEPTS_OF_CLIENTS = 2;
 
 export type Gateway = ReturnType<typeof assembleGateway>;
 
@@ -138,6 +143,7 @@ export function assembleGateway(config: Config, world: World) {
     mayReach: (peer, port) => config.vpn.flows && mayReach(peer, { protocol: 'tcp', port }),
     maxPerPeer: FLOWS_PER_PEER,
   });
+  const awaited = awaitedStreams();
   const inbound = inboundSwitch(
     peers,
     {
@@ -148,18 +154,22 @@ export function assembleGateway(config: Config, world: World) {
       },
       ...(vpn === undefined ? {} : { own: { b32: own.b32, take: vpn.takeOwn } }),
     },
+    awaited,
     clock,
     log,
   );
-  const accepting = acceptor({
-    session: sessions.lease(GATEWAY).session,
-    bridge,
-    clock,
-    log,
-    random,
-    credentials,
-    slots: config.limits.accepts,
-    take: (stream) => inbound.take(stream),
+  const acceptorOn = (session: Session, slots: number, take: (stream: InboundStream) => void) =>
+    acceptor({ session, bridge, clock, log, random, credentials, slots, take });
+  const accepting = acceptorOn(sessions.lease(GATEWAY).session, config.limits.accepts, (stream) =>
+    inbound.take(stream),
+  );
+  const binding = binder({
+    sessions,
+    peers,
+    own: me.b32,
+    gateway: { acceptor: accepting, awaited },
+    acceptor: (session, take) => acceptorOn(session, ACCEPTS_OF_CLIENTS, take),
+    refuse: (stream) => inbound.refuse(stream),
   });
   const datagrams = datagramSessions(
     {
@@ -195,6 +205,7 @@ export function assembleGateway(config: Config, world: World) {
         access: accessOf(settings, peers),
         dialer: outward,
         names: inPlaceOfNames,
+          binder: binding,
         relay,
         udp: settings.udp ? udpService(settings) : undefined,
         clock,
@@ -209,6 +220,8 @@ export function assembleGateway(config: Config, world: World) {
         isolation: USUAL_ISOLATION,
         errors: settings.extended_errors ? 'extended' : 'standard',
         resolve: settings.resolve,
+        bind: settings.bind,
+        bindMs: settings.bind_timeout,
       },
     );
   });
@@ -228,6 +241,7 @@ export function assembleGateway(config: Config, world: World) {
     inboundService,
     accepting,
     datagrams,
+    binding,
     ...socks,
   ];
 

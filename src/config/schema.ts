@@ -285,6 +285,13 @@ function socksSchema() {
       description:
         "Answer Tor's RESOLVE and RESOLVE_PTR: the address inside fd60:db4d:ddb5::/48 that stands for a name under .i2p, and back.",
     }),
+    bind: value.oneOf(['off', 'named', 'anyone']).prefault('named').meta({
+      description:
+        'Answer BIND, with which a client awaits one stream: "named" from a destination that it names, "anyone" also from whoever comes first.',
+    }),
+    bind_timeout: value.duration('1s', '24h').prefault('2m').meta({
+      description: 'How long such a stream is awaited.',
+    }),
     extended_errors: value.flag.prefault(false).meta({
       description:
         "Answer failures with Tor's codes F0 to F7 where they say more than the standard ones; a client must know them.",

@@ -16,7 +16,7 @@ export interface RawPeer {
   readonly b32: B32;
   readonly addresses: Addresses;
   /** Opens a stream to a destination. */
-  connect(b32: B32): Promise<Duplex>;
+  connect(b32: B32, toPort?: number): Promise<Duplex>;
   /** Waits for the next stream that somebody opens to this destination. */
   accept(): Promise<{ readonly from: Destination; readonly stream: Duplex }>;
   close(): void;
@@ -36,14 +36,15 @@ export async function rawPeer(bridge: FakeBridge, keys: PrivateKeys = generateKe
     keys,
     b32: keys.destination.b32,
     addresses: addressesOf(keys.destination.b32),
-    connect: async (b32) => {
-      const request = connectStream({ id, destination: `${b32}.b32.i2p`, port: 0 });
+    connect: async (b32, toPort = 0) => {
+      const request = connectStream({ id, destination: `${b32}.b32.i2p`, port: toPort });
       return keep((await converse(port, request, 'a test', NEVER)).stream);
     },
     accept: async () => {
       const { stream } = await converse(port, armAccept(id), 'a test', NEVER);
       keep(stream);
-      return { stream, from: await continueConversation(stream, acceptedPeer(), 'a test', NEVER) };
+      const { from } = await continueConversation(stream, acceptedPeer(), 'a test', NEVER);
+      return { stream, from };
     },
     close: () => {
       for (const stream of open) stream.destroy();

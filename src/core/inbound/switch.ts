@@ -17,6 +17,7 @@ import type { B32 } from '../../wire/i2p/destination.ts';
 import { HEADER_LENGTH, isIpv6, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
 import type { Peer, PeerTable } from '../peers/table.ts';
 import type { InboundStream } from '../session/acceptor.ts';
+import type { AwaitedStreams } from './awaited.ts';
 
 /** Takes over a paused stream with all its bytes still in it. Must not throw. */
 export type TakeStream = (peer: Peer, stream: Duplex) => void;
@@ -33,6 +34,7 @@ export interface InboundTakers {
 
 export type InboundCounter =
   | 'accepted'
+  | 'awaited'
   | 'refusedStranger'
   | 'refusedLimit'
   | 'refusedFirstByte'
@@ -41,6 +43,8 @@ export type InboundCounter =
 
 export interface InboundSwitch {
   take(inbound: InboundStream): void;
+  /** Closes a stream of somebody who is nobody's peer and whom nobody awaits. */
+  refuse(inbound: InboundStream): void;
   counters(): Readonly<Record<InboundCounter, number>>;
   /** Ends streams that have not shown their first byte. */
   stop(): void;
@@ -65,9 +69,16 @@ function firstBytesMachine(wanted: number): Machine<Buffer> {
   };
 }
 
-export function inboundSwitch(peers: PeerTable, takers: InboundTakers, clock: Clock, log: Logger): InboundSwitch {
+export function inboundSwitch(
+  peers: PeerTable,
+  takers: InboundTakers,
+  awaited: Pick<AwaitedStreams, 'offer'>,
+  clock: Clock,
+  log: Logger,
+): InboundSwitch {
   const counts: Tally<InboundCounter> = tally([
     'accepted',
+    'awaited',
     'refusedStranger',
     'refusedLimit',
     'refusedFirstByte',
@@ -129,18 +140,25 @@ export function inboundSwitch(peers: PeerTable, takers: InboundTakers, clock: Cl
       return 'accepted';
     });
 
+  const refuse = ({ stream }: InboundStream) => {
+    counts.add('refusedStranger');
+    stream.destroy();
+  };
+
   return {
-    take: ({ stream, from }) => {
+    refuse,
+    take: (inbound) => {
+      const { stream, from } = inbound;
       if (from.b32 === takers.own?.b32 && !stopping.signal.aborted) {
         takers.own.take(stream);
         return;
       }
       const peer = peers.byOrigin(from.b32);
-      if (stopping.signal.aborted || (peer === undefined && !peers.hasUnverified)) {
-        counts.add('refusedStranger');
-        stream.destroy();
-      } else if (peer === undefined) void fromStranger(stream);
-      else void fromPeer(peer, stream);
+      if (stopping.signal.aborted) refuse(inbound);
+      else if (peer !== undefined) void fromPeer(peer, stream);
+      else if (awaited.offer(inbound)) counts.add('awaited');
+      else if (peers.hasUnverified) void fromStranger(stream);
+      else refuse(inbound);
     },
     counters: () => counts.snapshot(),
     stop: () => stopping.abort(new GateError('shutdown', 'shutdown', 'the gateway is stopping')),

@@ -11,16 +11,22 @@ import { GateError } from '../../kit/errors.ts';
 import { type Address, addressesOf, addressKey } from '../../wire/i2p/address.ts';
 import type { B32, NamedDestination } from '../../wire/i2p/destination.ts';
 import type { DialTarget } from '../dial/target.ts';
-import type { Peer, PeerTable } from '../peers/table.ts';
+import type { PeerTable } from '../peers/table.ts';
 import type { SessionKey } from '../session/key.ts';
 import type { Resolver } from './resolver.ts';
 
 export interface AddressNames {
   /**
+   * The destination that a client means.
+   *
+   * @throws GateError `name-unknown`, `peer-unreachable` for an address that is nobody's, or as `Resolver.resolve`
+   */
+  identify(target: DialTarget, asker: SessionKey, signal: AbortSignal): Promise<NamedDestination>;
+  /**
    * The oc address of what a client asks for.
    *
    * @param asker whoever this is told will be able to use it, and nobody else
-   * @throws GateError `name-unknown`, `peer-unreachable` for an address that is nobody's, or as `Resolver.resolve`
+   * @throws GateError as `identify` and `tell`
    */
   addressOf(target: DialTarget, asker: SessionKey, signal: AbortSignal): Promise<Address>;
   /** A name that can be asked for in place of the address. @throws GateError `name-unknown` */
@@ -82,38 +88,53 @@ export function addressNames({ resolver, peers, own, clock }: AddressNamesParts)
     return address;
   };
 
-  const ofPeer = (peer: Peer | undefined): Address => {
-    if (peer !== undefined) return peer.addresses.oc;
-    throw new GateError('name-unknown', 'dial.unknown-peer', 'no configured peer has this name; see [[peer]]');
+  const meaningOf: AddressNames['meaningOf'] = (target, asker) => {
+    if (target.kind !== 'address' || peers.byAddress(addressKey(target.address)) !== undefined) return target;
+    const known = recall(target.address, asker);
+    if (known === undefined) return target;
+    const { b32, base64 } = known.destination;
+    return base64 === undefined ? { kind: 'b32', b32 } : { kind: 'destination', destination: { b32, base64 } };
+  };
+
+  const identify: AddressNames['identify'] = async (asked, asker, signal) => {
+    const target = meaningOf(asked, asker);
+    switch (target.kind) {
+      case 'b32':
+        return { b32: target.b32, base64: undefined };
+      case 'destination':
+        return target.destination;
+      case 'host':
+        return resolver.resolve(target.host, asker, signal);
+      case 'peer': {
+        const peer = peers.byName(target.name);
+        if (peer !== undefined) return { b32: peer.b32, base64: peer.destination?.base64 };
+        throw new GateError('name-unknown', 'dial.unknown-peer', 'no configured peer has this name; see [[peer]]');
+      }
+      case 'address': {
+        const key = addressKey(target.address);
+        const b32 = ours.has(key) ? own : peers.byAddress(key)?.b32;
+        if (b32 !== undefined) return { b32, base64: undefined };
+        throw unknownAddress('peer-unreachable');
+      }
+      case 'b33':
+        throw new GateError(
+          'name-unknown',
+          'naming.encrypted',
+          'the destination behind an encrypted lease set is not told; it can only be connected to, by its name',
+        );
+      default:
+        return target satisfies never;
+    }
   };
 
   return {
+    identify,
+    meaningOf,
     tell,
     addressOf: async (target, asker, signal) => {
-      switch (target.kind) {
-        case 'b32':
-          return tell(hostNameOf(target.b32), { b32: target.b32, base64: undefined }, asker);
-        case 'destination':
-          return tell(hostNameOf(target.destination.b32), target.destination, asker);
-        case 'host':
-          return tell(target.host, await resolver.resolve(target.host, asker, signal), asker);
-        case 'peer':
-          return ofPeer(peers.byName(target.name));
-        case 'address': {
-          const key = addressKey(target.address);
-          if (ours.has(key) || peers.byAddress(key) !== undefined || recall(target.address, asker))
-            return target.address;
-          throw unknownAddress('peer-unreachable');
-        }
-        case 'b33':
-          throw new GateError(
-            'name-unknown',
-            'naming.encrypted',
-            'the destination behind an encrypted lease set is not told, so it has no address; connect to it by its name',
-          );
-        default:
-          return target satisfies never;
-      }
+      const destination = await identify(target, asker, signal);
+      // A name that the client asked for says more to it than the hash.
+      return tell(target.kind === 'host' ? target.host : hostNameOf(destination.b32), destination, asker);
     },
     nameOf: (address, asker) => {
       const key = addressKey(address);
@@ -123,13 +144,6 @@ export function addressNames({ resolver, peers, own, clock }: AddressNamesParts)
       const known = recall(address, asker);
       if (known === undefined) throw unknownAddress('name-unknown');
       return known.name;
-    },
-    meaningOf: (target, asker) => {
-      if (target.kind !== 'address' || peers.byAddress(addressKey(target.address)) !== undefined) return target;
-      const known = recall(target.address, asker);
-      if (known === undefined) return target;
-      const { b32, base64 } = known.destination;
-      return base64 === undefined ? { kind: 'b32', b32 } : { kind: 'destination', destination: { b32, base64 } };
     },
   };
 }

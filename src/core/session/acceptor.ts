@@ -6,20 +6,25 @@ import type { Duplex } from 'node:stream';
 import { sharedController } from '../../kit/abort.ts';
 import { type BackoffRange, backoffDelay } from '../../kit/backoff.ts';
 import { type Clock, sleep, within } from '../../kit/clock.ts';
-import { asGateError, GateError } from '../../kit/errors.ts';
+import { abortError, asGateError, GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
-import type { Destination } from '../../wire/i2p/destination.ts';
 import type { SamCredentials } from '../../wire/sam/command.ts';
-import { acceptedPeer, armAccept, knowsPorts } from '../../wire/sam/conversation.ts';
+import { type AcceptedPeer, acceptedPeer, armAccept, knowsPorts } from '../../wire/sam/conversation.ts';
 import type { BridgePort } from '../ports.ts';
 import { continueConversation, converse } from './bridge.ts';
 import type { ReadySession } from './life.ts';
 import type { Session } from './session.ts';
 
-export interface InboundStream {
+export interface InboundStream extends AcceptedPeer {
   readonly stream: Duplex;
-  readonly from: Destination;
+}
+
+export interface Acceptor extends Service {
+  /** STREAM ACCEPTs that wait at this moment. */
+  readonly armed: number;
+  /** Resolves as soon as a stream can come. @throws GateError for the abort of the signal */
+  whenArmed(signal: AbortSignal): Promise<void>;
 }
 
 export interface AcceptorOptions {
@@ -43,9 +48,10 @@ const BURST_WINDOW_MS = 3_500;
 const ARM_DEADLINE_MS = 20_000;
 const RETRY: BackoffRange = { firstMs: 500, longestMs: 15_000 };
 
-export function acceptor(options: AcceptorOptions): Service & { readonly armed: number } {
+export function acceptor(options: AcceptorOptions): Acceptor {
   const { session, bridge, clock, log } = options;
   const stopping = sharedController();
+  const onArmed = new Set<() => void>();
   let armed = 0;
   let running: Promise<void> | undefined;
 
@@ -122,11 +128,12 @@ export function acceptor(options: AcceptorOptions): Service & { readonly armed: 
 
   const serve = async (stream: Duplex, signal: AbortSignal) => {
     armed += 1;
+    for (const tell of [...onArmed]) tell();
     try {
-      const from = await continueConversation(stream, acceptedPeer(), 'waiting for a peer', signal).finally(() => {
+      const peer = await continueConversation(stream, acceptedPeer(), 'waiting for a peer', signal).finally(() => {
         armed -= 1;
       });
-      options.take({ stream, from });
+      options.take({ stream, ...peer });
     } catch (error) {
       stream.destroy();
       log.debug(`an accept ended: ${asGateError(error, 'accepting').message}`);
@@ -140,6 +147,19 @@ export function acceptor(options: AcceptorOptions): Service & { readonly armed: 
     get armed() {
       return armed;
     },
+    whenArmed: (signal) =>
+      new Promise((resolve, reject) => {
+        const settle = () => {
+          if (armed === 0 && !signal.aborted) return;
+          onArmed.delete(settle);
+          signal.removeEventListener('abort', settle);
+          if (signal.aborted) reject(abortError(signal, 'waiting for an accept'));
+          else resolve();
+        };
+        onArmed.add(settle);
+        signal.addEventListener('abort', settle, { once: true });
+        settle();
+      }),
     start: async () => {
       running ??= run();
     },

@@ -10,6 +10,7 @@ import { abortError, GateError } from '../../kit/errors.ts';
 import { type SocksHandshake, socksMachine } from '../../wire/socks/handshake.ts';
 import { encodeReply, replyForm } from '../../wire/socks/reply.ts';
 import { credentialsOf, type SocksRequest } from '../../wire/socks/request.ts';
+import { bind, namesNobody } from './bind.ts';
 import { connect } from './connect.ts';
 import { failureOf } from './failure-of.ts';
 import { farewell } from './farewell.ts';
@@ -121,10 +122,12 @@ function serveRequest(
       return settings.resolve ? withTarget(request, serving, (target) => resolve(target, serving)) : unserved();
     case 'resolve-ptr':
       return settings.resolve ? withTarget(request, serving, (target) => resolvePointer(target, serving)) : unserved();
+    case 'bind':
+      if (settings.bind === 'off') return unserved();
+      if (namesNobody(request) && settings.bind === 'anyone') return bind(request, 'anyone', serving);
+      return withTarget(request, serving, (target) => bind(request, target, serving));
     case 'associate':
       return associate(request, serving);
-    case 'bind':
-      return unserved();
     default:
       return request satisfies never;
   }

@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { Dialer } from '../../core/dial/target.ts';
+import type { Binder } from '../../core/inbound/binder.ts';
 import type { AddressNames } from '../../core/naming/addresses.ts';
 import type { ClientOrigin, ListenerPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
@@ -25,6 +26,7 @@ export interface SocksServerParts {
   readonly access: Access;
   readonly dialer: Pick<Dialer, 'dial'>;
   readonly names: AddressNames;
+  readonly binder: Pick<Binder, 'bind'>;
   readonly relay: Relay;
   /** Absent where UDP ASSOCIATE is not served. */
   readonly udp?: UdpService | undefined;
@@ -48,6 +50,8 @@ const DEFAULTS: SocksServerOptions = {
   isolation: USUAL_ISOLATION,
   errors: 'standard',
   resolve: true,
+  bind: 'named',
+  bindMs: 120_000,
 };
 
 /**

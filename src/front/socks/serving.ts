@@ -1,6 +1,7 @@
 /** What serving a SOCKS client takes and how it can end: shared by the handshake and by every command. */
 import type { Duplex } from 'node:stream';
 import type { Dialer } from '../../core/dial/target.ts';
+import type { Binder } from '../../core/inbound/binder.ts';
 import type { AddressNames } from '../../core/naming/addresses.ts';
 import type { ClientOrigin, ListenerPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
@@ -50,6 +51,10 @@ export interface ClientSettings {
   readonly errors: ErrorCodes;
   /** Serve RESOLVE and RESOLVE_PTR. */
   readonly resolve: boolean;
+  /** Serve BIND: for streams of a destination that the request names, or of whoever comes first too. */
+  readonly bind: 'off' | 'named' | 'anyone';
+  /** How long a stream is awaited. Milliseconds. */
+  readonly bindMs: number;
 }
 
 export interface ClientWorld {
@@ -57,6 +62,7 @@ export interface ClientWorld {
   readonly access: Access;
   readonly dialer: Pick<Dialer, 'dial'>;
   readonly names: AddressNames;
+  readonly binder: Pick<Binder, 'bind'>;
   readonly relay: Relay;
   /** Absent where the listener does not serve UDP ASSOCIATE. */
   readonly udp?: UdpService | undefined;

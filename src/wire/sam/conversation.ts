@@ -74,15 +74,33 @@ export function* armAccept(id: string, credentials?: SamCredentials): Conversati
   yield* ask(acceptCommand(id), 'STREAM STATUS');
 }
 
-/** The line with which an armed STREAM ACCEPT begins to carry a stream: the peer's destination, then ports since 3.2. */
-export function* acceptedPeer(): Conversation<Destination> {
+/** Who opened a stream to us, and on which I2P ports: since SAM 3.2, and i2pd leaves them out all the same. */
+export interface AcceptedPeer {
+  readonly from: Destination;
+  readonly fromPort: number | undefined;
+  readonly toPort: number | undefined;
+}
+
+/** The line with which an armed STREAM ACCEPT begins to carry a stream. */
+export function* acceptedPeer(): Conversation<AcceptedPeer> {
   const line = yield* receiveLine();
   // Java I2P can end an armed accept with a status line instead.
   if (line.startsWith('STREAM STATUS')) {
     expectOk(line, 'STREAM STATUS');
     throw unexpected('a destination');
   }
-  return fromRouter(() => parseDestination(line.split(' ', 1)[0] ?? ''));
+  const [destination = '', ...values] = line.split(' ');
+  return {
+    from: fromRouter(() => parseDestination(destination)),
+    fromPort: portIn(values, 'FROM_PORT'),
+    toPort: portIn(values, 'TO_PORT'),
+  };
+}
+
+function portIn(values: readonly string[], name: string): number | undefined {
+  const text = values.find((value) => value.startsWith(`${name}=`))?.slice(name.length + 1);
+  const port = text !== undefined && /^\d{1,5}$/.test(text) ? Number(text) : undefined;
+  return port !== undefined && port <= 65_535 ? port : undefined;
 }
 
 export function* lookupName(name: string, credentials?: SamCredentials): Conversation<Destination> {

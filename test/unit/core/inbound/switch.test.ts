@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
+import { awaitedStreams } from '../../../../src/core/inbound/awaited.ts';
 import { inboundSwitch, type Origin } from '../../../../src/core/inbound/switch.ts';
 import { peerTable } from '../../../../src/core/peers/table.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
@@ -13,14 +14,16 @@ function setting(peersOf = [peer(2), peer(3)]) {
   const taker = (by: string) => (from: { readonly name: string }, stream: Duplex, origin?: Origin) =>
     void taken.push({ by: origin === 'unverified' ? 'nobody knows' : by, peer: from.name, stream });
   const peers = peerTable(peersOf, own(1).addresses);
-  const inbound = inboundSwitch(peers, { packets: taker('packets'), flow: taker('flow') }, clock, silentLogger);
+  const awaited = awaitedStreams();
+  const takers = { packets: taker('packets'), flow: taker('flow') };
+  const inbound = inboundSwitch(peers, takers, awaited, clock, silentLogger);
   const arrives = (from: number, ...bytes: number[]) => {
     const [ours, theirs] = line({ halfClose: false });
     if (bytes.length > 0) theirs.write(Buffer.from(bytes));
-    inbound.take({ stream: ours, from: destination(from) });
+    inbound.take({ stream: ours, from: destination(from), fromPort: undefined, toPort: undefined });
     return { ours, theirs };
   };
-  return { clock, taken, inbound, arrives };
+  return { clock, taken, inbound, awaited, arrives };
 }
 
 test('a stranger is refused before anything is read', async () => {
@@ -29,6 +32,32 @@ test('a stranger is refused before anything is read', async () => {
   assert.ok(streams.every(({ ours }) => ours.destroyed));
   assert.equal(inbound.counters().refusedStranger, 10_000);
   assert.deepEqual([taken.length, clock.pending], [0, 0]);
+});
+
+test('a stranger whom a client awaits goes to that client, once, and nobody else does', async () => {
+  const { inbound, awaited, arrives } = setting();
+  const got: Duplex[] = [];
+  awaited.expect(destination(100).b32, 0, ({ stream }) => got.push(stream));
+  const other = arrives(101, 0x60);
+  const meant = arrives(100, 0x60);
+  const again = arrives(100, 0x60);
+  assert.deepEqual(
+    [other, meant, again].map(({ ours }) => ours.destroyed),
+    [true, false, true],
+  );
+  assert.deepEqual(got, [meant.ours]);
+  assert.deepEqual([inbound.counters().awaited, inbound.counters().refusedStranger], [1, 2]);
+});
+
+test("a peer's stream never goes to a client that awaits whoever comes first", async () => {
+  const { clock, taken, awaited, arrives } = setting();
+  awaited.expect('anyone', 0, () => assert.fail('a peer is not anyone'));
+  arrives(2, 0x60);
+  await clock.settle();
+  assert.deepEqual(
+    taken.map(({ by }) => by),
+    ['packets'],
+  );
 });
 
 test('the first byte decides who takes the stream, and all bytes are still in it', async () => {

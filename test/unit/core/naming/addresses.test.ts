@@ -156,6 +156,18 @@ test('of more than 4096 addresses the one unused for longest is forgotten', () =
   assert.throws(() => names.nameOf(second, GATEWAY), { kind: 'name-unknown' });
 });
 
+test('whom a client means is told with the whole hash, an address that was told included', async () => {
+  const { names } = setting();
+  const known = { b32: SERVICE.b32, base64: undefined };
+  assert.deepEqual(await names.identify({ kind: 'host', host: 'service.i2p' }, GATEWAY, NEVER), SERVICE);
+  assert.deepEqual(await names.identify({ kind: 'b32', b32: SERVICE.b32 }, GATEWAY, NEVER), known);
+  await assert.rejects(names.identify(atAddress(SERVICE.b32), GATEWAY, NEVER), { kind: 'peer-unreachable' });
+  names.tell('service.i2p', SERVICE, GATEWAY);
+  assert.deepEqual(await names.identify(atAddress(SERVICE.b32), GATEWAY, NEVER), SERVICE);
+  assert.equal((await names.identify(atAddress(PEER.b32), GATEWAY, NEVER)).b32, PEER.b32);
+  assert.equal((await names.identify(atAddress(OWN.b32), GATEWAY, NEVER)).b32, OWN.b32);
+});
+
 test('an encrypted lease set has no address, and a name that nobody knows has none', async () => {
   const { names } = setting();
   const encrypted = { kind: 'b33', host: `${'a'.repeat(56)}.b32.i2p` } as const;

@@ -233,7 +233,7 @@ for (const [command, code] of [
   ['RESOLVE_PTR', 'f1'],
 ]) {
   test(`D7 ${command} is answered 07 and nothing is dialled`, async () => {
-    const { listener, dialer, counts } = await world({ resolve: false });
+    const { listener, dialer, counts } = await world({ resolve: false, bind: 'off' });
     const app = listener.connect();
     app.stream.write(hex(`05 01 00 05 ${code} 00 03 05 61 2e 69 32 70 00 50`));
     await settle();

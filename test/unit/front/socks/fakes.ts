@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Dialer, DialOptions, DialTarget, RelayEnd } from '../../../../src/core/dial/target.ts';
+import type { Arrival, Binder, BindOptions, Bound } from '../../../../src/core/inbound/binder.ts';
 import { type AddressNames, addressNames } from '../../../../src/core/naming/addresses.ts';
 import { peerTable } from '../../../../src/core/peers/table.ts';
 import type { ClientOrigin, ListenerPort } from '../../../../src/core/ports.ts';
@@ -141,6 +142,67 @@ function fakeNames(known: ReadonlyMap<string, Destination>, clock: Clock): Addre
   });
 }
 
+/** What a client awaits, and how the test ends the waiting. */
+export interface Awaited {
+  readonly options: BindOptions;
+  /** The stream can come now. */
+  open(me: Destination, port: number): void;
+  fail(error: unknown): void;
+  /** Somebody comes; gives his end of the stream. */
+  arrives(from: Destination, fromPort?: number): App;
+  lose(error: GateError): void;
+  readonly closed: boolean;
+}
+
+export interface FakeBinder extends Pick<Binder, 'bind'> {
+  /** The only one there was. */
+  only(): Awaited;
+}
+
+function fakeBinder(): FakeBinder {
+  const all: Awaited[] = [];
+  return {
+    only: () => {
+      assert.equal(all.length, 1);
+      return all[0] ?? assert.fail();
+    },
+    bind: (options) =>
+      new Promise<Bound>((resolve, reject) => {
+        options.signal.addEventListener('abort', () => reject(options.signal.reason));
+        let closed = false;
+        let arrive: (arrival: Arrival) => void = () => {};
+        let lose: (error: unknown) => void = () => {};
+        all.push({
+          options,
+          fail: reject,
+          open: (me, port) =>
+            resolve({
+              me,
+              port,
+              arrival: (signal) =>
+                new Promise((have, fail) => {
+                  arrive = have;
+                  lose = fail;
+                  signal.addEventListener('abort', () => fail(signal.reason));
+                }),
+              close: () => {
+                closed = true;
+              },
+            }),
+          arrives: (from, fromPort) => {
+            const stranger = connection();
+            arrive({ end: { stream: stranger.served, halfClose: false }, from, fromPort });
+            return stranger;
+          },
+          lose: (error) => lose(error),
+          get closed() {
+            return closed;
+          },
+        });
+      }),
+  };
+}
+
 export interface FakeRelay extends Relay {
   readonly joins: ReadonlyArray<{ readonly near: RelayEnd; readonly far: RelayEnd; readonly options: RelayOptions }>;
 }
@@ -199,6 +261,7 @@ export interface World {
   readonly server: SocksServer;
   readonly listener: FakeListener;
   readonly dialer: FakeDialer;
+  readonly binder: FakeBinder;
   readonly relay: FakeRelay;
   readonly clock: FakeClock;
   /** The counters that are not zero. */
@@ -208,11 +271,12 @@ export interface World {
 /** All that a server is made of, each as fake as can be. */
 export function fakeParts() {
   const clock = new FakeClock();
-  const [listener, dialer, relay] = [fakeListener(), fakeDialer(), fakeRelay()];
+  const [listener, dialer, binder, relay] = [fakeListener(), fakeDialer(), fakeBinder(), fakeRelay()];
   return {
     listener,
     access: accessWith(),
     dialer,
+    binder,
     names: fakeNames(KNOWN_NAMES, clock),
     relay,
     clock,
@@ -226,13 +290,14 @@ export async function world(
   access = accessWith(),
 ): Promise<World> {
   const parts = { ...fakeParts(), dialer, access };
-  const { listener, relay, clock } = parts;
+  const { listener, binder, relay, clock } = parts;
   const server = socksServer(parts, options);
   await server.start(new AbortController().signal);
   return {
     server,
     listener,
     dialer,
+    binder,
     relay,
     clock,
     counts: () => Object.fromEntries(Object.entries(server.snapshot().counts).filter(([, count]) => count > 0)),

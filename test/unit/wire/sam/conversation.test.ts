@@ -44,7 +44,7 @@ const node: Destination = parsed(NODE);
 const other: Destination = parsed(OTHER);
 
 function parsed({ base64, b32 }: typeof NODE): Destination {
-  const made = feed(conversationMachine(acceptedPeer()), [Buffer.from(`${base64}\n`)]).done?.out;
+  const made = feed(conversationMachine(acceptedPeer()), [Buffer.from(`${base64}\n`)]).done?.out.from;
   assert.deepEqual(made, { base64, b32 });
   return made ?? assert.fail();
 }
@@ -97,13 +97,26 @@ const CASES: readonly Case[] = [
     hears: OK_33 + STREAM_OK,
     out: undefined,
   },
-  { name: "i2pd's from-line", begin: acceptedPeer, says: [], hears: `${OTHER.base64}\n`, out: other },
+  {
+    name: "i2pd's from-line",
+    begin: acceptedPeer,
+    says: [],
+    hears: `${OTHER.base64}\n`,
+    out: { from: other, fromPort: undefined, toPort: undefined },
+  },
   {
     name: "Java's from-line",
     begin: acceptedPeer,
     says: [],
     hears: `${OTHER.base64} FROM_PORT=0 TO_PORT=65535\n`,
-    out: other,
+    out: { from: other, fromPort: 0, toPort: 65_535 },
+  },
+  {
+    name: 'a from-line with ports that are none',
+    begin: acceptedPeer,
+    says: [],
+    hears: `${OTHER.base64} FROM_PORT=65536 TO_PORT=-1 X=1\n`,
+    out: { from: other, fromPort: undefined, toPort: undefined },
   },
   {
     name: 'lookup',
@@ -323,6 +336,6 @@ test('a second conversation on the same connection gets what came behind the fir
   const armed = feed(conversationMachine(armAccept('s')), [Buffer.from(`${OK_31}${STREAM_OK}${OTHER.base64}\n\`data`)]);
   assert.ok(armed.done);
   const peer = feed(conversationMachine(acceptedPeer()), [armed.rest]);
-  assert.deepEqual(peer.done, { out: other });
+  assert.deepEqual(peer.done, { out: { from: other, fromPort: undefined, toPort: undefined } });
   assert.equal(peer.rest.toString(), '`data');
 });

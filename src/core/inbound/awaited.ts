@@ -1,0 +1,75 @@
+/**
+ * Streams that clients of this gateway await on one session (SOCKS BIND): from whom, and on which port. A stream that
+ * nobody awaits is not taken.
+ */
+import { GateError } from '../../kit/errors.ts';
+import type { B32 } from '../../wire/i2p/destination.ts';
+import type { InboundStream } from '../session/acceptor.ts';
+
+/** Whose stream is awaited: one destination's, or that of whoever comes first. */
+export type AwaitedFrom = B32 | 'anyone';
+
+export interface Expectation {
+  /** 1..65535; none of two expectations has the same. */
+  readonly port: number;
+  /** Idempotent. */
+  cancel(): void;
+}
+
+export interface AwaitedStreams {
+  /**
+   * @param wished the port to have if it is free; 0 for any
+   * @param take called at most once, with a stream that is the caller's then
+   */
+  expect(from: AwaitedFrom, wished: number, take: (inbound: InboundStream) => void): Expectation;
+  /** @returns whether somebody awaited the stream, and has it now */
+  offer(inbound: InboundStream): boolean;
+}
+
+/** Where nobody wishes a port, one that means nothing elsewhere (RFC 6335). */
+const FIRST_DYNAMIC_PORT = 49_152;
+const LAST_PORT = 65_535;
+
+interface Awaiting {
+  readonly from: AwaitedFrom;
+  readonly port: number;
+  readonly take: (inbound: InboundStream) => void;
+}
+
+export function awaitedStreams(): AwaitedStreams {
+  /** By port, in the order in which they came. */
+  const awaiting = new Map<number, Awaiting>();
+
+  const freePort = (wished: number): number => {
+    if (wished !== 0 && !awaiting.has(wished)) return wished;
+    for (let port = FIRST_DYNAMIC_PORT; port <= LAST_PORT; port += 1) if (!awaiting.has(port)) return port;
+    throw new GateError('limit', 'inbound.no-port', 'streams are awaited on every port of this session');
+  };
+
+  /** Most bridges tell no port, and many programs call none: only another port than ours says that we are not meant. */
+  const meant = ({ toPort }: InboundStream, port: number) => toPort === undefined || toPort === 0 || toPort === port;
+
+  return {
+    expect: (from, wished, take) => {
+      const port = freePort(wished);
+      const one: Awaiting = { from, port, take };
+      awaiting.set(port, one);
+      return {
+        port,
+        cancel: () => {
+          if (awaiting.get(port) === one) awaiting.delete(port);
+        },
+      };
+    },
+    offer: (inbound) => {
+      const candidates = [...awaiting.values()].filter(({ port }) => meant(inbound, port));
+      // Who was named goes to whoever named him.
+      const found =
+        candidates.find(({ from }) => from === inbound.from.b32) ?? candidates.find(({ from }) => from === 'anyone');
+      if (found === undefined) return false;
+      awaiting.delete(found.port);
+      found.take(inbound);
+      return true;
+    },
+  };
+}

@@ -1,0 +1,80 @@
+/**
+ * BIND: one stream from a destination that the client names. The first reply says where it is awaited, the second who has
+ * come; then the client is joined to it. The address in a reply has too few bits to be called by, so the client can ask
+ * for the name behind it with RESOLVE_PTR.
+ */
+
+import type { DialTarget } from '../../core/dial/target.ts';
+import type { AwaitedFrom } from '../../core/inbound/awaited.ts';
+import type { Arrival, Bound } from '../../core/inbound/binder.ts';
+import { GateError } from '../../kit/errors.ts';
+import { addressesOf } from '../../wire/i2p/address.ts';
+import { encodeAddressReply } from '../../wire/socks/reply.ts';
+import type { BindRequest } from '../../wire/socks/request.ts';
+import { sessionFor } from './isolation.ts';
+import type { Serving } from './serving.ts';
+import { countFailure, whileWaiting } from './waiting.ts';
+
+const DOING = 'awaiting a stream for a SOCKS client';
+
+/** A host of nothing but zeros: whoever comes first. */
+export function namesNobody({ host }: Pick<BindRequest, 'host'>): boolean {
+  return host.kind !== 'name' && host.bytes.every((byte) => byte === 0);
+}
+
+/**
+ * Resolves when the client is closed.
+ *
+ * @param asked whose stream the client may have
+ */
+export async function bind(request: BindRequest, asked: DialTarget | 'anyone', serving: Serving): Promise<void> {
+  const { client, world, signal, refuse } = serving;
+  let bound: Bound | undefined;
+  let arrival: Arrival;
+  try {
+    bound = await open(request, asked, serving);
+    client.write(encodeAddressReply(tellOwn(bound, serving), bound.port));
+    arrival = await awaitStream(bound, serving);
+    bound = undefined;
+  } catch (thrown) {
+    return refuse(countFailure(serving, thrown, DOING, 'dialFailed'));
+  } finally {
+    bound?.close();
+  }
+  world.counts.add('connected');
+  client.write(encodeAddressReply(addressesOf(arrival.from.b32).oc, arrival.fromPort ?? 0));
+  const { idleMs } = world.settings;
+  return world.relay.join({ stream: client, halfClose: true }, arrival.end, { signal, idleMs }).then(ignoreReport);
+}
+
+function ignoreReport(): void {}
+
+function open(request: BindRequest, asked: DialTarget | 'anyone', serving: Serving): Promise<Bound> {
+  const { facts, asker, world } = serving;
+  const { names, settings } = world;
+  const target = asked === 'anyone' ? undefined : names.meaningOf(asked, asker);
+  const session = sessionFor({ ...facts, target, port: request.port }, settings.isolation);
+  const whom = async (limit: AbortSignal): Promise<AwaitedFrom> =>
+    target === undefined ? 'anyone' : (await names.identify(target, asker, limit)).b32;
+  return whileWaiting(serving, {
+    doing: DOING,
+    ms: settings.connectMs,
+    late: () => new GateError('peer-timeout', 'socks.bind-timeout', 'no stream could be awaited in time'),
+    run: async (limit) => world.binder.bind({ from: await whom(limit), port: request.port, session, signal: limit }),
+    discard: (late) => late.close(),
+  });
+}
+
+function tellOwn({ me }: Bound, { asker, world }: Serving) {
+  return world.names.tell(`${me.b32}.b32.i2p`, me, asker);
+}
+
+function awaitStream(bound: Bound, serving: Serving): Promise<Arrival> {
+  return whileWaiting(serving, {
+    doing: DOING,
+    ms: serving.world.settings.bindMs,
+    late: () => new GateError('peer-timeout', 'socks.nobody-came', 'nobody opened the stream that was awaited in time'),
+    run: (limit) => bound.arrival(limit),
+    discard: ({ end }) => end.stream.destroy(),
+  });
+}
