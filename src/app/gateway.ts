@@ -219,6 +219,7 @@ export function assembleGateway(config: Config, world: World) {
         idleMs: settings.idle_timeout,
         isolation: USUAL_ISOLATION,
         errors: settings.extended_errors ? 'extended' : 'standard',
+        httpConnect: settings.http_connect,
         resolve: settings.resolve,
         bind: settings.bind,
         bindMs: settings.bind_timeout,

@@ -292,6 +292,9 @@ function socksSchema() {
     bind_timeout: value.duration('1s', '24h').prefault('2m').meta({
       description: 'How long such a stream is awaited.',
     }),
+    http_connect: value.flag.prefault(false).meta({
+      description: 'Speak HTTP CONNECT on the same port too, for programs that know no SOCKS.',
+    }),
     extended_errors: value.flag.prefault(false).meta({
       description:
         "Answer failures with Tor's codes F0 to F7 where they say more than the standard ones; a client must know them.",

@@ -54,8 +54,13 @@ function open(request: BindRequest, asked: DialTarget | 'anyone', serving: Servi
   const { names, settings } = world;
   const target = asked === 'anyone' ? undefined : names.meaningOf(asked, asker);
   const session = sessionFor({ ...facts, target, port: request.port }, settings.isolation);
-  const whom = async (limit: AbortSignal): Promise<AwaitedFrom> =>
-    target === undefined ? 'anyone' : (await names.identify(target, asker, limit)).b32;
+  const whom = async (limit: AbortSignal): Promise<AwaitedFrom> => {
+    if (target === undefined) return 'anyone';
+    const { b32 } = await names.identify(target, asker, limit);
+    const denied = target.kind === 'host' ? world.access.objectionTo(target.host, b32) : undefined;
+    if (denied !== undefined) throw denied;
+    return b32;
+  };
   return whileWaiting(serving, {
     doing: DOING,
     ms: settings.connectMs,

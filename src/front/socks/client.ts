@@ -14,7 +14,7 @@ import { bind, namesNobody } from './bind.ts';
 import { connect } from './connect.ts';
 import { failureOf } from './failure-of.ts';
 import { farewell } from './farewell.ts';
-import { HTTP_ANSWER } from './http-answer.ts';
+import { httpAnswer } from './http-answer.ts';
 import { askerFor } from './isolation.ts';
 import { judge } from './policy.ts';
 import { resolve, resolvePointer } from './resolve.ts';
@@ -46,7 +46,7 @@ export async function serveClient(
       return;
     case 'http':
       counts.add('httpClient');
-      return farewell(client, HTTP_ANSWER, clock, signal);
+      return farewell(client, httpAnswer(world.settings.httpConnect), clock, signal);
     case 'refused':
       counts.add('protocolError');
       log.debug('a SOCKS client was refused', { code: handshake.error.code });
@@ -70,7 +70,7 @@ async function shakeHands(
   signal: AbortSignal,
 ): Promise<SocksHandshake | undefined> {
   try {
-    return await drive(socksMachine(), client, {
+    return await drive(socksMachine(settings), client, {
       doing: 'reading a SOCKS request',
       signal,
       limit: { clock, ms: settings.handshakeMs, late: tooSlow },

@@ -49,6 +49,7 @@ const DEFAULTS: SocksServerOptions = {
   idleMs: 0,
   isolation: USUAL_ISOLATION,
   errors: 'standard',
+  httpConnect: false,
   resolve: true,
   bind: 'named',
   bindMs: 120_000,

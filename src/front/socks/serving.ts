@@ -49,6 +49,8 @@ export interface ClientSettings {
   readonly idleMs: number;
   readonly isolation: IsolationRules;
   readonly errors: ErrorCodes;
+  /** Speak HTTP CONNECT too. */
+  readonly httpConnect: boolean;
   /** Serve RESOLVE and RESOLVE_PTR. */
   readonly resolve: boolean;
   /** Serve BIND: for streams of a destination that the request names, or of whoever comes first too. */

@@ -8,7 +8,7 @@ import { type Machine, NO_BYTES, RECEIVE, type Step } from '../../kit/step.ts';
 type Wish =
   | { readonly kind: 'send'; readonly bytes: Uint8Array }
   | { readonly kind: 'exactly'; readonly length: number }
-  | { readonly kind: 'up-to-zero'; readonly longest: number };
+  | { readonly kind: 'up-to'; readonly last: number; readonly longest: number };
 
 /** Ends with what was understood; never throws, since every input has a meaning to it. */
 export type Exchange<Out> = Generator<Wish, Out, Buffer>;
@@ -22,14 +22,14 @@ export function* exactly(length: number): Exchange<Buffer> {
 }
 
 /**
- * A field that ends with a zero byte, without that byte.
+ * A field that ends with a certain byte, without that byte.
  *
- * @param longest bytes before the zero
- * @returns `undefined` when there is no zero where the last one may stand
+ * @param longest bytes before the last one
+ * @returns `undefined` when the byte is not where it may stand
  */
-export function* upToZero(longest: number): Exchange<Buffer | undefined> {
-  const field = yield { kind: 'up-to-zero', longest };
-  return field.at(-1) === 0 ? field.subarray(0, -1) : undefined;
+export function* upTo(last: number, longest: number): Exchange<Buffer | undefined> {
+  const field = yield { kind: 'up-to', last, longest };
+  return field.at(-1) === last ? field.subarray(0, -1) : undefined;
 }
 
 export function exchangeMachine<Out>(exchange: Exchange<Out>): Machine<Out> {
@@ -44,7 +44,7 @@ export function exchangeMachine<Out>(exchange: Exchange<Out>): Machine<Out> {
           next = exchange.next(Buffer.alloc(0));
           return wish;
         }
-        const length = wish.kind === 'exactly' ? wish.length : lengthUpToZero(held, wish.longest);
+        const length = wish.kind === 'exactly' ? wish.length : lengthUpTo(wish.last, held, wish.longest);
         if (length === undefined || held.length < length) return RECEIVE;
         // Copied, so that a field that is kept does not keep the whole chunk that it came in.
         const field = Buffer.from(held.subarray(0, length));
@@ -58,9 +58,9 @@ export function exchangeMachine<Out>(exchange: Exchange<Out>): Machine<Out> {
   };
 }
 
-function lengthUpToZero(bytes: Buffer, longest: number): number | undefined {
-  const zero = bytes.subarray(0, longest + 1).indexOf(0);
-  if (zero !== -1) return zero + 1;
+function lengthUpTo(last: number, bytes: Buffer, longest: number): number | undefined {
+  const at = bytes.subarray(0, longest + 1).indexOf(last);
+  if (at !== -1) return at + 1;
   return bytes.length > longest ? longest + 1 : undefined;
 }
 

@@ -8,7 +8,8 @@
 import { GateError } from '../../kit/errors.ts';
 import { Sensitive } from '../../kit/sensitive.ts';
 import type { Machine } from '../../kit/step.ts';
-import { type Exchange, exactly, exchangeMachine, send, upToZero } from './exchange.ts';
+import { type Exchange, exactly, exchangeMachine, send, upTo } from './exchange.ts';
+import { httpConnect } from './http-connect.ts';
 import type { ReplyForm, SocksFailure } from './reply.ts';
 import type { Ipv4Host, Ipv6Host, NamedHost, SocksCommand, SocksCredentials, SocksRequest } from './request.ts';
 
@@ -49,22 +50,38 @@ const IPV6 = 0x04;
 const TLS_HANDSHAKE_RECORD = 0x16;
 /** Of GET, POST, PUT, PATCH, HEAD, DELETE, OPTIONS, TRACE and CONNECT. */
 const HTTP_INITIALS = Buffer.from('GPHDOTC');
+const [CONNECT_INITIAL] = Buffer.from('C');
 
 /** Ours, for the fields of SOCKS4, whose length the protocol leaves open: as long as those of SOCKS5. */
 const LONGEST_FIELD = 255;
 
-export function socksMachine(): Machine<SocksHandshake> {
-  return exchangeMachine(handshake());
+/** What a listener speaks besides SOCKS. */
+export interface Languages {
+  readonly httpConnect: boolean;
 }
 
-function* handshake(): Exchange<SocksHandshake> {
+export function socksMachine(languages: Languages): Machine<SocksHandshake> {
+  return exchangeMachine(handshake(languages));
+}
+
+function* handshake(languages: Languages): Exchange<SocksHandshake> {
   const version = (yield* exactly(1)).readUInt8();
   if (version === 5) return yield* socks5();
   if (version === 4) return yield* socks4();
+  if (languages.httpConnect && version === CONNECT_INITIAL) return yield* http();
   if (HTTP_INITIALS.includes(version)) return { kind: 'http' };
   return version === TLS_HANDSHAKE_RECORD
     ? unintelligible('socks.tls', 'a client speaks TLS to the SOCKS port; set it to plain SOCKS5')
     : unintelligible('socks.version', 'a client speaks neither SOCKS4 nor SOCKS5');
+}
+
+function* http(): Exchange<SocksHandshake> {
+  const asked = yield* httpConnect('C');
+  if (asked.kind === 'bad-request') {
+    return { kind: 'request-refused', form: 'http', failure: 'bad-request', error: asked.error };
+  }
+  const { host, port, credentials } = asked;
+  return { kind: 'request', request: { dialect: 'http', command: 'connect', host, port, credentials } };
 }
 
 function* socks4(): Exchange<SocksHandshake> {
@@ -73,11 +90,11 @@ function* socks4(): Exchange<SocksHandshake> {
   const port = fixed.readUInt16BE(1);
   const address = fixed.subarray(3);
 
-  const user = yield* upToZero(LONGEST_FIELD);
+  const user = yield* upTo(0, LONGEST_FIELD);
   if (user === undefined) return tooLong('user id');
   let host: Ipv4Host | NamedHost = { kind: 'ipv4', bytes: address };
   if (announcesName(address)) {
-    const name = yield* upToZero(LONGEST_FIELD);
+    const name = yield* upTo(0, LONGEST_FIELD);
     if (name === undefined) return tooLong('host name');
     if (name.length === 0) return emptyName('socks4');
     host = named(name);

@@ -40,8 +40,15 @@ interface Socks5 {
   readonly credentials: Sensitive<SocksCredentials> | undefined;
 }
 
+/** HTTP CONNECT, where a listener speaks it: an address comes as text, as any name does. */
+interface Http {
+  readonly dialect: 'http';
+  readonly host: NamedHost;
+  readonly credentials: Sensitive<SocksCredentials> | undefined;
+}
+
 /** A stream to the host. */
-export type ConnectRequest = (Socks4 | Socks5) & {
+export type ConnectRequest = (Socks4 | Socks5 | Http) & {
   readonly command: 'connect';
   /** 1..65535 */
   readonly port: number;

@@ -1,4 +1,4 @@
-/** What a SOCKS client says: any bytes end in a request or in a refusal, the same in any pieces. */
+/** What a SOCKS client says, or one that speaks HTTP CONNECT: any bytes end in a request or in a refusal, the same in any pieces. */
 import { socksMachine } from '../../../src/wire/socks/handshake.ts';
 import type { FuzzTarget } from '../engine.ts';
 import { sameInPieces } from '../support.ts';
@@ -16,7 +16,8 @@ export const target: FuzzTarget = {
     seed('050100 05010004 fd60db4dddb554d872668a0bfc9c5163 0050'),
     seed('050100 05010001 7f000001 0050'),
     seed('050100 05030001 00000000 0000'),
+    Buffer.from('\x05CONNECT x.i2p:80 HTTP/1.1\r\nProxy-Authorization: Basic dTpw\r\n\r\nhi', 'latin1'),
     Buffer.from('\x05GET http://x.i2p/ HTTP/1.1\r\nHost: x.i2p\r\n\r\n', 'latin1'),
   ],
-  run: (input) => sameInPieces(socksMachine, input),
+  run: (input) => sameInPieces(() => socksMachine({ httpConnect: true }), input),
 };

@@ -244,6 +244,87 @@ for (const [command, code] of [
   });
 }
 
+const TUNNEL = 'CONNECT a.i2p:80 HTTP/1.1\r\nHost: evil.example\r\n';
+
+test('HTTP CONNECT: success is told after the dial, early data is kept, and the target is what counts', async () => {
+  const { listener, dialer, counts } = await world({ httpConnect: true });
+  const app = listener.connect();
+  app.stream.write(`${TUNNEL}\r\nearly`);
+  await settle();
+  assert.equal(app.received().length, 0);
+  assert.deepEqual(dialer.only().target, { kind: 'host', host: 'a.i2p' });
+  const service = dialer.only().succeed();
+  await settle();
+  assert.equal(String(app.received()), 'HTTP/1.1 200 Connection established\r\n\r\n');
+  assert.equal(String(service.received()), 'early');
+  assert.deepEqual(counts(), { accepted: 1, connected: 1 });
+});
+
+test('HTTP CONNECT: its credentials select the same session as those of SOCKS5', async () => {
+  const { listener, dialer } = await world({ httpConnect: true });
+  listener.connect().stream.write(`${TUNNEL}Proxy-Authorization: Basic ${btoa('u:p')}\r\n\r\n`);
+  await settle();
+  listener.connect().stream.write(DIALECTS['SOCKS5 with credentials'].ask('a.i2p'));
+  await settle();
+  const [http, socks] = dialer.dials.map(({ options }) => options.session);
+  assert.equal(http?.kind, 'isolated');
+  assert.deepEqual(http, socks);
+});
+
+const HTTP_FAILURES: ReadonlyArray<readonly [kind: ErrorKind, status: RegExp]> = [
+  ['name-unknown', /^HTTP\/1\.1 502 Name Unknown\r\n/],
+  ['peer-unreachable', /^HTTP\/1\.1 502 Destination Offline Or Unknown\r\n/],
+  ['peer-refused', /^HTTP\/1\.1 502 Connection Refused\r\n/],
+  ['peer-timeout', /^HTTP\/1\.1 504 No Answer In Time\r\n/],
+  ['router-down', /^HTTP\/1\.1 503 I2P Router Not Ready\r\n/],
+  ['bug', /^HTTP\/1\.1 500 Gateway Failed\r\n/],
+];
+
+for (const [kind, status] of HTTP_FAILURES) {
+  test(`HTTP CONNECT: ${kind} is told by its status`, async () => {
+    const { listener, dialer } = await world({ httpConnect: true });
+    const app = listener.connect();
+    app.stream.write(`${TUNNEL}\r\n`);
+    await settle();
+    dialer.only().fail(new GateError(kind, 'test', 'of the test'));
+    await settle();
+    assert.match(String(app.received()), status);
+    assert.equal(app.ended, true);
+  });
+}
+
+test('HTTP CONNECT: what lies outside I2P is refused with 403, and an IPv4 address counted as a leak', async () => {
+  for (const [host, leaks] of [
+    ['example.com:443', 0],
+    ['192.0.2.1:443', 1],
+    ['localhost:9160', 0],
+    ['[::1]:80', 1],
+  ] as const) {
+    const { listener, dialer, counts } = await world({ httpConnect: true });
+    const app = listener.connect();
+    app.stream.write(`CONNECT ${host} HTTP/1.1\r\n\r\n`);
+    await settle();
+    assert.match(String(app.received()), /^HTTP\/1\.1 403 /);
+    assert.equal(dialer.dials.length, 0);
+    assert.equal(counts()['dnsLeak'] ?? 0, leaks);
+  }
+});
+
+for (const httpConnect of [false, true]) {
+  test(`D23 a browser that takes the port for a proxy gets a page of help ${httpConnect ? 'that tells of tunnels' : 'for SOCKS'}`, async () => {
+    const { listener, dialer, counts } = await world({ httpConnect });
+    const app = listener.connect();
+    const hidden = `05 01 00 05 01 00 03 05 61 2e 69 32 70 00 50`;
+    app.stream.write('POST http://a.i2p/ HTTP/1.1\r\nHost: a.i2p\r\nContent-Length: 999\r\n\r\n');
+    app.stream.write(Buffer.concat([hex(hidden), Buffer.from(`${TUNNEL}\r\n`)]));
+    await settle();
+    assert.match(String(app.received()), /^HTTP\/1\.1 501 Not Implemented\r\n/);
+    assert.equal(/--proxytunnel/.test(String(app.received())), httpConnect);
+    assert.equal(dialer.dials.length, 0);
+    assert.deepEqual(counts(), { accepted: 1, httpClient: 1 });
+  });
+}
+
 test('x.I2P. is the name x.i2p and goes nowhere but to the dialer', async () => {
   const { listener, dialer } = await world();
   listener.connect().stream.write(DIALECTS.SOCKS5.ask('x.I2P.'));

@@ -2,6 +2,7 @@
 import type { Machine } from '../../../../src/kit/step.ts';
 import type { SocksHandshake } from '../../../../src/wire/socks/handshake.ts';
 import { encodeReply } from '../../../../src/wire/socks/reply.ts';
+import { credentialsOf } from '../../../../src/wire/socks/request.ts';
 
 export function hex(text: string): Buffer {
   return Buffer.from(text.replace(/\s/g, ''), 'hex');
@@ -62,12 +63,13 @@ export function describe(handshake: SocksHandshake | undefined): object {
       return { kind: handshake.kind, reply: spaced(handshake.reply), code: handshake.error.code };
     case 'request-refused': {
       const { form, failure, error } = handshake;
-      return { kind: 'refused', reply: spaced(encodeReply(form, failure)), code: error.code };
+      const reply = encodeReply(form, failure);
+      return { kind: 'refused', reply: form === 'http' ? String(reply) : spaced(reply), code: error.code };
     }
     case 'request': {
       const { request } = handshake;
       const host = request.host.kind === 'name' ? request.host.name : spaced(request.host.bytes);
-      const credentials = request.dialect === 'socks5' ? request.credentials?.reveal() : undefined;
+      const credentials = credentialsOf(request)?.reveal();
       return {
         kind: request.dialect,
         ...(request.command !== 'connect' && { command: request.command }),

@@ -17,6 +17,8 @@ interface Row {
   readonly rest?: string;
 }
 
+const SOCKS_ONLY = { httpConnect: false };
+
 const NAME = '61 2e 69 32 70'; // a.i2p
 const NO_AUTH = '05 01 00';
 const ADDRESS = 'fd 60 db 4d dd b5 54 d8 72 66 8a 0b fc 9c 51 63';
@@ -281,7 +283,7 @@ for (const { rule, from, sent = '', means, rest = '' } of ROWS) {
     const splits = [oneByOne(bytes)];
     for (let at = 0; at <= bytes.length; at += 1) splits.push([bytes.subarray(0, at), bytes.subarray(at)]);
     for (const chunks of splits) {
-      const fed = feed(socksMachine(), chunks);
+      const fed = feed(socksMachine(SOCKS_ONLY), chunks);
       assert.deepEqual(
         { sent: spaced(fed.sent), means: describe(fed.out), rest: spaced(fed.rest) },
         { sent: spaced(hex(sent)), means, rest: spaced(hex(rest)) },
@@ -294,13 +296,13 @@ for (const { rule, from, sent = '', means, rest = '' } of ROWS) {
     const whole = hex(from);
     const needed = whole.subarray(0, whole.length - hex(rest).length);
     for (let length = 0; length < needed.length; length += 1) {
-      assert.equal(feed(socksMachine(), [needed.subarray(0, length)]).out, undefined, `${length} bytes`);
+      assert.equal(feed(socksMachine(SOCKS_ONLY), [needed.subarray(0, length)]).out, undefined, `${length} bytes`);
     }
   });
 }
 
 test('a finished machine stays finished', () => {
-  const machine = socksMachine();
+  const machine = socksMachine(SOCKS_ONLY);
   const first = feed(machine, [hex(`04 01 00 50 00 00 00 01 00 ${NAME} 00 aa`)]);
   const again = machine.step(hex('05 01 00'));
   assert.equal(again.kind, 'done');
@@ -308,7 +310,9 @@ test('a finished machine stays finished', () => {
 });
 
 test('credentials have no printable form', () => {
-  const fed = feed(socksMachine(), [hex(`05 01 02 01 06 736563726574 06 736563726574 05 01 00 03 05 ${NAME} 00 50`)]);
+  const fed = feed(socksMachine(SOCKS_ONLY), [
+    hex(`05 01 02 01 06 736563726574 06 736563726574 05 01 00 03 05 ${NAME} 00 50`),
+  ]);
   assert.equal(fed.out?.kind, 'request');
   assert.doesNotMatch(`${inspect(fed.out, { depth: 10 })} ${JSON.stringify(fed.out)}`, /secret|736563|115,\s?101/);
 });
@@ -335,8 +339,8 @@ test('property: any bytes in any split mean the same, and none of them makes the
     fc.property(conversations, fc.array(fc.nat(700), { maxLength: 6 }), (bytes, cuts) => {
       const places = [0, ...cuts.map((cut) => Math.min(cut, bytes.length)).sort((a, b) => a - b), bytes.length];
       const chunks = places.slice(1).map((end, index) => bytes.subarray(places[index], end));
-      const whole = feed(socksMachine(), [bytes]);
-      const split = feed(socksMachine(), chunks);
+      const whole = feed(socksMachine(SOCKS_ONLY), [bytes]);
+      const split = feed(socksMachine(SOCKS_ONLY), chunks);
       assert.deepEqual(describe(split.out), describe(whole.out));
       assert.deepEqual(split.sent, whole.sent);
       if (whole.out !== undefined) assert.deepEqual(split.rest, whole.rest);
@@ -352,7 +356,7 @@ test('property: the machine has decided before it holds more than the longest re
   fc.assert(
     fc.property(conversations, fc.uint8Array({ minLength: 64, maxLength: 64 }), (bytes, filler) => {
       const endless = Buffer.concat([bytes, ...Array.from({ length: 40 }, () => filler)]);
-      const { out, taken } = feed(socksMachine(), oneByOne(endless));
+      const { out, taken } = feed(socksMachine(SOCKS_ONLY), oneByOne(endless));
       assert.notEqual(out, undefined);
       assert.ok(taken <= LONGEST_SOCKS5, `${taken} bytes`);
     }),
@@ -363,7 +367,7 @@ test('property: the machine has decided before it holds more than the longest re
 test('a request that is refused or not understood is never taken for one that is granted', () => {
   fc.assert(
     fc.property(conversations, (bytes) => {
-      const { out } = feed(socksMachine(), [bytes]);
+      const { out } = feed(socksMachine(SOCKS_ONLY), [bytes]);
       if (out?.kind !== 'request') return;
       if (out.request.command === 'connect') assert.ok(out.request.port >= 1 && out.request.port <= 65_535);
       if (out.request.host.kind === 'name') {

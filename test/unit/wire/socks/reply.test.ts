@@ -27,6 +27,7 @@ const CODES: Readonly<Record<SocksOutcome, readonly [standard: string, extended:
   'ttl-expired': ['06', 'f7'],
   'command-unsupported': ['07', '07'],
   'address-type-unsupported': ['08', '08'],
+  'bad-request': ['01', '01'],
 };
 
 function isOutcome(text: string): text is SocksOutcome {
@@ -53,6 +54,19 @@ for (const outcome of Object.keys(CODES).filter(isOutcome)) {
     assert.equal(spaced(encodeReply('socks4', outcome, 'extended')), reply);
   });
 }
+
+test('HTTP: a success is a status and nothing else, a failure has its reason as text, and every status fits', () => {
+  assert.equal(String(encodeReply('http', 'succeeded')), 'HTTP/1.1 200 Connection established\r\n\r\n');
+  for (const outcome of Object.keys(CODES).filter(isOutcome)) {
+    if (outcome === 'succeeded') continue;
+    const reply = String(encodeReply('http', outcome, 'extended'));
+    const [, reason, length, text] =
+      /^HTTP\/1\.1 ([45]\d\d [A-Z].*)\r\nContent-Type: text\/plain\r\nContent-Length: (\d+)\r\nConnection: close\r\n\r\n(.*\n)$/.exec(
+        reply,
+      ) ?? assert.fail(reply);
+    assert.deepEqual([Number(length), text], [text?.length, `${reason}\n`]);
+  }
+});
 
 const ADDRESS = toAddress(hex('fd 60 db 4d dd b5 54 d8 72 66 8a 0b fc 9c 51 63'));
 
