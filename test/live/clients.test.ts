@@ -8,7 +8,9 @@ import { messageOf } from '../../scripts/lab/command.ts';
 import { type StatusReport, statusReport } from '../../src/control/status.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { connectControl } from '../../src/io/control-socket.ts';
-import { seenAs } from './clients/byte-clients.ts';
+import { addressesOf } from '../../src/wire/i2p/address.ts';
+import { parseB32 } from '../../src/wire/i2p/destination.ts';
+import { awaitWitness, seenAs } from './clients/byte-clients.ts';
 import { describeExpectation } from './clients/entry.ts';
 import { type ClientLab, CREDENTIALS, startClientLab, TEXT } from './clients/lab.ts';
 import { CLIENT_MATRIX } from './clients/matrix.ts';
@@ -51,6 +53,22 @@ describe('a service sees', () => {
     const destinations = await seen;
     assert.equal(new Set([...destinations, (await status()).identity.b32]).size, 3);
     assert.deepEqual(await Promise.all([seenAs(lab, CREDENTIALS), seenAs(lab, OTHERS)]), destinations);
+  });
+});
+
+describe('a client that awaits a stream with BIND', () => {
+  const caller = () => addressesOf(parseB32(lab.witness.host.slice(0, 52))).oc;
+
+  it('has it on the own destination of the gateway', { timeout: 120_000 }, async () => {
+    const { own, caller: told, heard } = await awaitWitness(lab);
+    assert.equal(own, (await status()).identity.b32);
+    assert.deepEqual([told, heard], [caller(), ['hello', 'good day']]);
+  });
+
+  it('has it on the identity of its credentials', { timeout: 120_000 }, async () => {
+    const { own, caller: told, heard } = await awaitWitness(lab, CREDENTIALS);
+    assert.equal(own, (await seen)[0]);
+    assert.deepEqual([told, heard], [caller(), ['hello', 'good day']]);
   });
 });
 

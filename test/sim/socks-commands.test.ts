@@ -102,7 +102,7 @@ for (const temperament of ['i2pd-2.45', 'i2pd-2.59', 'java'] as const) {
         assert.deepEqual(second.subarray(0, 20), Buffer.concat([Buffer.of(5, 0, 0, 4), oc]));
         assert.equal(second.toString('latin1', 22), 'hello');
         app.socket.write('good day');
-        const heard = await new Promise<Buffer>((resolve) => stream.once('data', resolve));
+        const heard = await new Promise<Buffer>((resolve) => stream.once('data', resolve).resume());
         assert.equal(String(heard), 'good day');
       });
     }

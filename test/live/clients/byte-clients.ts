@@ -87,6 +87,48 @@ export async function seenAs(lab: ClientLab, credentials?: Credentials): Promise
   }
 }
 
+/**
+ * Awaits a stream from the witness with BIND, and has the witness open it: to the name that RESOLVE_PTR gives for the
+ * address in the first reply.
+ *
+ * @returns the b32 of the one who awaited, and what the two said to each other
+ */
+export async function awaitWitness(lab: ClientLab, credentials?: Credentials) {
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const awaiting = await greeted(lab, credentials, signal);
+  awaiting.write(Buffer.concat([Buffer.from([5, 2, 0, NAME]), counted(lab.witness.host), Buffer.from([0, 21])]));
+  const first = await readExactly(awaiting, 22, signal);
+  demand(first[1] === 0 && first[3] === IPV6, `BIND was answered ${first[1]}`);
+  const asking = await greeted(lab, credentials, signal);
+  asking.write(Buffer.concat([Buffer.from([5, 0xf1, 0, IPV6]), first.subarray(4, 20), Buffer.from([0, 0])]));
+  const [, code, , type, length] = await readExactly(asking, 5, signal);
+  demand(code === 0 && type === NAME, `RESOLVE_PTR was answered ${code}`);
+  const name = (await readExactly(asking, (length ?? 0) + 2, signal)).toString('latin1', 0, length);
+
+  const calling = await lab.witness.call(name, signal);
+  calling.write('hello');
+  const second = await readExactly(awaiting, 22, signal);
+  demand(second[1] === 0 && second[3] === IPV6, `BIND was answered ${second[1]} the second time`);
+  const heard = [(await readExactly(awaiting, 'hello'.length, signal)).toString()];
+  awaiting.write('good day');
+  heard.push((await readExactly(calling, 'good day'.length, signal)).toString());
+  for (const socket of [awaiting, asking, calling]) socket.destroy();
+  return { own: name.slice(0, B32_LENGTH), caller: second.subarray(4, 20), heard };
+}
+
+async function greeted(lab: ClientLab, credentials: Credentials | undefined, signal: AbortSignal): Promise<Socket> {
+  const socket = await connectProxy(lab);
+  if (credentials === undefined) {
+    socket.write(Buffer.from([5, 1, NO_AUTHENTICATION]));
+    await readExactly(socket, 2, signal);
+  } else {
+    const secret = Buffer.concat([counted(credentials.user), counted(credentials.password)]);
+    socket.write(Buffer.concat([Buffer.from([5, 1, USER_AND_PASSWORD, 1]), secret]));
+    await readExactly(socket, 4, signal);
+  }
+  return socket;
+}
+
 async function connectByNode(lab: ClientLab, host: string, type: 4 | 5, credentials: Credentials | undefined) {
   const { socket } = await SocksClient.createConnection({
     proxy: {

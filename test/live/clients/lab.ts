@@ -1,5 +1,5 @@
 /**
- * What the client matrix runs against: a private I2P network, one gateway with a TCP and a unix SOCKS listener, and behind
+ * What the client matrix runs against: a private I2P network, one gateway with three SOCKS listeners, and behind
  * routers of their own a web server with a git repository, a real sshd, and a witness that tells who it was called by.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -21,6 +21,7 @@ import { parseDestination } from '../../../src/wire/i2p/destination.ts';
 export const TEXT = PAGE_TEXT.trim();
 /** The pair of all entries with credentials: i2pd takes 20 s for the session of each new one. */
 export const CREDENTIALS = { user: 'ann', password: 'secret' };
+const HTTP_PROXY = '127.0.0.1:9161';
 const GATEWAY_ROUTER = 1;
 const WITNESS_ROUTER = 2;
 const WEB = { router: 3, host: 'web.i2p', port: 8080 };
@@ -33,16 +34,24 @@ const SSHD_GRACE_MS = 2_000;
 /** Between two tries of the witness to accept. */
 const RETRY_MS = 200;
 
+/** Answers the first bytes of each stream with the b32 of the one who opened it: 52 characters. */
+export interface Witness {
+  readonly host: string;
+  /** Opens a stream to somebody. */
+  call(host: string, signal: AbortSignal): Promise<Socket>;
+}
+
 export interface ClientLab {
   readonly gateway: Gateway;
   /** Its SOCKS port as the clients see it, inside the gateway's namespace. */
   readonly proxy: { readonly host: string; readonly port: number; readonly text: string };
-  /** Its other SOCKS listener, a unix socket, which is the same in every namespace. */
+  /** The one of its SOCKS ports that speaks HTTP CONNECT too. */
+  readonly httpProxy: { readonly text: string };
+  /** Another SOCKS listener, a unix socket, which is the same in every namespace. */
   readonly unixProxy: string;
   readonly web: { readonly host: string; readonly b32: string; readonly repository: string };
   readonly ssh: { readonly host: string; readonly key: string; readonly knownHosts: string };
-  /** Answers the first bytes of each stream with the b32 of the one who opened it: 52 characters. */
-  readonly witness: { readonly host: string };
+  readonly witness: Witness;
   /** For files of the clients; removed with the lab. */
   readonly directory: string;
   /** Runs a program next to the gateway; variables are set like `NAME=value`. */
@@ -79,6 +88,7 @@ export async function startClientLab(signal: AbortSignal): Promise<ClientLab> {
     return {
       gateway,
       proxy: { host, port: Number(port), text: gateway.socks },
+      httpProxy: { text: HTTP_PROXY },
       unixProxy: unixProxyOf(network),
       web: {
         host: WEB.host,
@@ -121,7 +131,11 @@ async function startGateway(network: I2pNetwork, undo: Undo, signal: AbortSignal
     seenFrom: WITNESS_ROUTER,
     keys: network.reservedKeys(GATEWAY_ROUTER, 1),
     peers: [],
-    moreConfig: `[[socks]]\nlisten = "unix:${unixProxyOf(network)}"\nmode = "0600"\n`,
+    moreConfig: [
+      `[[socks]]\nlisten = "unix:${unixProxyOf(network)}"\nmode = "0600"`,
+      `[[socks]]\nlisten = "${HTTP_PROXY}"\nhttp_connect = true`,
+      '',
+    ].join('\n'),
   });
   undo.push(() => gateway.remove());
   await gateway.start(signal);
@@ -189,7 +203,7 @@ async function startSsh(network: I2pNetwork, directory: string, undo: Undo) {
   return { key, knownHosts };
 }
 
-async function startWitness(network: I2pNetwork, undo: Undo, parent: AbortSignal): Promise<ClientLab['witness']> {
+async function startWitness(network: I2pNetwork, undo: Undo, parent: AbortSignal): Promise<Witness> {
   const over = new AbortController();
   const signal = AbortSignal.any([parent, over.signal]);
   const open = (stop: AbortSignal) => network.openBridge(WITNESS_ROUTER, stop);
@@ -200,7 +214,7 @@ async function startWitness(network: I2pNetwork, undo: Undo, parent: AbortSignal
     session.close();
   });
   for (let slot = 0; slot < WITNESS_ACCEPTS; slot += 1) void testify(session, signal);
-  return { host: `${destination.b32}.b32.i2p` };
+  return { host: `${destination.b32}.b32.i2p`, call: (host, stop) => session.connect(host, stop) };
 }
 
 /** Ends with the session. */

@@ -20,6 +20,12 @@ const handsOverAddress = (sign: RegExp): Expectation => ({
   dnsLeak: true,
 });
 
+const takesNoIpv6: Expectation = {
+  kind: 'refused',
+  why: "it asks for the address with Tor's RESOLVE, and takes no IPv6 address for an answer",
+  sign: /Could not resolve host/,
+};
+
 /** As if a name server had known the name. */
 const RESOLVED = ['--resolve', `web.i2p:80:${SOME_ADDRESS}`];
 
@@ -79,6 +85,18 @@ export const CLIENT_MATRIX: readonly ClientEntry[] = [
     run: (lab) => curl(lab, ['--proxy', `socks4://${lab.proxy.text}`, ...RESOLVED, `http://${lab.web.host}/`]),
   },
   {
+    client: 'curl',
+    way: '`--proxytunnel --proxy http://PROXY`, `http_connect = true`',
+    expected: WORKS,
+    run: (lab) => curl(lab, ['--proxytunnel', '--proxy', `http://${lab.httpProxy.text}`, `http://${lab.web.host}/`]),
+  },
+  {
+    client: 'curl',
+    way: '`--proxy http://PROXY`, `http_connect = true`',
+    expected: { kind: 'refused', why: 'it asks for no tunnel, and gets a page that says how', sign: /501/ },
+    run: (lab) => curl(lab, ['--proxy', `http://${lab.httpProxy.text}`, `http://${lab.web.host}/`]),
+  },
+  {
     client: 'ssh (OpenBSD nc)',
     way: "`-o ProxyCommand='nc -X 5 -x PROXY %h %p'`",
     expected: WORKS,
@@ -101,6 +119,12 @@ export const CLIENT_MATRIX: readonly ClientEntry[] = [
     way: "`-o ProxyCommand='nc -X connect -x PROXY %h %p'`",
     expected: { kind: 'refused', why: 'HTTP is answered with a page that says so', sign: /501 Not Implemented/ },
     run: (lab) => sshByNetcat(lab, 'connect'),
+  },
+  {
+    client: 'ssh (OpenBSD nc)',
+    way: "`-o ProxyCommand='nc -X connect -x PROXY %h %p'`, `http_connect = true`",
+    expected: WORKS,
+    run: (lab) => sshByNetcat(lab, 'connect', lab.ssh.host, lab.httpProxy.text),
   },
   {
     client: 'git',
@@ -129,12 +153,14 @@ export const CLIENT_MATRIX: readonly ClientEntry[] = [
   {
     client: 'torsocks',
     way: '`torsocks -a HOST -P PORT`',
-    expected: {
-      kind: 'refused',
-      why: "it asks for names with Tor's RESOLVE, which is answered 07",
-      sign: /Could not resolve host/,
-    },
-    run: torsocks,
+    expected: takesNoIpv6,
+    run: (lab) => torsocks(lab),
+  },
+  {
+    client: 'torsocks',
+    way: '`torsocks -a HOST -P PORT`, and a program that asks for IPv6 (`curl -6`)',
+    expected: takesNoIpv6,
+    run: (lab) => torsocks(lab, ['-6']),
   },
   {
     client: 'Node, package `socks`',

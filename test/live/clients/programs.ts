@@ -12,9 +12,14 @@ export function curl(lab: ClientLab, args: readonly string[]): Promise<string> {
 }
 
 /** @param protocol what OpenBSD's nc calls it: 4, 5 or connect */
-export function sshByNetcat(lab: ClientLab, protocol: string, host = lab.ssh.host): Promise<string> {
+export function sshByNetcat(
+  lab: ClientLab,
+  protocol: string,
+  host = lab.ssh.host,
+  proxy = lab.proxy.text,
+): Promise<string> {
   const options = {
-    ProxyCommand: `nc.openbsd -X ${protocol} -x ${lab.proxy.text} %h %p`,
+    ProxyCommand: `nc.openbsd -X ${protocol} -x ${proxy} %h %p`,
     HostKeyAlias: lab.ssh.host,
     UserKnownHostsFile: lab.ssh.knownHosts,
     StrictHostKeyChecking: 'yes',
@@ -47,9 +52,11 @@ export async function proxychains(lab: ClientLab, remoteNames: boolean): Promise
   return lab.run('proxychains4', ['-q', '-f', file, 'curl', '--disable', '-sS', `http://${lab.web.host}/`]);
 }
 
-export function torsocks(lab: ClientLab): Promise<string> {
+/** @param flags of curl, which runs inside */
+export function torsocks(lab: ClientLab, flags: readonly string[] = []): Promise<string> {
   const { host, port } = lab.proxy;
-  return lab.run('torsocks', ['-a', host, '-P', `${port}`, 'curl', '--disable', '-sS', `http://${lab.web.host}/`]);
+  const fetching = ['curl', '--disable', '-sS', ...flags, `http://${lab.web.host}/`];
+  return lab.run('torsocks', ['-a', host, '-P', `${port}`, ...fetching]);
 }
 
 const PYTHON = `
