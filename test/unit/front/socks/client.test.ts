@@ -63,6 +63,19 @@ for (const [dialect, { ask, greeting, reply }] of Object.entries(DIALECTS)) {
   });
 }
 
+test('D18 success comes after the stream and not before, in every dialect', async () => {
+  for (const { ask, greeting, reply } of Object.values(DIALECTS)) {
+    const { listener, dialer } = await world();
+    const app = listener.connect();
+    app.stream.write(ask('a.i2p'));
+    await settle();
+    assert.equal(spaced(app.received()), greeting.trim());
+    dialer.only().succeed();
+    await settle();
+    assert.equal(spaced(app.received()), greeting + reply('00'));
+  }
+});
+
 /** For each kind of error: RFC 1928's code or what comes closest, and the extended one. */
 const CODES: Readonly<Record<ErrorKind, readonly [standard: string, extended: string]>> = {
   config: ['01', '01'],

@@ -1,0 +1,31 @@
+/** The table of SOCKS rules in docs/socks.md: every rule is there, and every test that it names exists. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+
+const read = (file: string) => readFileSync(new URL(`../${file}`, import.meta.url), 'utf8');
+
+const [, section = ''] = /^## Rules and their tests\n([\s\S]*)$/m.exec(read('docs/socks.md')) ?? [];
+const ROWS = [...section.matchAll(/^\| (D\d+) \| (.*) \| `(.+?)` \| (.+) \|$/gm)].map(
+  ([, rule = '', , file = '', name = '']) => ({ rule, file, name }),
+);
+
+/** Where a name stands that becomes that of a test: in its call, or in a row of a table of tests. */
+const BEFORE = /(?:\b(?:test|it|refused|methods|command)\(|\brule:|\n *\[)\s*$/;
+
+for (const { rule, file, name } of ROWS) {
+  test(`${rule} is shown by "${name}" in ${file}`, () => {
+    const text = read(file);
+    const places = [`'${name}'`, `"${name}"`, `\`${name}\``].map((quoted) => text.indexOf(quoted));
+    assert.ok(places.some((at) => at !== -1 && BEFORE.test(text.slice(0, at))));
+  });
+}
+
+test('the table has all rules from D1 to D25', () => {
+  const rules = new Set(ROWS.map(({ rule }) => rule));
+  assert.deepEqual(
+    [...rules],
+    Array.from({ length: 25 }, (_, index) => `D${index + 1}`),
+  );
+  assert.equal(ROWS.length, section.split('\n').filter((line) => line.startsWith('| D')).length);
+});
