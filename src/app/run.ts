@@ -20,6 +20,7 @@ import { routerFor, usualSearchPath } from '../io/router.ts';
 import { kernelUdp } from '../io/udp.ts';
 import { abortError, type GateError } from '../kit/errors.ts';
 import { addressesOf, formatAddress } from '../wire/i2p/address.ts';
+import { exposureReport } from './exposure.ts';
 import { assembleGateway, type Gateway } from './gateway.ts';
 import { bringUpInterface, type GuardedInterface } from './interface.ts';
 import { configuredPeers } from './peers.ts';
@@ -97,10 +98,12 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
         version,
       });
     };
+    const host = { own, networks: config.vpn.networks, peers: peers.list() };
+    const exposure = () => exposureReport(host, tun, firewall);
     const control = new ControlServer({
       path: config.control.socket,
       mode: config.control.mode,
-      methods: controlMethods({ status }),
+      methods: controlMethods({ status, exposure }),
       clock: systemClock,
       log,
     });

@@ -7,6 +7,7 @@ import { asGateError, GateError } from '../kit/errors.ts';
 import { convert, namesOf } from './address.ts';
 import { check } from './check.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts';
+import { exposure } from './exposure.ts';
 import { init } from './init.ts';
 import { peers, status } from './status.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
@@ -80,6 +81,13 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .option('--json', 'as JSON, in a form that stays')
     .option('--reveal', 'with b32 names in full')
     .action((options) => peers(options, places, terminal, signal));
+  root
+    .command('exposure')
+    .description('show what each peer can reach of this host')
+    .addOption(config())
+    .option('--socket <path>', 'the control socket, instead of the one of the config file')
+    .option('--json', 'as JSON, in a form that stays')
+    .action((options) => exposure(options, places, terminal, signal));
   root
     .command('version')
     .description('print the version')

@@ -72,12 +72,14 @@ function isWell({ health }: StatusReport): boolean {
   return health.every(({ severity }) => severity === 'low');
 }
 
-async function connect(options: ControlOptions, places: Places, signal: AbortSignal): Promise<ControlClient> {
+/** @throws GateError when no gateway runs */
+export async function connect(options: ControlOptions, places: Places, signal: AbortSignal): Promise<ControlClient> {
   const path = options.socket ?? (await loadConfig(options.config, places)).config.control.socket;
   return connectControl(path, systemClock, signal);
 }
 
-function understood<T>(answer: T | undefined): T {
+/** @throws GateError for an answer that this version does not know */
+export function understood<T>(answer: T | undefined): T {
   if (answer !== undefined) return answer;
   throw new GateError('local-io', 'control.version', 'the running gateway is of another version; restart it');
 }

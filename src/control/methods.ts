@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { GateError } from '../kit/errors.ts';
+import type { ExposureReport } from './exposure.ts';
 import type { ControlRequest } from './protocol.ts';
 import { type StatusReport, shortened } from './status.ts';
 
@@ -19,6 +20,7 @@ export interface ControlMethod {
 /** What the methods need to know of the gateway. */
 export interface ControlSubject {
   status(): StatusReport | Promise<StatusReport>;
+  exposure(): ExposureReport | Promise<ExposureReport>;
 }
 
 export interface MethodRegistry {
@@ -36,6 +38,7 @@ export function controlMethods(subject: ControlSubject): MethodRegistry {
     ),
     method('status', 'The state of the gateway.', reveal, (params) => report(params.reveal)),
     method('peers', 'The peers and their links.', reveal, async (params) => (await report(params.reveal)).peers),
+    method('exposure', 'What each peer can reach of this host.', z.strictObject({}), () => subject.exposure()),
   ];
   return {
     methods,

@@ -5,6 +5,8 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { exposureOf } from '../../src/core/firewall/exposure.ts';
+import { listeningServices } from '../../src/io/listening.ts';
 import { formatAddress } from '../../src/wire/i2p/address.ts';
 import { type Guarded, guarded, ME, serve } from './firewall-kit.ts';
 import { declareScenarios } from './namespace.ts';
@@ -84,6 +86,41 @@ await declareScenarios(import.meta.filename, {
           server?.close();
         },
         '[firewall]\ndefault = "allow"',
+      ),
+  },
+  'the exposure that is worked out is what a scan finds': {
+    run: () =>
+      guarded(
+        [
+          { name: 'alice', allow: ['tcp/7001-7002', 'tcp/7005'] },
+          { name: 'bob', allow: ['tcp/7002-7009'] },
+        ],
+        async (up) => {
+          const servers = await serve(7001, 7002, 7003, 7004);
+          const host = { own: ME, networks: [], peers: Object.values(up.peers) };
+          const { peers } = exposureOf(host, await listeningServices());
+          for (const { name, open, filtered } of peers) {
+            const ports = Array.from({ length: 12 }, (_, at) => 7000 + at);
+            const seen = await scan(up, addressOf(up, name), ports, 7002);
+            const scanned = (state: string) =>
+              seen.flatMap((one) => (one.endsWith(state) ? [`tcp/${one.split(' ')[0]}`] : []));
+            assert.deepEqual(scanned('open'), open);
+            const closed = scanned('filtered');
+            assert.deepEqual(
+              filtered.filter((service) => !closed.includes(service)),
+              [],
+            );
+            assert.deepEqual(
+              scanned('closed').filter((service) => open.includes(service)),
+              [],
+            );
+          }
+          assert.deepEqual(
+            peers.map(({ open }) => open.length),
+            [2, 3],
+          );
+          for (const server of servers) server.close();
+        },
       ),
   },
   'fragments and extension headers open nothing, and close nothing that is open': {

@@ -9,7 +9,7 @@ import { systemClock } from '../../../src/io/clock.ts';
 import { ControlServer } from '../../../src/io/control-socket.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
 import { until } from '../../helpers/until.ts';
-import { sampleReport } from '../control/sample-report.ts';
+import { sampleExposure, sampleReport, sampleSubject } from '../control/sample-report.ts';
 import { garligate, inRoot, place, start } from './command-kit.ts';
 
 test('status and peers of a gateway that does not run end with 1', async () => {
@@ -27,7 +27,7 @@ test('status and peers show what the gateway says', async () => {
   const server = new ControlServer({
     path: socket,
     mode: 0o600,
-    methods: controlMethods({ status: sampleReport }),
+    methods: controlMethods(sampleSubject),
     clock: systemClock,
     log: silentLogger,
   });
@@ -43,6 +43,15 @@ test('status and peers show what the gateway says', async () => {
     assert.equal(JSON.parse(list.out)[0].b32, 'bbbb…bbba');
     assert.match((await garligate('peers', '-c', config)).out, /^PEER .*\nalice /);
     assert.equal((await garligate('status', '--strict', '-c', config)).code, 6);
+    assert.deepEqual(JSON.parse((await garligate('exposure', '--json', '-c', config)).out), sampleExposure());
+    const exposed = await garligate('exposure', '-c', config);
+    assert.deepEqual(exposed.out.trimEnd().split('\n'), [
+      'PEER   ALLOWED      PING  OPEN HERE  FILTERED HERE',
+      'alice  icmp tcp/22  yes   tcp/22     tcp/80 udp/53',
+      'bob    -            no    -          tcp/22 tcp/80 udp/53',
+      '',
+      'behind this host, as far as allowed: fd98:1::/48',
+    ]);
 
     const watching = start(['status', '--watch', '-c', config]);
     let seen = '';

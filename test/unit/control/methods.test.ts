@@ -4,9 +4,9 @@ import { controlMethods } from '../../../src/control/methods.ts';
 import { parseRequest } from '../../../src/control/protocol.ts';
 import { type StatusReport, statusReport } from '../../../src/control/status.ts';
 import { GateError } from '../../../src/kit/errors.ts';
-import { sampleReport } from './sample-report.ts';
+import { sampleExposure, sampleReport, sampleSubject } from './sample-report.ts';
 
-const registry = controlMethods({ status: () => sampleReport() });
+const registry = controlMethods(sampleSubject);
 
 function call(method: string, params: Record<string, unknown> = {}): Promise<unknown> {
   return registry.call({ v: 1, id: 1, method, params });
@@ -25,6 +25,7 @@ test('names are shortened unless they are asked for in full', async () => {
   assert.deepEqual(await call('status', { reveal: true }), full);
   assert.deepEqual(await call('peers', { reveal: true }), full.peers);
   assert.deepEqual(await call('peers'), short.peers);
+  assert.deepEqual(await call('exposure'), sampleExposure());
 });
 
 test('help lists every method with its parameters', async () => {
@@ -32,11 +33,12 @@ test('help lists every method with its parameters', async () => {
     { name: 'help', doc: 'Lists the methods.', params: {} },
     { name: 'status', doc: 'The state of the gateway.', params: { reveal: 'show b32 names in full' } },
     { name: 'peers', doc: 'The peers and their links.', params: { reveal: 'show b32 names in full' } },
+    { name: 'exposure', doc: 'What each peer can reach of this host.', params: {} },
   ]);
 });
 
 for (const [what, method, params, pattern] of [
-  ['an unknown method', 'reboot', {}, /there are help, status, peers/],
+  ['an unknown method', 'reboot', {}, /there are help, status, peers, exposure/],
   ['a method that every object has', 'toString', {}, /there is no such method/],
   ['an unknown parameter', 'status', { all: true }, /wrong parameters for status/],
   ['a parameter of a wrong type', 'status', { reveal: 'yes' }, /reveal/],
@@ -48,6 +50,7 @@ for (const [what, method, params, pattern] of [
 
 test('a status that fails is not taken for an answer', async () => {
   const broken = controlMethods({
+    ...sampleSubject,
     status: (): StatusReport => {
       throw new TypeError('broken');
     },

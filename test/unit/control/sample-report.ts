@@ -1,4 +1,6 @@
-/** A whole status report, for tests of whatever carries or prints one. */
+/** Whole answers of a gateway, for tests of whatever carries or prints one. */
+import type { ExposureReport } from '../../../src/control/exposure.ts';
+import type { ControlSubject } from '../../../src/control/methods.ts';
 import type { StatusReport } from '../../../src/control/status.ts';
 
 export function sampleReport(): StatusReport {
@@ -48,3 +50,17 @@ export function sampleReport(): StatusReport {
     health: [{ code: 'session.lost', severity: 'high', text: 'no session', advice: 'look at the router' }],
   };
 }
+
+export function sampleExposure(): ExposureReport {
+  return {
+    schema: 1,
+    firewall: 'on',
+    networks: ['fd98:1::/48'],
+    peers: [
+      { name: 'alice', rules: ['icmp', 'tcp/22'], icmp: true, open: ['tcp/22'], filtered: ['tcp/80', 'udp/53'] },
+      { name: 'bob', rules: [], icmp: false, open: [], filtered: ['tcp/22', 'tcp/80', 'udp/53'] },
+    ],
+  };
+}
+
+export const sampleSubject: ControlSubject = { status: sampleReport, exposure: sampleExposure };

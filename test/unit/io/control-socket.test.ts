@@ -13,7 +13,7 @@ import { GateError } from '../../../src/kit/errors.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
 import { FakeClock } from '../../helpers/fake-clock.ts';
 import { until } from '../../helpers/until.ts';
-import { sampleReport } from '../control/sample-report.ts';
+import { sampleReport, sampleSubject } from '../control/sample-report.ts';
 
 const NEVER = new AbortController().signal;
 const STATUS = '{"v":1,"id":1,"method":"status","params":{}}\n';
@@ -34,6 +34,7 @@ beforeEach(async () => {
   failing = false;
   logged = [];
   const methods = controlMethods({
+    ...sampleSubject,
     status: () => {
       if (failing) throw new TypeError('the secret of the bug');
       return sampleReport();
@@ -192,7 +193,7 @@ test('refuses a directory where everybody could replace the socket', async () =>
   const open = join(root, 'open');
   mkdirSync(open);
   chmodSync(open, 0o777);
-  const methods = controlMethods({ status: sampleReport });
+  const methods = controlMethods(sampleSubject);
   const other = new ControlServer({ path: join(open, 's'), mode: 0o660, methods, clock, log: silentLogger });
   await assert.rejects(other.start(), (error) => error instanceof GateError && error.code === 'control.directory');
 });

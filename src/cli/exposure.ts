@@ -1,0 +1,43 @@
+/** `garligate exposure`: what each peer can reach of this host, as the running gateway sees it. */
+import { type ExposureReport, parseExposure } from '../control/exposure.ts';
+import type { Places } from '../io/places.ts';
+import { type ControlOptions, connect, understood } from './status.ts';
+import { plain, type Terminal, table } from './terminal.ts';
+
+/** @throws GateError */
+export async function exposure(
+  options: ControlOptions,
+  places: Places,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
+  const client = await connect(options, places, signal);
+  try {
+    const report = understood(parseExposure(await client.request('exposure', {})));
+    terminal.print(options.json === true ? JSON.stringify(report) : exposureText(report).join('\n'));
+  } finally {
+    client.close();
+  }
+}
+
+export function exposureText({ firewall, networks, peers }: ExposureReport): readonly string[] {
+  const states = {
+    on: [],
+    off: ['The firewall is off: every peer reaches whatever listens here.', ''],
+    broken: ['The rules of the firewall are gone: until they are back, peers reach whatever listens here.', ''],
+  };
+  const rows = peers.map(({ name, rules, icmp, open, filtered }) => [
+    plain(name),
+    rules.join(' ') || '-',
+    icmp ? 'yes' : 'no',
+    open.join(' ') || '-',
+    filtered.join(' ') || '-',
+  ]);
+  return [
+    ...states[firewall],
+    ...(peers.length === 0
+      ? ['no peers']
+      : table([['PEER', 'ALLOWED', 'PING', 'OPEN HERE', 'FILTERED HERE'], ...rows])),
+    ...(networks.length === 0 ? [] : ['', `behind this host, as far as allowed: ${networks.join(' ')}`]),
+  ];
+}
