@@ -205,7 +205,7 @@ export function assembleGateway(config: Config, world: World) {
         access: accessOf(settings, peers),
         dialer: outward,
         names: inPlaceOfNames,
-          binder: binding,
+        binder: binding,
         relay,
         udp: settings.udp ? udpService(settings) : undefined,
         clock,

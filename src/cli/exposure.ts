@@ -20,7 +20,7 @@ export async function exposure(
   }
 }
 
-export function exposureText({ firewall, networks, peers }: ExposureReport): readonly string[] {
+function exposureText({ firewall, networks, peers }: ExposureReport): readonly string[] {
   const states = {
     on: [],
     off: ['The firewall is off: every peer reaches whatever listens here.', ''],
