@@ -1,17 +1,27 @@
-/** `npm run bench -- NAME`: runs one of the measurements and prints its tables. Knows nothing of what they measure. */
+/** `npm run bench [NAME ...]`: runs the measurements and prints their tables. Knows nothing of what they measure. */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { isRoot, main, SetUpError } from '../scripts/lib/command.mjs';
 import { benchSocks, printSocksReport } from './socks.ts';
 import { benchSocksLab, printSocksLabReport } from './socks-lab.ts';
+import { benchTunnel, drawTunnelReport, printTunnelReport } from './tunnel.ts';
 
-const USAGE = `npm run bench -- socks    the SOCKS front: on loopback against microsocks and dante, and, as root, on the
-                         lab against i2pd's own SOCKS proxy
+const USAGE = `npm run bench                every measurement below
+npm run bench -- tunnel      the data path of the VPN against a relay that moves packet by packet, wireguard-go and a
+                             bare cable; needs root
+npm run bench -- socks       the SOCKS front: on loopback against microsocks and dante, and, as root, on the lab against
+                             i2pd's own SOCKS proxy
+  --quick           everything short, below two minutes: figures to look at, not to quote
   --rounds N        rounds of every load (5)
-  --seconds N       of each load on loopback (3)
+  --seconds N       of each load (3)
   --idle N          idle connections for the memory figure, 0 for none (9000)
   --lab-rounds N    rounds on the lab, 0 for none (4)
-  --json FILE       writes every sample there as JSON`;
+  --json FILE       writes every sample there as JSON
+  --picture FILE    draws the tunnel's figures there as SVG`;
+
+const MEASUREMENTS = ['tunnel', 'socks'] as const;
+const USUAL = { rounds: 5, seconds: 3, idle: 9000, labRounds: 4 };
+const QUICK = { rounds: 1, seconds: 1, idle: 0, labRounds: 0 };
 
 const note = (text: string) => console.error(text);
 
@@ -19,29 +29,45 @@ await main(async () => {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      rounds: { type: 'string', default: '5' },
-      seconds: { type: 'string', default: '3' },
-      idle: { type: 'string', default: '9000' },
-      'lab-rounds': { type: 'string', default: '4' },
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      idle: { type: 'string' },
+      'lab-rounds': { type: 'string' },
       json: { type: 'string' },
+      picture: { type: 'string' },
     },
   });
-  if (positionals.length !== 1 || positionals[0] !== 'socks') throw new SetUpError(USAGE);
-  const rounds = wholeNumber('rounds', values.rounds, 0, 100);
-  const seconds = wholeNumber('seconds', values.seconds, 1, 60);
-  const idle = wholeNumber('idle', values.idle, 0, 9000);
-  const labRounds = wholeNumber('lab-rounds', values['lab-rounds'], 0, 100);
+  const unknown = positionals.find((word) => !MEASUREMENTS.some((name) => name === word));
+  if (unknown !== undefined) throw new SetUpError(`There is no measurement "${unknown}".\n${USAGE}`);
+  const wanted = (name: (typeof MEASUREMENTS)[number]) => positionals.length === 0 || positionals.includes(name);
+  const usual = values.quick ? QUICK : USUAL;
+  const rounds = wholeNumber('rounds', values.rounds, usual.rounds, 0, 100);
+  const seconds = wholeNumber('seconds', values.seconds, usual.seconds, 1, 60);
+  const idle = wholeNumber('idle', values.idle, usual.idle, 0, 9000);
+  const labRounds = wholeNumber('lab-rounds', values['lab-rounds'], usual.labRounds, 0, 100);
 
-  const loopback = rounds === 0 ? undefined : await benchSocks({ rounds, seconds, idle, note });
+  const withRoot = (what: string) => {
+    if (!isRoot()) note(`${what} is left out: it needs root.`);
+    return isRoot();
+  };
+  const tunnel =
+    wanted('tunnel') && rounds > 0 && withRoot('The tunnel') ? await benchTunnel({ rounds, seconds, note }) : undefined;
+  if (tunnel !== undefined) console.log(printTunnelReport(tunnel));
+  const loopback = wanted('socks') && rounds > 0 ? await benchSocks({ rounds, seconds, idle, note }) : undefined;
   if (loopback !== undefined) console.log(printSocksReport(loopback));
-  if (labRounds > 0 && !isRoot()) note('The half on the lab is left out: it needs root.');
-  const lab = labRounds > 0 && isRoot() ? await benchSocksLab({ rounds: labRounds, note }) : undefined;
+  const lab =
+    wanted('socks') && labRounds > 0 && withRoot('The half of SOCKS on the lab')
+      ? await benchSocksLab({ rounds: labRounds, note })
+      : undefined;
   if (lab !== undefined) console.log(printSocksLabReport(lab));
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ loopback, lab }, undefined, 2)}\n`);
+  const report = { tunnel, loopback, lab };
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  if (values.picture !== undefined && tunnel !== undefined) writeFileSync(values.picture, drawTunnelReport(tunnel));
 });
 
-function wholeNumber(name: string, text: string, least: number, most: number): number {
-  const value = Number(text);
+function wholeNumber(name: string, text: string | undefined, usual: number, least: number, most: number): number {
+  const value = text === undefined ? usual : Number(text);
   if (Number.isInteger(value) && value >= least && value <= most) return value;
   throw new SetUpError(`--${name} must be a whole number from ${least} to ${most}, not ${text}`);
 }

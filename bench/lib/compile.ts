@@ -10,17 +10,30 @@ export interface LoadPrograms {
   readonly load: string;
 }
 
-const FLAGS = ['-std=gnu11', '-D_GNU_SOURCE', '-O2', '-Wall', '-Wextra', '-Werror'];
+export interface TunnelPrograms {
+  /** What stands between two gateways in place of I2P. */
+  readonly line: string;
+  /** A gateway that moves packet by packet. */
+  readonly relay: string;
+  readonly datagrams: string;
+}
+
+const FLAGS = ['-std=gnu11', '-D_GNU_SOURCE', '-O2', '-pthread', '-Wall', '-Wextra', '-Werror'];
 
 /** @throws SetUpError with the compiler's words */
 export async function compileLoadPrograms(): Promise<LoadPrograms> {
+  return { service: await compile('service'), load: await compile('load') };
+}
+
+/** @throws SetUpError with the compiler's words */
+export async function compileTunnelPrograms(): Promise<TunnelPrograms> {
+  return { line: await compile('line'), relay: await compile('relay'), datagrams: await compile('datagrams') };
+}
+
+async function compile(name: string): Promise<string> {
   const folder = join(ROOT, 'build/bench');
   mkdirSync(folder, { recursive: true });
-  const compile = async (name: string) => {
-    const target = join(folder, name);
-    const source = join(ROOT, 'bench/load', `${name}.c`);
-    await mustRun(`Compiling ${name}.c`, 'cc', [...FLAGS, source, '-o', target]);
-    return target;
-  };
-  return { service: await compile('service'), load: await compile('load') };
+  const target = join(folder, name);
+  await mustRun(`Compiling ${name}.c`, 'cc', [...FLAGS, join(ROOT, 'bench/load', `${name}.c`), '-o', target]);
+  return target;
 }

@@ -19,3 +19,11 @@ export function spread(values: readonly number[]): number {
 export function ratio(values: readonly number[], others: readonly number[]): number {
   return median(values.map((value, round) => value / (others[round] ?? Number.NaN)));
 }
+
+/** @param share of the values that are not larger, in percent. @throws Error for no values */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const found = sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * share) / 100))];
+  if (found === undefined) throw new Error('no values to take a percentile of');
+  return found;
+}

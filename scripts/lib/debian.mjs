@@ -57,6 +57,13 @@ const PACKAGES = {
     file: '/usr/lib/python3/dist-packages/socks.py',
     why: "Python's SOCKS client, in test/live/clients.test.ts",
   },
+  iperf3: {
+    program: 'iperf3',
+    service: { name: 'iperf3', what: 'a server that anybody can load' },
+    why: 'TCP loads for npm run bench -- tunnel',
+  },
+  'wireguard-go': { program: 'wireguard-go', why: 'a VPN in user space that npm run bench -- tunnel compares with' },
+  'wireguard-tools': { program: 'wg', why: 'its settings' },
   torsocks: { program: 'torsocks', why: "Tor's SOCKS client by LD_PRELOAD, in test/live/clients.test.ts" },
 };
 
@@ -78,7 +85,7 @@ export const CLIENT_PACKAGES = [
   'torsocks',
 ];
 /** What `npm run bench` compares with. */
-export const BENCH_PACKAGES = ['microsocks', 'dante-server'];
+export const BENCH_PACKAGES = ['microsocks', 'dante-server', 'iperf3', 'wireguard-go', 'wireguard-tools'];
 /** What the native part needs to be compiled. */
 export const COMPILER_PACKAGES = ['gcc', 'libc6-dev'];
 

@@ -1,0 +1,186 @@
+/**
+ * `npm run bench -- tunnel`: the data path, from one host's kernel to the other's, against a relay that moves packet by
+ * packet, against wireguard-go and against a bare cable, in interleaved rounds. The line between the gateways copies bytes.
+ * docs/performance.md says how to read the tables.
+ */
+import { barChart } from './lib/chart.ts';
+import { compileTunnelPrograms } from './lib/compile.ts';
+import { atLeast, atMost, type Goal, goalsTable } from './lib/goals.ts';
+import { describeMachine, type Machine, machineLine } from './lib/machine.ts';
+import { median, percentile, ratio, spread } from './lib/statistics.ts';
+import { table } from './lib/table.ts';
+import { datagrams, ping, type TcpSample, tcp } from './tunnel/loads.ts';
+import { startTunnels, TUNNELS, type Tunnel, type TunnelName } from './tunnel/tunnels.ts';
+
+export interface TunnelBenchOptions {
+  readonly rounds: number;
+  /** Of each load. */
+  readonly seconds: number;
+  readonly note: (text: string) => void;
+}
+
+interface Round {
+  readonly one: TcpSample;
+  readonly both: TcpSample;
+  /** Datagrams per second with less than 1 % lost, by their size in bytes. */
+  readonly datagrams: Readonly<Record<number, number>>;
+  readonly wrongDatagrams: number;
+  /** Round trips without any other load. Milliseconds. */
+  readonly idle: readonly number[];
+  /** Of both ends together. Bytes. */
+  readonly memory: number;
+}
+
+export interface TunnelBenchReport {
+  readonly machine: Machine;
+  readonly rounds: Readonly<Record<TunnelName, readonly Round[]>>;
+  readonly goals: readonly Goal[];
+}
+
+const DATAGRAM_SIZES = [64, 1400] as const;
+const IDLE_SECONDS = 2;
+const AS_FAST_AS_IT_GOES = { rate: 0, delayMs: 0 };
+const GIGABIT = 1e9 / 8;
+const MEBIBYTE = 2 ** 20;
+
+export async function benchTunnel({ rounds, seconds, note }: TunnelBenchOptions): Promise<TunnelBenchReport> {
+  const machine = describeMachine();
+  const programs = await compileTunnelPrograms();
+  const tunnels = await startTunnels(TUNNELS, programs, AS_FAST_AS_IT_GOES);
+  const samples: Record<TunnelName, Round[]> = { veth: [], relay: [], 'wireguard-go': [], garligate: [] };
+  try {
+    // What a program does only once, such as compiling itself, is not what is measured.
+    for (const tunnel of tunnels.of.values()) await tcp(tunnel, 1, 'both');
+    for (let round = 1; round <= rounds; round += 1) {
+      for (const [name, tunnel] of tunnels.of) {
+        note(`round ${round} of ${rounds}: ${name}`);
+        samples[name].push(await measure(tunnel, seconds, samples[name].at(-1)));
+      }
+    }
+  } finally {
+    await tunnels.end();
+  }
+  return { machine, rounds: samples, goals: judge(samples) };
+
+  async function measure(tunnel: Tunnel, time: number, before: Round | undefined): Promise<Round> {
+    const idle = await ping(tunnel, IDLE_SECONDS);
+    const one = await tcp(tunnel, time, 'one');
+    const both = await tcp(tunnel, time, 'both');
+    const rates: Record<number, number> = {};
+    let wrongDatagrams = 0;
+    for (const size of DATAGRAM_SIZES) {
+      const { perSecond, wrong } = await datagrams(tunnel, programs, size, before?.datagrams[size]);
+      rates[size] = perSecond;
+      wrongDatagrams += wrong;
+    }
+    const memory = tunnel.programs.reduce((sum, program) => sum + program.memory(), 0);
+    return { one, both, datagrams: rates, wrongDatagrams, idle, memory };
+  }
+}
+
+type Samples = TunnelBenchReport['rounds'];
+
+function figures(samples: Samples, name: TunnelName, figure: (round: Round) => number): number[] {
+  return samples[name].map(figure);
+}
+
+function judge(samples: Samples): Goal[] {
+  const against = (other: TunnelName, figure: (round: Round) => number) =>
+    ratio(figures(samples, 'garligate', figure), figures(samples, other, figure));
+  const wrong = TUNNELS.flatMap((name) => samples[name]).reduce((sum, round) => sum + round.wrongDatagrams, 0);
+  const largest = Math.max(...figures(samples, 'garligate', ({ memory }) => memory)) / 2;
+  return [
+    atLeast(
+      3.5,
+      'TCP one way against the relay: throughput',
+      against('relay', ({ one }) => one.bytesPerSecond),
+    ),
+    atMost(
+      0.25,
+      'TCP one way against the relay: CPU per GB',
+      against('relay', ({ one }) => one.cpuSecondsPerGigabyte),
+    ),
+    atLeast(
+      3,
+      'TCP both ways against the relay: throughput',
+      against('relay', ({ both }) => both.bytesPerSecond),
+    ),
+    atLeast(
+      2,
+      'UDP of 64 bytes against the relay: datagrams',
+      against('relay', (round) => round.datagrams[64] ?? 0),
+    ),
+    atMost(
+      0.4,
+      'ping under load against the relay: median',
+      against('relay', ({ one }) => median(one.roundTrips)),
+    ),
+    atLeast(
+      1,
+      'TCP one way against wireguard-go: throughput',
+      against('wireguard-go', ({ one }) => one.bytesPerSecond),
+    ),
+    atMost(80, 'memory of a gateway, MiB', largest / MEBIBYTE),
+    atMost(0, 'datagrams with wrong bytes', wrong),
+  ];
+}
+
+export function printTunnelReport({ machine, rounds, goals }: TunnelBenchReport): string {
+  const sections = [machineLine(machine)];
+  for (const [title, load] of [
+    ['TCP one way', (round: Round) => round.one],
+    ['TCP both ways', (round: Round) => round.both],
+  ] as const) {
+    const heading = [title, 'Gbit/s', 'spread', '× relay', 'CPU s/GB', '× relay', 'retransmits', 'ping p50 / p99, ms'];
+    const rows = TUNNELS.map((name) => {
+      const rates = figures(rounds, name, (round) => load(round).bytesPerSecond / GIGABIT);
+      const relay = figures(rounds, 'relay', (round) => load(round).bytesPerSecond / GIGABIT);
+      const cpu = figures(rounds, name, (round) => load(round).cpuSecondsPerGigabyte);
+      const relayCpu = figures(rounds, 'relay', (round) => load(round).cpuSecondsPerGigabyte);
+      const trips = rounds[name].flatMap((round) => load(round).roundTrips);
+      return [
+        name,
+        median(rates).toFixed(2),
+        `${(spread(rates) * 100).toFixed(0)} %`,
+        ratio(rates, relay).toFixed(2),
+        name === 'veth' ? '-' : median(cpu).toFixed(2),
+        name === 'veth' ? '-' : ratio(cpu, relayCpu).toFixed(2),
+        median(figures(rounds, name, (round) => load(round).retransmits)).toFixed(0),
+        percentiles(trips),
+      ];
+    });
+    sections.push(table([heading, ...rows]));
+  }
+  const heading = ['', ...DATAGRAM_SIZES.map((size) => `UDP ${size} B, 1000/s`), 'ping idle p50 / p99, ms', 'MiB each'];
+  const rows = TUNNELS.map((name) => [
+    name,
+    ...DATAGRAM_SIZES.map((size) =>
+      (median(figures(rounds, name, (round) => round.datagrams[size] ?? 0)) / 1e3).toFixed(0),
+    ),
+    percentiles(rounds[name].flatMap(({ idle }) => idle)),
+    name === 'veth' ? '-' : (median(figures(rounds, name, ({ memory }) => memory)) / 2 / MEBIBYTE).toFixed(0),
+  ]);
+  sections.push(table([heading, ...rows]));
+  sections.push(goalsTable(goals));
+  return `${sections.join('\n\n')}\n`;
+}
+
+function percentiles(values: readonly number[]): string {
+  return `${percentile(values, 50).toFixed(2)} / ${percentile(values, 99).toFixed(2)}`;
+}
+
+/** An SVG of what is compared most: throughput and what it costs. */
+export function drawTunnelReport({ machine, rounds }: TunnelBenchReport): string {
+  const bars = (figure: (round: Round) => number) =>
+    TUNNELS.map((name) => {
+      const values = figures(rounds, name, figure);
+      return { name, value: median(values), low: Math.min(...values), high: Math.max(...values) };
+    });
+  return barChart(machineLine(machine), [
+    { title: 'TCP one way, Gbit/s', bars: bars(({ one }) => one.bytesPerSecond / GIGABIT) },
+    { title: 'TCP both ways, Gbit/s', bars: bars(({ both }) => both.bytesPerSecond / GIGABIT) },
+    { title: 'CPU seconds per GB, both ends', bars: bars(({ one }) => one.cpuSecondsPerGigabyte) },
+    { title: 'UDP of 64 bytes, 1000 per second', bars: bars((round) => (round.datagrams[64] ?? 0) / 1e3) },
+    { title: 'ping under load, median, ms', bars: bars(({ one }) => median(one.roundTrips)) },
+  ]);
+}

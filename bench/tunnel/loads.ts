@@ -1,0 +1,146 @@
+/** The loads that a tunnel is put under, each on one tunnel at a time and bounded in time. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { TunnelPrograms } from '../lib/compile.ts';
+import { startProgram, untilSaid } from '../lib/program.ts';
+import type { Tunnel } from './tunnels.ts';
+
+const run = promisify(execFile);
+
+const IPERF_PORT = '5201';
+const DATAGRAM_PORT = '5301';
+const GRACE_SECONDS = 20;
+const PING_EVERY_SECONDS = 0.01;
+
+export interface TcpSample {
+  /** Goodput of both directions together. */
+  readonly bytesPerSecond: number;
+  /** Of both ends, for each GB of goodput. */
+  readonly cpuSecondsPerGigabyte: number;
+  readonly retransmits: number;
+  /** Of the echo requests that ran beside it. Milliseconds. */
+  readonly roundTrips: readonly number[];
+}
+
+/** iperf3 in one direction or both, with echo requests beside it. */
+export async function tcp(tunnel: Tunnel, seconds: number, direction: 'one' | 'both'): Promise<TcpSample> {
+  const server = startProgram(
+    ...tunnel.on('b', 'iperf3', ['--server', '--one-off', '--port', IPERF_PORT, '--forceflush']),
+  );
+  try {
+    await untilSaid(server, /Server listening/, 5_000);
+    const cpuBefore = cpuOf(tunnel);
+    const args = ['--client', tunnel.address, '--port', IPERF_PORT, '--time', String(seconds), '--json'];
+    const both = direction === 'both' ? ['--bidir'] : [];
+    const [report, roundTrips] = await Promise.all([
+      finish(tunnel, 'a', 'iperf3', [...args, ...both, '--congestion', 'cubic'], seconds),
+      ping(tunnel, seconds),
+    ]);
+    const cpuSeconds = cpuOf(tunnel) - cpuBefore;
+    const { bytes, bytesPerSecond, retransmits } = readReport(report);
+    return { bytesPerSecond, cpuSecondsPerGigabyte: cpuSeconds / (bytes / 1e9), retransmits, roundTrips };
+  } finally {
+    await server.stop();
+  }
+}
+
+interface IperfSum {
+  readonly bytes: number;
+  readonly bits_per_second: number;
+  readonly retransmits?: number;
+}
+
+function readReport(text: string) {
+  const { end }: { end: Readonly<Record<string, IperfSum | undefined>> } = JSON.parse(text);
+  const received = [end['sum_received'], end['sum_received_bidir_reverse']].filter((sum) => sum !== undefined);
+  const sent = [end['sum_sent'], end['sum_sent_bidir_reverse']];
+  return {
+    bytes: received.reduce((sum, { bytes }) => sum + bytes, 0),
+    bytesPerSecond: received.reduce((sum, { bits_per_second }) => sum + bits_per_second / 8, 0),
+    retransmits: sent.reduce((sum, each) => sum + (each?.retransmits ?? 0), 0),
+  };
+}
+
+/** Echo requests every 10 ms. @returns the round trips of those that came back, milliseconds */
+export async function ping(tunnel: Tunnel, seconds: number): Promise<readonly number[]> {
+  const count = String(Math.round(seconds / PING_EVERY_SECONDS));
+  const args = ['-6', '-n', '-i', String(PING_EVERY_SECONDS), '-c', count, '-W', '2', tunnel.address];
+  const said = await finish(tunnel, 'a', 'ping', args, seconds);
+  return [...said.matchAll(/time=([\d.]+) ms/g)].map(([, time]) => Number(time));
+}
+
+export interface DatagramSample {
+  /** The highest rate at which less than 1 % got lost. */
+  readonly perSecond: number;
+  /** Datagrams that arrived with other bytes than they had. */
+  readonly wrong: number;
+}
+
+const FIRST_RATE = 10_000;
+const STEP = 1.25;
+const LONGEST_SEARCH = 24;
+const TOLERATED_LOSS = 0.01;
+const STEP_SECONDS = 0.6;
+
+/** Raises the rate until datagrams get lost, from somewhat below what was reached before. */
+export async function datagrams(
+  tunnel: Tunnel,
+  { datagrams: program }: TunnelPrograms,
+  size: number,
+  reachedBefore: number | undefined,
+): Promise<DatagramSample> {
+  let best: DatagramSample = { perSecond: 0, wrong: 0 };
+  let rate = reachedBefore === undefined ? FIRST_RATE : reachedBefore / STEP ** 2;
+  for (let step = 0; step < LONGEST_SEARCH; step += 1) {
+    const { sent, received, wrong } = await sendAt(tunnel, program, size, rate);
+    const wrongSoFar = best.wrong + wrong;
+    if (received < sent * (1 - TOLERATED_LOSS)) {
+      if (best.perSecond > 0) return { ...best, wrong: wrongSoFar };
+      rate /= STEP ** 2;
+    } else {
+      best = { perSecond: rate, wrong: wrongSoFar };
+      rate *= STEP;
+    }
+  }
+  return best;
+}
+
+async function sendAt(tunnel: Tunnel, program: string, size: number, rate: number) {
+  const where = [tunnel.address, DATAGRAM_PORT, String(size)];
+  const receiver = startProgram(...tunnel.on('b', program, ['receive', ...where]));
+  try {
+    await untilSaid(receiver, /ready/, 5_000);
+    const args = ['send', ...where, String(Math.round(rate)), String(STEP_SECONDS)];
+    const said = await finish(tunnel, 'a', program, args, STEP_SECONDS);
+    const [, sent = '0', seconds = '1'] = /sent (\d+) seconds ([\d.]+)/.exec(said) ?? [];
+    // A sender that cannot keep the rate has found the end of the machine, not of the tunnel.
+    if (Number(sent) / Number(seconds) < rate * 0.95) return { sent: 1, received: 0, wrong: 0 };
+    await settle();
+    await receiver.finish();
+    const [, received, wrong] = /received (\d+) wrong (\d+)/.exec(receiver.said()) ?? [];
+    return { sent: Number(sent), received: Number(received), wrong: Number(wrong) };
+  } finally {
+    await receiver.stop();
+  }
+}
+
+/** What is under way when the sender has ended still counts. */
+function settle(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 200));
+}
+
+function cpuOf({ programs }: Tunnel): number {
+  return programs.reduce((sum, program) => sum + program.cpuSeconds(), 0);
+}
+
+async function finish(
+  tunnel: Tunnel,
+  host: 'a' | 'b',
+  command: string,
+  args: readonly string[],
+  seconds: number,
+): Promise<string> {
+  const [program, words] = tunnel.on(host, command, args);
+  const options = { timeout: (seconds + GRACE_SECONDS) * 1000, maxBuffer: 16 * 2 ** 20 };
+  return (await run(program, words, options)).stdout;
+}
