@@ -217,5 +217,6 @@ socket = "${files}.sock"
 [[peer]]
 name = "other"
 destination = "${peer}.b32.i2p"
+allow = ["all"]
 `;
 }
