@@ -204,11 +204,16 @@ describe('an association', () => {
     one.sendRaw(Buffer.of(0, 0, 0, 9, 1, 2, 3, 4, 0, 53, 1));
     const stranger = createSocket('udp4');
     stranger.send(Buffer.concat([udpHeader('x.i2p', 53), x]), one.relay.port, one.relay.address);
-    const wanted = { policyRefused: 3, nameFailed: 1, unknownAddress: 1, fragment: 1, malformed: 2, foreignSource: 1 };
-    await until('all are counted', () => Object.values(counts(gate)).reduce((sum, count) => sum + count, 0) >= 9);
+    // The client's own port, on another address.
+    const twin = createSocket('udp4');
+    await new Promise<void>((resolve) => twin.bind(one.udp.address().port, '127.0.0.2', resolve));
+    twin.send(Buffer.concat([udpHeader('x.i2p', 53), x]), one.relay.port, one.relay.address);
+    const wanted = { policyRefused: 3, nameFailed: 1, unknownAddress: 1, fragment: 1, malformed: 2, foreignSource: 2 };
+    await until('all are counted', () => Object.values(counts(gate)).reduce((sum, count) => sum + count, 0) >= 10);
     assert.deepEqual(counts(gate), wanted);
     assert.equal(gate.gateway.socks[0]?.snapshot().counts.dnsLeak, 2);
     stranger.close();
+    twin.close();
   });
 
   it('of other credentials has another destination, of the same credentials the same', async () => {
