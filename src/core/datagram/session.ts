@@ -1,6 +1,6 @@
 /**
  * A SAM session that carries repliable datagrams, shared by everybody who has the same identity. Its destination is its
- * own and dies with it: no router but Java I2P lets datagrams use the destination of a stream session (docs/adr/0016).
+ * own and dies with it: no router but Java I2P lets datagrams use the destination of a stream session (docs/adr/0017).
  */
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../kit/clock.ts';
