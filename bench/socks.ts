@@ -45,10 +45,19 @@ const LOADS = {
 type LoadName = keyof typeof LOADS;
 const LOAD_NAMES = Object.keys(LOADS) as LoadName[];
 
+/** What a new connection costs while so many others stand. */
+const STANDING = [1, 100, 5000] as const;
+
+interface ScaleSample {
+  readonly standing: number;
+  readonly short: Sample;
+}
+
 export interface SocksBenchReport {
   readonly machine: Machine;
   readonly samples: Readonly<Record<LoadName, Readonly<Record<RelayName, readonly Sample[]>>>>;
   readonly idle: Readonly<Partial<Record<RelayName, IdleSample>>>;
+  readonly scale: readonly ScaleSample[];
   readonly goals: readonly Goal[];
 }
 
@@ -67,7 +76,8 @@ export async function benchSocks(options: SocksBenchOptions): Promise<SocksBench
     const ports = { plain: Number(plain), sam: Number(sam) };
     const samples = await measureLoads(load, ports, options);
     const idle = options.idle === 0 ? {} : await measureIdle(load, ports, options);
-    return { machine, samples, idle, goals: judge(samples, idle) };
+    const scale = await measureScale(load, ports, options);
+    return { machine, samples, idle, scale, goals: judge(samples, idle) };
   } finally {
     await behind.stop();
   }
@@ -139,6 +149,25 @@ async function measureIdle(load: string, ports: ServicePorts, { idle, note }: So
   return found;
 }
 
+/** The same load in one process, while more and more connections stand idle. */
+async function measureScale(load: string, ports: ServicePorts, { seconds, note }: SocksBenchOptions) {
+  const found: ScaleSample[] = [];
+  const relay = await startRelay('garligate', ports);
+  try {
+    const plan: LoadPlan = { ...LOADS['short connections'], seconds };
+    await runLoad(load, relay, plan);
+    for (const standing of STANDING) {
+      note(`short connections beside ${standing} that stand`);
+      const held = await startLoad(load, relay, { mode: 'hold', connections: standing, seconds: OPENING_SECONDS });
+      found.push({ standing: held.report.count, short: await sample(load, relay, plan) });
+      await held.program.finish();
+    }
+  } finally {
+    await relay.stop();
+  }
+  return found;
+}
+
 function judge(samples: SocksBenchReport['samples'], idle: SocksBenchReport['idle']): Goal[] {
   const compare = (name: LoadName, figure: 'rate' | 'cpu', other: RelayName) =>
     ratio(
@@ -160,7 +189,7 @@ function judge(samples: SocksBenchReport['samples'], idle: SocksBenchReport['idl
   return goals;
 }
 
-export function printSocksReport({ machine, samples, idle, goals }: SocksBenchReport): string {
+export function printSocksReport({ machine, samples, idle, scale, goals }: SocksBenchReport): string {
   const sections = [machineLine(machine)];
   for (const name of LOAD_NAMES) {
     const isBytes = LOADS[name].mode !== 'connect';
@@ -189,6 +218,13 @@ export function printSocksReport({ machine, samples, idle, goals }: SocksBenchRe
     const heading = ['idle connections', 'opened', 'MiB', 'MiB before', 'KiB each', 'processes'];
     sections.push(table([heading, ...idleRows]));
   }
+  const scaleRows = scale.map(({ standing, short }) => [
+    `beside ${standing}`,
+    short.rate.toFixed(0),
+    short.cpu.toFixed(2),
+    String(short.failed),
+  ]);
+  sections.push(table([['garligate, short connections', 'per second', 'CPU s/1000', 'failed'], ...scaleRows]));
   sections.push(goalsTable(goals));
   return `${sections.join('\n\n')}\n`;
 }
