@@ -29,6 +29,7 @@ const PACKAGES = {
   },
   iproute2: { program: 'ip', why: 'network namespaces for the lab and for the tests with a real TUN' },
   'iputils-ping': { program: 'ping', why: 'ping -6 through the tunnel, in the lab and in the tests' },
+  strace: { program: 'strace', why: 'shows in test/net/silence.test.ts that no name ever reaches a resolver' },
   curl: { program: 'curl', why: 'downloads through TUN and SOCKS, in the lab and in the tests' },
   microsocks: { program: 'microsocks', why: 'the smallest SOCKS relay, which the measurements compare with' },
   'dante-server': {
@@ -72,7 +73,7 @@ export const ROUTER_PACKAGES = ['i2pd'];
 /** What `npm start` needs to bring up the VPN behind its firewall. */
 export const FIREWALL_PACKAGES = ['nftables'];
 /** What the lab and the tests with real interfaces and real routers need. */
-export const TEST_PACKAGES = ['i2pd', 'iproute2', 'iputils-ping', 'curl', 'nftables'];
+export const TEST_PACKAGES = ['i2pd', 'iproute2', 'iputils-ping', 'curl', 'nftables', 'strace'];
 /** The programs that test/live sends through SOCKS, and what they meet at the other end. */
 export const CLIENT_PACKAGES = [
   'chromium',

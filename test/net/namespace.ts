@@ -13,6 +13,8 @@ export interface Scenario {
   run(): Promise<void> | void;
   /** Shell text that runs first, as root, in the namespace and in a mount namespace that nobody else sees. */
   readonly prepare?: string;
+  /** What it may take where that is more than usual. Milliseconds. */
+  readonly longestMs?: number;
   /** Runs it as nobody, without any capability. */
   readonly unprivileged?: boolean;
   /** Looks at the namespace after the end of the process, from outside. */
@@ -53,7 +55,7 @@ async function runInside(
   namespace: Namespace,
   file: string,
   title: string,
-  { prepare = ':', unprivileged = false }: Scenario,
+  { prepare = ':', longestMs = LONGEST_MS, unprivileged = false }: Scenario,
 ): Promise<{ status: End; output: string }> {
   const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
   const privileges = unprivileged
@@ -66,7 +68,7 @@ async function runInside(
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   // ip and sh become the command by exec: the pid is that of the process under test.
-  const tooLong = setTimeout(() => child.kill('SIGKILL'), LONGEST_MS);
+  const tooLong = setTimeout(() => child.kill('SIGKILL'), longestMs);
   const ended = new Promise<End>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (status, signal) => resolve(status ?? signal));

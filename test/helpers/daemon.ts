@@ -1,0 +1,87 @@
+/** The gateway as people run it, in a process of its own and without a VPN, on whatever bridge it is given. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type StatusReport, statusReport } from '../../src/control/status.ts';
+import { systemClock } from '../../src/io/clock.ts';
+import { connectControl } from '../../src/io/control-socket.ts';
+import { until } from './until.ts';
+
+const COMMAND = fileURLToPath(new URL('../../bin/garligate', import.meta.url));
+const START_MS = 30_000;
+const NEVER = new AbortController().signal;
+
+export interface DaemonPlan {
+  readonly bridge: { readonly host: string; readonly port: number };
+  /** Keys of its one SOCKS listener, as TOML. */
+  readonly socks?: string;
+  /** A command that becomes the gateway by exec, with its arguments. */
+  readonly wrapper?: readonly string[];
+}
+
+export interface Daemon {
+  readonly pid: number;
+  readonly socksPort: number;
+  status(): Promise<StatusReport>;
+  /** Resident memory in bytes. */
+  memory(): number;
+  /** Open file descriptors. */
+  descriptors(): number;
+  /** Ends it by SIGTERM and removes what it left. @throws when it does not end well */
+  stop(): Promise<void>;
+}
+
+/** Needs `dist/`. */
+export async function startDaemon({ bridge, socks = '', wrapper = [] }: DaemonPlan): Promise<Daemon> {
+  const directory = mkdtempSync(join(tmpdir(), 'garligate-daemon-'));
+  const config = join(directory, 'garligate.toml');
+  const socket = join(directory, 'control.sock');
+  const text = [
+    `[router]\nsam = "${bridge.host}:${bridge.port}"\ndirectory = "${join(directory, 'router')}"`,
+    `[identity]\nkey_file = "${join(directory, 'identity.key')}"`,
+    `[control]\nsocket = "${socket}"`,
+    `[[socks]]\nlisten = "127.0.0.1:0"\n${socks}`,
+  ];
+  writeFileSync(config, text.join('\n'), { mode: 0o600 });
+  const [program = '', ...args] = [...wrapper, process.execPath, COMMAND, 'run', '--socks-only', '--config', config];
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = once(child, 'exit');
+  let said = '';
+  for (const output of [child.stdout, child.stderr]) {
+    output.on('data', (data) => {
+      said += String(data);
+    });
+  }
+  try {
+    await until('the gateway is up', () => /^router: /m.test(said) || child.exitCode !== null, START_MS);
+    assert.equal(child.exitCode, null, said);
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
+  const pid = child.pid ?? assert.fail('no process');
+  return {
+    pid,
+    socksPort: Number(/^socks up: 127\.0\.0\.1:(\d+)/m.exec(said)?.[1] ?? assert.fail(said)),
+    status: async () => {
+      const control = await connectControl(socket, systemClock, NEVER);
+      try {
+        return statusReport.parse(await control.request('status', {}));
+      } finally {
+        control.close();
+      }
+    },
+    memory: () => 1024 * Number(/^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]),
+    descriptors: () => readdirSync(`/proc/${pid}/fd`).length,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await ended;
+      rmSync(directory, { recursive: true });
+      assert.equal(child.exitCode, 0, said);
+    },
+  };
+}
