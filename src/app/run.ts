@@ -52,7 +52,10 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
     const { tun, firewall } = config.vpn.enabled ? await bringUpInterface(config, parts) : NO_INTERFACE;
     const listeners: ListenerPort[] = [];
     for (const socks of config.socks) {
-      const listener = await listen({ endpoint: socks.listen, mode: socks.mode, ...STREAM_MARKS }, log);
+      const listener = await listen(
+        { endpoint: socks.listen, mode: socks.mode, owner: socks.owner, group: socks.group, ...STREAM_MARKS },
+        log,
+      );
       listeners.push(listener);
       undo(() => listener.close());
     }

@@ -158,7 +158,14 @@ function* socksRules({ socks }: Config): Generator<BrokenRule> {
 
 function* accessRules({ socks, peer }: Config): Generator<BrokenRule> {
   const peers = new Set(peer.map(({ name }) => name.toLowerCase()));
-  for (const [index, { listen, clients, destinations }] of socks.entries()) {
+  for (const [index, { listen, clients, destinations, owner, group }] of socks.entries()) {
+    if (listen.kind === 'tcp' && owner + group !== '') {
+      yield {
+        path: ['socks', index, owner === '' ? 'group' : 'owner'],
+        found: 'somebody to give a TCP port to',
+        wanted: 'none; only a unix socket can belong to anybody',
+      };
+    }
     if (listen.kind === 'unix' && clients.allow.length + clients.deny.length > 0) {
       yield {
         path: ['socks', index, 'clients'],

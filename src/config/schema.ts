@@ -241,6 +241,10 @@ function socksSchema() {
         'Must be true for an address that is not loopback: everybody who can reach it then uses I2P in your name.',
     }),
     mode: value.socketMode.prefault('0660').meta({ description: 'Permissions, where `listen` is a unix socket.' }),
+    owner: value.accountName.prefault('').meta({ description: 'User that a unix socket is given to; needs root.' }),
+    group: value.accountName.prefault('').meta({
+      description: 'Group that a unix socket is given to; needs root, or to be a member.',
+    }),
     clients: value.clientAccess.prefault({}).meta({
       description: 'Which clients may connect, by their address. Others are closed at once. Not for unix sockets.',
     }),

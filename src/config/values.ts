@@ -84,6 +84,11 @@ export const socketMode = parsed('permissions in octal without any for others, s
   /^0?[0-7][0-7]0$/.test(text) ? Number.parseInt(text, 8) : undefined,
 );
 
+/** Of a user or a group. */
+export const accountName = parsed('a name or a number out of /etc/passwd or /etc/group, or "" for none', (text) =>
+  /^([a-z_][a-z0-9_-]{0,31}\$?|\d{1,9}|)$/.test(text) ? text : undefined,
+);
+
 export const listenEndpoint = parsed(
   'an IP address with a port, such as "127.0.0.1:9160" or "[::1]:9160", or "unix:/absolute/path"',
   parseEndpoint,

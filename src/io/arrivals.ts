@@ -2,6 +2,7 @@
  * A bound socket and the clients that arrive at it, by the native part where there is one, otherwise by Node's server. The
  * native part is what lets clients read into buffers that are used again (lending.ts): Node's own server does not.
  */
+import { lstatSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { createServer, type ListenOptions, type Socket } from 'node:net';
 import ipaddr from 'ipaddr.js';
@@ -38,6 +39,7 @@ export function nativeArrivals({ endpoint, ...marks }: ArrivalSettings, native: 
     endpoint.kind === 'tcp'
       ? native.listenTcp(Buffer.from(ipaddr.parse(endpoint.host).toByteArray()), endpoint.port, BACKLOG)
       : native.listenUnix(endpoint.path, BACKLOG);
+  const file = endpoint.kind === 'unix' ? fileAt(endpoint.path) : undefined;
   let closed = false;
   return {
     port,
@@ -53,11 +55,17 @@ export function nativeArrivals({ endpoint, ...marks }: ArrivalSettings, native: 
     },
     close: async () => {
       closed = true;
-      // Somebody may have moved it away.
-      if (endpoint.kind === 'unix') await unlink(endpoint.path).catch(() => {});
+      // Somebody may have moved it away, and another one may stand there.
+      if (endpoint.kind === 'unix' && fileAt(endpoint.path) === file) await unlink(endpoint.path).catch(() => {});
       native.stopListening(handle);
     },
   };
+}
+
+/** Tells files apart; undefined when there is none. */
+function fileAt(path: string): string | undefined {
+  const found = lstatSync(path, { throwIfNoEntry: false, bigint: true });
+  return found && `${found.dev} ${found.ino}`;
 }
 
 function nextClients(

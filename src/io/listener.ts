@@ -2,7 +2,7 @@
  * Listening sockets, TCP and unix. Clients are handed out paused, half-open allowed and with an `error` listener, as
  * ports.ts promises.
  */
-import { lstat, stat, unlink } from 'node:fs/promises';
+import { chmod, chown, lstat, stat, unlink } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { type Endpoint, formatEndpoint } from '../config/endpoint.ts';
@@ -14,10 +14,14 @@ import { type ArrivalSettings, nativeArrivals, nodeArrivals } from './arrivals.t
 import { systemClock } from './clock.ts';
 import { leaveToOwner } from './connected.ts';
 import { loadNative, type NativeAddon } from './native.ts';
+import { type Ownership, ownershipOf } from './owners.ts';
 
 export interface ListenSettings extends ArrivalSettings {
   /** Permissions of a unix socket, such as 0o660. */
   readonly mode: number;
+  /** User and group of a unix socket, by name or number; those of this process unless told. */
+  readonly owner?: string;
+  readonly group?: string;
 }
 
 /**
@@ -27,17 +31,25 @@ export interface ListenSettings extends ArrivalSettings {
  * @throws GateError `local-io` or `permission` with what to do
  */
 export async function listen(
-  { mode, ...settings }: ListenSettings,
+  { mode, owner = '', group = '', ...settings }: ListenSettings,
   log: Logger,
   native: NativeAddon | GateError = nativeOrReason(),
 ): Promise<ListenerPort> {
   const { endpoint } = settings;
   if (native instanceof GateError) log.debug(`clients are accepted without the native part: ${native.message}`);
-  if (endpoint.kind === 'unix') await removeStale(endpoint.path);
+  const ownership = await ownershipOf(owner, group);
+  if (endpoint.kind === 'unix') await removeStale(endpoint.path, [process.geteuid?.(), ownership?.uid]);
   const bind = async () => (native instanceof GateError ? nodeArrivals(settings) : nativeArrivals(settings, native));
-  const arrivals = await withMode(endpoint, mode, bind).catch((error) => {
+  // Nobody ever has more rights than in the end: a socket that will be given away is first only its maker's.
+  const arrivals = await withMode(endpoint, ownership === undefined ? mode : 0o600, bind).catch((error) => {
     throw explain(error, endpoint);
   });
+  if (endpoint.kind === 'unix' && ownership !== undefined) {
+    await giveAway(endpoint.path, ownership, mode).catch(async (error) => {
+      await arrivals.close();
+      throw error;
+    });
+  }
   return {
     where: formatEndpoint(endpoint.kind === 'tcp' ? { ...endpoint, port: arrivals.port } : endpoint),
     accept: (accepted) => {
@@ -74,14 +86,31 @@ function withMode<T>(endpoint: Endpoint, mode: number, bind: () => T): T {
   }
 }
 
-/** @throws GateError when somebody listens there, when it is not a socket, or when there is no directory for it */
-async function removeStale(path: string): Promise<void> {
+async function giveAway(path: string, { uid, gid }: Ownership, mode: number): Promise<void> {
+  try {
+    await chown(path, uid, gid);
+    await chmod(path, mode);
+  } catch (cause) {
+    const message = `no right to give ${path} to another user or group; run as root, or leave out owner and group`;
+    throw new GateError('permission', 'listener.owner', message, { cause });
+  }
+}
+
+/**
+ * @param ours users whose dead socket may be removed
+ * @throws GateError when somebody listens there, when it is not a socket of ours, or when there is no directory for it
+ */
+async function removeStale(path: string, ours: ReadonlyArray<number | undefined>): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
   if (found === undefined) return requireDirectory(dirname(path));
   if (!found.isSocket()) {
     throw new GateError('local-io', 'listener.not-a-socket', `${path} exists and is not a socket; move it away`);
   }
   if (await answers(path)) throw inUse(path);
+  if (!ours.includes(found.uid)) {
+    const message = `${path} is a socket of user ${found.uid} at which nobody answers; remove it if nobody needs it`;
+    throw new GateError('local-io', 'listener.foreign-socket', message);
+  }
   await unlink(path);
 }
 

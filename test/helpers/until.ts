@@ -5,9 +5,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 const PATIENCE_MS = 5_000;
 
 /** @throws Error naming `what` when the condition does not come true in time */
-export async function until(what: string, condition: () => boolean, patienceMs = PATIENCE_MS): Promise<void> {
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  patienceMs = PATIENCE_MS,
+): Promise<void> {
   const end = performance.now() + patienceMs;
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > end) throw new Error(`waited ${patienceMs} ms in vain: ${what}`);
     await pause(1);
   }

@@ -115,3 +115,18 @@ test('run that cannot come up leaves nothing behind', async () => {
   assert.equal(existsSync(socket), false);
   occupied.close();
 });
+
+test('a SOCKS port that other machines can reach is refused at the start, in so many words', async () => {
+  const refused = ['0.0.0.0:9160', '[::]:9160', '172.17.0.1:9160', '[::ffff:0.0.0.0]:9160'].map(
+    async (listen, index) => {
+      const { config, socket } = place(`open-${index}`, `socks = [{ listen = "${listen}" }]`);
+      const { code, err } = await garligate('run', '--socks-only', '-c', config);
+      assert.deepEqual([code, existsSync(socket)], [3, false], err);
+      assert.match(
+        err,
+        /socks\[1\]\.listen: found ".*", (which other machines can reach|an IPv4 address in the spelling of IPv6)/,
+      );
+    },
+  );
+  await Promise.all(refused);
+});

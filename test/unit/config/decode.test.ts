@@ -175,6 +175,12 @@ for (const [what, toml, expected] of [
     [/^f:2: socks\[1\]\.destinations\.allow\[1\]: found "alice.*not there, wanted the name of a \[\[peer\]\]/],
   ],
   [
+    'an owner of a TCP port',
+    '[[socks]]\ngroup = "tor"',
+    [/^f:2: socks\[1\]\.group: found .* TCP .*, wanted none; only/],
+  ],
+  ['an owner with a blank', '[[socks]]\nowner = "a b"', [/^f:2: socks\[1\]\.owner: found "a b", wanted a name or a/]],
+  [
     'addresses of clients for a unix socket',
     '[[socks]]\nlisten = "unix:/s"\nclients.allow = ["::1"]',
     [/^f:3: socks\[1\]\.clients: found addresses .*, wanted none; mode says/],

@@ -549,13 +549,13 @@ function socketPair(path?: string): Promise<readonly [outside: Socket, inside: S
   });
 }
 
-async function joinedSockets(path?: string) {
+async function joinedSockets(path?: string, farHalfClose = true) {
   const [[client, near], [service, far]] = await Promise.all([socketPair(path), socketPair()]);
   const relay = relayCore({ clock: systemClock, maxPairs: 1, heldEndMs: 200 });
   const abort = new AbortController();
   const report = relay.join(
     { stream: near, halfClose: true },
-    { stream: far, halfClose: true },
+    { stream: far, halfClose: farHalfClose },
     { signal: abort.signal, idleMs: 0 },
   );
   return { client, service, near, far, report, abort };
@@ -626,3 +626,66 @@ test('sockets: abort ends both', async () => {
   await Promise.all(gone);
   assert.equal((await report).ended, 'cancelled');
 });
+
+for (const farHalfClose of [true, false]) {
+  const kind = farHalfClose ? 'a far side with half-close' : 'a far side without half-close';
+
+  test(`sockets: a reset by the client is a reset at ${kind}, at once, after what had come`, async () => {
+    const { client, service, report } = await joinedSockets(undefined, farHalfClose);
+    const heard = hearAll(service);
+    client.write('last words');
+    await until('the words arrived', () => service.bytesRead === 10);
+    client.resetAndDestroy();
+    const { bytes, ended } = await withinSeconds(heard);
+    assert.deepEqual([bytes.toString(), ended, codeOf(service)], ['last words', false, 'ECONNRESET']);
+    assert.equal((await report).ended, 'near-failed');
+  });
+
+  test(`sockets: a reset by ${kind} is a reset at the client, at once`, async () => {
+    const { client, service, report } = await joinedSockets(undefined, farHalfClose);
+    const heard = hearAll(client);
+    service.resetAndDestroy();
+    assert.equal((await withinSeconds(heard)).ended, false);
+    assert.equal(codeOf(client), 'ECONNRESET');
+    assert.equal((await report).ended, 'far-failed');
+  });
+
+  test(`sockets: a regular end of ${kind} is a regular end at the client, behind its bytes`, async () => {
+    const { client, service, report } = await joinedSockets(undefined, farHalfClose);
+    const heard = hearAll(client);
+    service.end(pattern(300_000));
+    const { bytes, ended } = await withinSeconds(heard);
+    assert.deepEqual([bytes.equals(pattern(300_000)), ended], [true, true]);
+    client.end();
+    service.resume();
+    assert.equal((await report).ended, 'both-finished');
+  });
+
+  test(`sockets: a regular end of the client is a regular end at ${kind}, behind its bytes`, async () => {
+    const { client, service, report } = await joinedSockets(undefined, farHalfClose);
+    const heard = hearAll(service);
+    client.end(pattern(300_000));
+    const { bytes, ended } = await withinSeconds(heard);
+    assert.deepEqual([bytes.equals(pattern(300_000)), ended], [true, true]);
+    service.end();
+    client.resume();
+    assert.equal((await report).ended, 'both-finished');
+  });
+}
+
+function codeOf({ errored }: Socket): unknown {
+  return errored !== null && 'code' in errored ? errored.code : undefined;
+}
+
+/** Far below any farewell time of the relay: what is passed on must not wait for one. */
+async function withinSeconds<T>(happening: Promise<T>): Promise<T> {
+  let late: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    late = setTimeout(() => reject(new Error('it took more than 4 s')), 4_000);
+  });
+  try {
+    return await Promise.race([happening, tooLate]);
+  } finally {
+    clearTimeout(late);
+  }
+}

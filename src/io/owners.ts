@@ -1,0 +1,28 @@
+/** Users and groups by name or number, out of /etc/passwd and /etc/group alone: anything else could ask a network. */
+import { readFile } from 'node:fs/promises';
+import { GateError } from '../kit/errors.ts';
+
+/** As chown takes them; -1 leaves what is there. */
+export interface Ownership {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/**
+ * @param owner a name, a number, or '' to leave it; `group` too
+ * @returns undefined when nothing is to be changed
+ * @throws GateError `config` for a name that is not there
+ */
+export async function ownershipOf(owner: string, group: string): Promise<Ownership | undefined> {
+  if (owner === '' && group === '') return undefined;
+  return { uid: await idOf(owner, 'user', '/etc/passwd'), gid: await idOf(group, 'group', '/etc/group') };
+}
+
+async function idOf(name: string, kind: 'user' | 'group', file: string): Promise<number> {
+  if (name === '') return -1;
+  if (/^\d+$/.test(name)) return Number(name);
+  const lines = (await readFile(file, 'utf8').catch(() => '')).split('\n').map((line) => line.split(':'));
+  const id = lines.find(([known]) => known === name)?.[2];
+  if (id !== undefined) return Number(id);
+  throw new GateError('config', `config.${kind}`, `there is no ${kind} "${name}" in ${file}; make it, or name another`);
+}
