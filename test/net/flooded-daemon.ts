@@ -1,0 +1,98 @@
+/** A gateway in a process of its own that is flooded with clients, and what must hold of it whatever they do. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { SocksClient } from 'socks';
+import { type Daemon, startDaemon } from '../helpers/daemon.ts';
+import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
+import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
+import { until } from '../helpers/until.ts';
+import { type RawPeer, rawPeer } from '../sim/raw-peer.ts';
+
+/** Far above what anything takes, also on a busy machine. */
+export const PATIENCE_MS = 60_000;
+/** One for each client of a flood would be more than this with the least of what a client costs. */
+const MEMORY_NOISE = 24 * 1024 * 1024;
+/** What the gateway keeps at the router by default, each on a connection of its own. */
+const ACCEPTS = 8;
+/** Counted besides an end, or without a client having been taken. */
+const NO_ENDS = ['clients', 'dnsLeak', 'refusedCap', 'refusedClient'];
+
+export interface Flooded {
+  readonly daemon: Daemon;
+  /** Somebody who opens a connection and is never heard to complain. */
+  readonly stranger: () => Socket;
+  readonly serveNewcomer: () => Promise<void>;
+  /** A counter of the SOCKS listener, or its `clients` at this moment. */
+  readonly count: (name: string) => Promise<number>;
+}
+
+/**
+ * Runs a flood on a fresh gateway, then serves a newcomer, and checks that everything has come back and is accounted for.
+ *
+ * @param socks keys of its listener, as TOML
+ */
+export async function onDaemon(socks: string, run: (flooded: Flooded) => Promise<void>): Promise<void> {
+  const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament: 'i2pd-2.45' });
+  const service = await rawPeer(bridge);
+  const daemon = await startDaemon({ bridge: bridge.address, socks });
+  const open = new Set<Socket>();
+  const stranger = () => {
+    const socket = connect({ host: '127.0.0.1', port: daemon.socksPort, noDelay: true });
+    open.add(socket);
+    socket.on('error', () => {}); // A reset is one of the ways to be sent away.
+    socket.on('close', () => open.delete(socket));
+    return socket.resume();
+  };
+  const counters = async (): Promise<ReadonlyMap<string, number>> => {
+    const { clients, counters: counts } = (await daemon.status()).socks[0] ?? assert.fail('no listener');
+    return new Map([...Object.entries(counts), ['clients', clients]]);
+  };
+  const count = async (name: string) => (await counters()).get(name) ?? assert.fail(`no counter ${name}`);
+  const serveNewcomer = () => serve(daemon, service);
+  try {
+    await serveNewcomer();
+    await until('all accepts are armed', async () => (await daemon.status()).inbound.armed === ACCEPTS, PATIENCE_MS);
+    const descriptors = daemon.descriptors();
+    await run({ daemon, stranger, serveNewcomer, count });
+    await serveNewcomer();
+    for (const socket of open) socket.destroy();
+    await until('all descriptors are back', () => daemon.descriptors() <= descriptors, 20_000).catch((error) => {
+      assert.fail(`${error}: ${daemon.descriptors()} and not ${descriptors}`);
+    });
+    const ends = new Map(await counters());
+    const accepted = ends.get('accepted');
+    for (const name of ['accepted', ...NO_ENDS]) ends.delete(name);
+    assert.deepEqual([await count('clients'), await count('dnsLeak'), await count('refusedClient')], [0, 0, 0]);
+    assert.equal(
+      accepted,
+      [...ends.values()].reduce((sum, one) => sum + one, 0),
+    );
+  } finally {
+    for (const socket of open) socket.destroy();
+    service.close();
+    await daemon.stop();
+    await bridge.stop();
+  }
+}
+
+async function serve(daemon: Daemon, service: RawPeer): Promise<void> {
+  const accepting = service.accept();
+  const { socket } = await SocksClient.createConnection({
+    proxy: { host: '127.0.0.1', port: daemon.socksPort, type: 5 },
+    command: 'connect',
+    destination: { host: `${service.b32}.b32.i2p`, port: 80 },
+    timeout: 20_000,
+  });
+  const { stream } = await accepting;
+  stream.write('served');
+  const [chunk] = await once(socket.resume(), 'data');
+  assert.equal(String(chunk), 'served');
+  socket.destroy();
+  stream.destroy();
+}
+
+export function assertFlat(before: number, daemon: Daemon): void {
+  const grown = daemon.memory() - before;
+  assert.ok(grown < MEMORY_NOISE, `${Math.round(grown / 1024)} KiB more than before`);
+}
