@@ -19,6 +19,7 @@ import { relayCore } from '../core/relay/relay.ts';
 import { acceptor, type InboundStream } from '../core/session/acceptor.ts';
 import { GATEWAY } from '../core/session/key.ts';
 import { sessionManager } from '../core/session/manager.ts';
+import { ReceivedBytes } from '../core/session/received.ts';
 import type { Session } from '../core/session/session.ts';
 import { nameServer } from '../front/dns/server.ts';
 import { flowServer } from '../front/flow/server.ts';
@@ -29,6 +30,7 @@ import type { AssociationWorld } from '../front/socks/udp/association.ts';
 import { UDP_COUNTERS } from '../front/socks/udp/counters.ts';
 import type { UdpService } from '../front/socks/udp/service.ts';
 import { vpnGateway } from '../front/vpn/gateway.ts';
+import type { SharedSession } from '../front/vpn/session-watch.ts';
 import type { Clock } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
@@ -108,6 +110,8 @@ export function assembleGateway(config: Config, world: World) {
     if (kind === 'ready') names.forgetUnknown();
   });
   const inPlaceOfNames = addressNames({ resolver: names, peers, own: me.b32, clock });
+  /** On streams of the gateway's session that belong to no link. */
+  const elsewhere = new ReceivedBytes();
   const outward = dialer({
     sessions,
     resolver: names,
@@ -116,7 +120,9 @@ export function assembleGateway(config: Config, world: World) {
     own: addresses,
     connector: tun === undefined ? undefined : world.connector,
     maxDials: config.limits.dials,
+    openedOverGateway: (stream) => elsewhere.add(stream),
   });
+  const { session } = sessions.lease(GATEWAY);
 
   const vpn =
     tun === undefined
@@ -133,6 +139,7 @@ export function assembleGateway(config: Config, world: World) {
           networks: config.vpn.networks,
           queue: { packets: config.vpn.queue.packets, bytes: config.vpn.queue.bytes, ageMs: config.vpn.queue.age },
           dial: outward.openPacketStream,
+          session: { ...sharedSession(session), receivedElsewhere: () => elsewhere.total() },
           onTunLost: world.onFatal,
         });
   const flows = flowServer({
@@ -147,7 +154,10 @@ export function assembleGateway(config: Config, world: World) {
   const inbound = inboundSwitch(
     peers,
     {
-      flow: (peer, stream) => flows.take(peer, stream),
+      flow: (peer, stream) => {
+        elsewhere.add(stream);
+        flows.take(peer, stream);
+      },
       packets: (peer, stream, origin) => {
         if (vpn === undefined) stream.destroy();
         else vpn.take(peer, stream, origin);
@@ -160,9 +170,7 @@ export function assembleGateway(config: Config, world: World) {
   );
   const acceptorOn = (session: Session, slots: number, take: (stream: InboundStream) => void) =>
     acceptor({ session, bridge, clock, log, random, credentials, slots, take });
-  const accepting = acceptorOn(sessions.lease(GATEWAY).session, config.limits.accepts, (stream) =>
-    inbound.take(stream),
-  );
+  const accepting = acceptorOn(session, config.limits.accepts, (stream) => inbound.take(stream));
   const binding = binder({
     sessions,
     peers,
@@ -255,6 +263,15 @@ export function assembleGateway(config: Config, world: World) {
     stop: () => stopAll(),
   };
   return { ...service, own, sessions, datagrams, accepting, inbound, relay, vpn, dns, flows, socks, peers };
+}
+
+function sharedSession(session: Session): Pick<SharedSession, 'readySince' | 'rebuild'> {
+  return {
+    readySince: () => (session.state.kind === 'ready' ? session.state.since : undefined),
+    rebuild: (why) => {
+      if (session.state.kind === 'ready') session.state.session.gone(why);
+    },
+  };
 }
 
 function namedDestination(destination: PeerDestination): NamedDestination {

@@ -1,6 +1,6 @@
 /** The state of a composed gateway as the control socket shows it. Reads; changes nothing. */
 import type { Config } from '../config/schema.ts';
-import type { HealthItem, PeerStatus, RouterState, StatusReport } from '../control/status.ts';
+import type { HealthItem, PeerStatus, PeerTotals, RouterState, StatusReport } from '../control/status.ts';
 import type { DatagramSession } from '../core/datagram/session.ts';
 import type { FirewallPort, TunPort } from '../core/ports.ts';
 import type { SessionState } from '../core/session/life.ts';
@@ -39,6 +39,7 @@ export function statusReport(parts: ReportParts): StatusReport {
   const age = (since: number) => Math.max(0, Math.round((now - since) / 100) / 10);
   const router = parts.router();
   const tunState = tun?.state();
+  const peers = gateway.vpn?.links().map((link) => peerStatus(link, config, age)) ?? [];
   return {
     schema: 1,
     version: parts.version,
@@ -63,7 +64,8 @@ export function statusReport(parts: ReportParts): StatusReport {
           },
           firewall: firewallStatus(parts.firewall),
         }),
-    peers: gateway.vpn?.links().map((link) => peerStatus(link, config, age)) ?? [],
+    peers,
+    peerTotals: peerTotals(peers, gateway.vpn?.rebuilds() ?? 0),
     socks: gateway.socks.map((front) => {
       const { where, clients, counts, udp } = front.snapshot();
       return {
@@ -139,24 +141,45 @@ function reasonOf(state: SessionState): GateError | undefined {
 }
 
 function peerStatus(link: LinkReport, config: Config, age: (since: number) => number): PeerStatus {
-  const { peer, traffic } = link;
-  const { packets, bytes } = config.vpn.queue;
+  const { peer, state, heardAt, roundTripMs, traffic, queued, underWay, drops, lastError } = link;
+  const { packets: limitPackets, bytes: limitBytes } = config.vpn.queue;
   return {
     name: peer.name,
     address: formatAddress(peer.addresses.oc),
     b32: peer.b32,
-    state: link.state.kind,
+    state: state.kind,
     age: age(link.sinceMs),
-    ...(link.state.kind === 'up' ? { direction: link.state.direction } : {}),
+    ...(state.kind === 'up' ? { direction: state.direction } : {}),
+    ...(heardAt === undefined ? {} : { heardAge: age(heardAt) }),
+    ...(roundTripMs === undefined ? {} : { roundTripMs: Math.round(roundTripMs * 10) / 10 }),
     bytesIn: traffic.bytesIn,
     bytesOut: traffic.bytesOut,
     packetsIn: traffic.packetsIn,
     packetsOut: traffic.packetsOut,
-    queue: { packets: link.queued.packets, bytes: link.queued.bytes, limitPackets: packets, limitBytes: bytes },
-    drops: { ...link.drops },
-    ...(link.lastError === undefined
-      ? {}
-      : { lastError: { text: link.lastError.error.message, age: age(link.lastError.at) } }),
+    dials: traffic.dials,
+    deadStreams: traffic.deadStreams,
+    queue: { ...queued, limitPackets, limitBytes },
+    ...(underWay === undefined ? {} : { underWay }),
+    marked: traffic.marked,
+    drops: { ...drops },
+    ...(lastError === undefined ? {} : { lastError: { text: lastError.error.message, age: age(lastError.at) } }),
+  };
+}
+
+function peerTotals(peers: readonly PeerStatus[], sessionRebuilds: number): PeerTotals {
+  const sum = (of: (peer: PeerStatus) => number) => peers.reduce((total, peer) => total + of(peer), 0);
+  const causes = new Set(peers.flatMap(({ drops }) => Object.keys(drops)));
+  return {
+    up: peers.filter(({ state }) => state === 'up').length,
+    bytesIn: sum(({ bytesIn }) => bytesIn),
+    bytesOut: sum(({ bytesOut }) => bytesOut),
+    packetsIn: sum(({ packetsIn }) => packetsIn),
+    packetsOut: sum(({ packetsOut }) => packetsOut),
+    queuedPackets: sum(({ queue }) => queue.packets),
+    queuedBytes: sum(({ queue }) => queue.bytes),
+    marked: sum(({ marked }) => marked),
+    drops: Object.fromEntries([...causes].map((cause) => [cause, sum(({ drops }) => drops[cause] ?? 0)])),
+    sessionRebuilds,
   };
 }
 

@@ -24,6 +24,7 @@ import { exposureReport } from './exposure.ts';
 import { assembleGateway, type Gateway } from './gateway.ts';
 import { bringUpInterface, type GuardedInterface } from './interface.ts';
 import { configuredPeers } from './peers.ts';
+import { pingPeer } from './ping.ts';
 import { statusReport } from './report.ts';
 import { withUndo } from './undo.ts';
 
@@ -103,10 +104,12 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
     };
     const host = { own, networks: config.vpn.networks, peers: peers.list() };
     const exposure = () => exposureReport(host, tun, firewall);
+    const pingParts = { gateway, bridge: router.bridge, credentials, clock: systemClock, signal };
+    const ping = (peer: string, timeoutMs: number) => pingPeer(pingParts, peer, timeoutMs);
     const control = new ControlServer({
       path: config.control.socket,
       mode: config.control.mode,
-      methods: controlMethods({ status, exposure }),
+      methods: controlMethods({ status, exposure, ping }),
       clock: systemClock,
       log,
     });

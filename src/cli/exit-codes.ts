@@ -17,6 +17,14 @@ export const EXIT = {
   peer: 7,
   /** The identity key was refused. */
   identity: 8,
+  /** `ping`: the router does not know how to reach the peer. */
+  leaseSet: 9,
+  /** `ping`: no stream to the peer. */
+  stream: 10,
+  /** `ping`: nobody answers on the stream. */
+  gateway: 11,
+  /** `ping`: the host behind the peer's gateway does not answer. */
+  ipv6: 12,
   /** As timeout(1) says it. */
   timeout: 124,
 } as const;

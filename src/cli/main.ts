@@ -9,6 +9,7 @@ import { check } from './check.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts';
 import { exposure } from './exposure.ts';
 import { init } from './init.ts';
+import { ping } from './ping.ts';
 import { peers, status } from './status.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
 import { version } from './version.ts';
@@ -88,6 +89,17 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .option('--socket <path>', 'the control socket, instead of the one of the config file')
     .option('--json', 'as JSON, in a form that stays')
     .action((options) => exposure(options, places, terminal, signal));
+  root
+    .command('ping')
+    .description('find out how far one gets on the way to a peer, and what is broken')
+    .argument('<peer>', 'name, b32 name or address of a [[peer]]')
+    // Here -c counts, as for everybody's ping.
+    .addOption(new Option('--config <file>', 'the config file').env('GARLIGATE_CONFIG'))
+    .option('--socket <path>', 'the control socket, instead of the one of the config file')
+    .option('-c, --count <n>', 'so many times, a second apart')
+    .option('--timeout <seconds>', 'for each of them')
+    .option('--json', 'as JSON, in a form that stays')
+    .action(async (peer, options) => exit(await ping(peer, options, places, terminal, signal)));
   root
     .command('version')
     .description('print the version')

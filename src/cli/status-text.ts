@@ -45,20 +45,33 @@ export function statusText(report: StatusReport): readonly string[] {
       ['relay', `${relay.active} streams`],
     ]),
     '',
-    ...(report.peers.length === 0 ? ['no peers'] : peersText(report.peers)),
+    ...(report.peers.length === 0 ? ['no peers'] : [...peersText(report.peers), totalsText(report.peerTotals)]),
     '',
     ...healthText(report.health),
   ];
 }
 
 export function peersText(peers: readonly PeerStatus[]): readonly string[] {
-  const heading = ['PEER', 'ADDRESS', 'STATE', 'DIR', 'FOR', 'RECEIVED', 'SENT', 'QUEUE', 'DROPPED', 'LAST ERROR'];
+  const heading = [
+    'PEER',
+    'ADDRESS',
+    'STATE',
+    'DIR',
+    'FOR',
+    'RTT',
+    'RECEIVED',
+    'SENT',
+    'QUEUE',
+    'DROPPED',
+    'LAST ERROR',
+  ];
   const rows = peers.map((peer) => [
     plain(peer.name),
     peer.address,
     peer.state,
     peer.direction ?? '-',
     span(peer.age),
+    peer.roundTripMs === undefined ? '-' : `${Math.round(peer.roundTripMs)}ms`,
     bytes(peer.bytesIn),
     bytes(peer.bytesOut),
     `${peer.queue.packets}/${peer.queue.limitPackets}`,
@@ -66,6 +79,12 @@ export function peersText(peers: readonly PeerStatus[]): readonly string[] {
     peer.lastError === undefined ? '-' : `${plain(peer.lastError.text)} (${span(peer.lastError.age)} ago)`,
   ]);
   return table([heading, ...rows]);
+}
+
+function totalsText(totals: StatusReport['peerTotals']): string {
+  const rebuilt = totals.sessionRebuilds === 0 ? '' : `; session built anew ${totals.sessionRebuilds} times`;
+  const queued = `${totals.queuedPackets} packets wait, ${sum(totals.drops)} were dropped, ${totals.marked} marked`;
+  return `${totals.up} up, ${bytes(totals.bytesIn)} received, ${bytes(totals.bytesOut)} sent, ${queued}${rebuilt}`;
 }
 
 function healthText(health: StatusReport['health']): readonly string[] {

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { GateError } from '../kit/errors.ts';
 import type { ExposureReport } from './exposure.ts';
+import { LONGEST_PING_MS, type PingReport, SHORTEST_PING_MS } from './ping.ts';
 import type { ControlRequest } from './protocol.ts';
 import { type StatusReport, shortened } from './status.ts';
 
@@ -21,6 +22,8 @@ export interface ControlMethod {
 export interface ControlSubject {
   status(): StatusReport | Promise<StatusReport>;
   exposure(): ExposureReport | Promise<ExposureReport>;
+  /** @throws GateError when there is no such peer */
+  ping(peer: string, timeoutMs: number): Promise<PingReport>;
 }
 
 export interface MethodRegistry {
@@ -31,12 +34,19 @@ export interface MethodRegistry {
 
 export function controlMethods(subject: ControlSubject): MethodRegistry {
   const reveal = z.strictObject({ reveal: z.boolean().default(false).describe('show b32 names in full') });
+  const pingParams = z.strictObject({
+    peer: z.string().max(256).describe('name, b32 name or address of a peer'),
+    timeoutMs: z.number().min(SHORTEST_PING_MS).max(LONGEST_PING_MS).default(60_000).describe('for all steps together'),
+  });
   const report = async (full: boolean) => (full ? await subject.status() : shortened(await subject.status()));
   const methods: readonly ControlMethod[] = [
     method('help', 'Lists the methods.', z.strictObject({}), () =>
       methods.map(({ name, doc, params }) => ({ name, doc, params })),
     ),
     method('status', 'The state of the gateway.', reveal, (params) => report(params.reveal)),
+    method('ping', 'How far one gets on the way to a peer.', pingParams, ({ peer, timeoutMs }) =>
+      subject.ping(peer, timeoutMs),
+    ),
     method('peers', 'The peers and their links.', reveal, async (params) => (await report(params.reveal)).peers),
     method('exposure', 'What each peer can reach of this host.', z.strictObject({}), () => subject.exposure()),
   ];

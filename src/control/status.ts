@@ -44,14 +44,41 @@ const peerStatus = z.object({
   b32: z.string(),
   state: z.string(),
   age,
+  /** Who dialled the stream in use: `out` is us. */
   direction: z.enum(['in', 'out']).optional(),
+  /** Since the peer was last heard; absent when it never was. */
+  heardAge: age.optional(),
+  /** Smoothed; absent while it is unknown, and for an OnionCat. */
+  roundTripMs: z.number().nonnegative().optional(),
   bytesIn: count,
   bytesOut: count,
   packetsIn: count,
   packetsOut: count,
-  queue: z.object({ packets: count, bytes: count, limitPackets: count, limitBytes: count }),
+  dials: count,
+  /** Streams that were given up because nothing was heard on them. */
+  deadStreams: count,
+  queue: z.object({ packets: count, bytes: count, flows: count, limitPackets: count, limitBytes: count }),
+  /** Sent and not known to have arrived, and its bound; absent where the peer does not say. Bytes. */
+  underWay: z.object({ bytes: z.number(), limit: z.number() }).optional(),
+  /** Packets that were marked to slow their sender down, and not dropped. */
+  marked: count,
   drops: counters,
   lastError: z.object({ text: z.string(), age }).optional(),
+});
+
+/** Of all peers together. */
+const peerTotals = z.object({
+  up: count,
+  bytesIn: count,
+  bytesOut: count,
+  packetsIn: count,
+  packetsOut: count,
+  queuedPackets: count,
+  queuedBytes: count,
+  marked: count,
+  drops: counters,
+  /** Times that the session was built anew because a peer did not answer on the old one. */
+  sessionRebuilds: count,
 });
 
 const healthItem = z.object({
@@ -89,6 +116,7 @@ export const statusReport = z.object({
   /** Absent when vpn.enabled is false. Drops are counted from when the rules were last loaded. */
   firewall: z.object({ state: z.enum(['on', 'off', 'broken']), restored: count, drops: counters }).optional(),
   peers: z.array(peerStatus),
+  peerTotals,
   socks: z.array(
     z.object({
       listen: z.string(),
@@ -112,6 +140,7 @@ export const statusReport = z.object({
 
 export type StatusReport = z.output<typeof statusReport>;
 export type RouterState = z.output<typeof router>;
+export type PeerTotals = z.output<typeof peerTotals>;
 export type PeerStatus = z.output<typeof peerStatus>;
 export type HealthItem = z.output<typeof healthItem>;
 

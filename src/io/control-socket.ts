@@ -87,8 +87,12 @@ export class ControlServer implements Service {
     for await (const chunk of chunks(client)) {
       for (const line of lines.push(chunk)) {
         if (client.destroyed) return;
+        // Some answers take longer than a connection may be idle.
+        idle.stop();
+        const answer = await this.#answer(line);
+        if (client.destroyed) return;
         idle.restart();
-        const taken = client.write(await this.#answer(line));
+        const taken = client.write(answer);
         // One that asks and never reads is not asked to wait: it is waited for, until the idle timer ends it.
         if (!taken) await drained(client);
       }
@@ -132,7 +136,7 @@ class IdleTimer {
 
 export interface ControlClient {
   /** @throws GateError as the gateway answered, or `local-io` when it went away */
-  request(method: string, params?: Readonly<Record<string, unknown>>): Promise<unknown>;
+  request(method: string, params?: Readonly<Record<string, unknown>>, timeoutMs?: number): Promise<unknown>;
   close(): void;
 }
 
@@ -164,9 +168,13 @@ class SocketClient implements ControlClient {
     this.#chunks = chunks(socket)[Symbol.asyncIterator]();
   }
 
-  request(method: string, params: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
+  request(
+    method: string,
+    params: Readonly<Record<string, unknown>> = {},
+    timeoutMs = ANSWER_TIMEOUT_MS,
+  ): Promise<unknown> {
     const late = new GateError('local-io', 'control.timeout', 'the gateway did not answer in time; see its log');
-    return within(this.#clock, ANSWER_TIMEOUT_MS, late, this.#signal, async (signal) => {
+    return within(this.#clock, timeoutMs, late, this.#signal, async (signal) => {
       const onAbort = () => this.#socket.destroy();
       signal.addEventListener('abort', onAbort, { once: true });
       try {

@@ -2,6 +2,7 @@
  * The single door outward: turns what somebody wants to reach into a stream, over the right session and by the right
  * way. Decides only the way; whether the target may be reached at all was decided before.
  */
+import type { Duplex } from 'node:stream';
 import type { Clock } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import { turnstile } from '../../kit/turnstile.ts';
@@ -13,6 +14,7 @@ import { type Peer, type PeerTable, shownAddress } from '../peers/table.ts';
 import type { ConnectorPort } from '../ports.ts';
 import { GATEWAY, type SessionKey } from '../session/key.ts';
 import type { Lease, SessionManager } from '../session/manager.ts';
+import type { Session } from '../session/session.ts';
 import type { Dialer, DialOptions, DialTarget, PacketDialer, RelayEnd } from './target.ts';
 
 export interface DialerParts {
@@ -25,6 +27,8 @@ export interface DialerParts {
   readonly connector: ConnectorPort | undefined;
   /** Connections for clients that are being made at one time. */
   readonly maxDials: number;
+  /** Told of every stream that is opened over the gateway's session for a client. */
+  readonly openedOverGateway?: (stream: Duplex) => void;
 }
 
 /** Links of many peers come back at the same moment; the router shall not get all of their dials in it. */
@@ -46,16 +50,27 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
     }
   };
 
+  /** The session, as clients get streams from it. */
+  const forClients = (key: SessionKey, { session }: Lease): Pick<Session, 'connect'> => ({
+    connect: async (...how) => {
+      const stream = await session.connect(...how);
+      if (key.kind === 'gateway') parts.openedOverGateway?.(stream);
+      return stream;
+    },
+  });
+
   const toDestination = (destination: string, { session, port, signal }: Omit<DialOptions, 'permit'>) =>
     overSession(session, async (lease) => ({
-      stream: await lease.session.connect(destination, port, signal),
+      stream: await forClients(session, lease).connect(destination, port, signal),
       halfClose: false,
     }));
 
   /** Peers know us by the gateway's destination only, so an isolated session could not reach them. */
   const toPeer = (peer: Peer, { port, signal }: DialOptions) => {
     if (peer.knowsFlows === false) return throughTun(shownAddress(peer), port, signal);
-    return overSession(GATEWAY, (lease) => dialFlow(lease.session, destinationOf(peer), port, parts.clock, signal));
+    return overSession(GATEWAY, (lease) =>
+      dialFlow(forClients(GATEWAY, lease), destinationOf(peer), port, parts.clock, signal),
+    );
   };
 
   const toKnown = ({ b32, base64 }: NamedDestination, options: DialOptions) => {
@@ -114,7 +129,14 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
   let dials = 0;
   return {
     openPacketStream: (to, signal) =>
-      linkDials(() => toDestination(destinationOf(to), { session: GATEWAY, port: 0, signal }), signal),
+      linkDials(
+        () =>
+          overSession(GATEWAY, async ({ session }) => ({
+            stream: await session.connect(destinationOf(to), 0, signal),
+            halfClose: false,
+          })),
+        signal,
+      ),
     dial: async (target, options) => {
       if (dials >= parts.maxDials) {
         throw new GateError(

@@ -5,11 +5,11 @@
 import type { Duplex } from 'node:stream';
 import type { RelayEnd } from '../../core/dial/target.ts';
 import type { Origin } from '../../core/inbound/switch.ts';
-import type { Peer, PeerTable } from '../../core/peers/table.ts';
+import { type Peer, type PeerTable, shownAddress } from '../../core/peers/table.ts';
 import type { PacketRun, TunPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
 import type { Clock } from '../../kit/clock.ts';
-import type { GateError } from '../../kit/errors.ts';
+import { GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
@@ -35,10 +35,13 @@ import {
 } from '../../wire/packet/ipv6.ts';
 import type { Prefix } from '../../wire/packet/prefix.ts';
 import { Admission } from './admission.ts';
+import { EchoProbe } from './echo-probe.ts';
 import type { QueueLimits } from './fair-queue.ts';
 import type { LinkReport } from './link-report.ts';
 import { OwnEcho, type OwnEchoReport } from './own-echo.ts';
 import { PeerLink } from './peer-link.ts';
+import { type PingResult, pingLink } from './ping.ts';
+import { SessionWatch, type SharedSession } from './session-watch.ts';
 
 export interface VpnOptions {
   readonly tun: TunPort;
@@ -54,6 +57,7 @@ export interface VpnOptions {
   /** Announced to peers: whether this gateway takes TCP connections as flows. */
   readonly takesFlows: boolean;
   readonly dial: (to: Pick<Peer, 'b32' | 'destination'>, signal: AbortSignal) => Promise<RelayEnd>;
+  readonly session: SharedSession;
   /** The interface is gone and will not come back by itself. */
   readonly onTunLost: (error: GateError) => void;
 }
@@ -67,6 +71,10 @@ export interface VpnGateway extends Service {
   takeOwn(stream: Duplex): void;
   ownEcho(): OwnEchoReport;
   links(): readonly LinkReport[];
+  /** @throws GateError `peer-unreachable` for a peer without a link */
+  ping(peer: Peer, timeoutMs: number, signal: AbortSignal): Promise<readonly PingResult[]>;
+  /** Times that the session was built anew for the sake of a peer. */
+  rebuilds(): number;
   drops(): Readonly<Record<EgressDrop, number>>;
 }
 
@@ -93,6 +101,7 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
   const answer = (packet: Buffer, code: UnreachableCode) =>
     answerWith(packet, () => unreachable(own.addresses.oc, code, packet));
 
+  const echo = new EchoProbe(own.addresses.oc, Math.floor(options.random() * 0x10000));
   for (const peer of peers.list()) {
     const link = new PeerLink(peer, {
       own,
@@ -105,11 +114,21 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
       mtu: tun.mtu,
       admission,
       dial: options.dial,
-      deliver: (run) => tun.write(run),
+      deliver: (run) => {
+        echo.see(run);
+        tun.write(run);
+      },
       undeliverable: (packet) => answer(packet, UNREACHABLE.address),
     });
     links.set(peer, link);
   }
+
+  const watch = new SessionWatch({
+    clock,
+    log: options.log,
+    session: options.session,
+    links: () => [...links.values()].map((link) => link.reach()),
+  });
 
   const ownEcho = new OwnEcho({
     own,
@@ -194,8 +213,10 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
       tun.onPackets(onPackets);
       tun.onLost(options.onTunLost);
       for (const link of links.values()) link.start();
+      watch.start();
     },
     stop: async () => {
+      watch.stop();
       await Promise.all([ownEcho.stop(), ...[...links.values()].map((link) => link.stop())]);
     },
     take: (peer, stream, origin) => {
@@ -206,6 +227,12 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
     takeOwn: (stream) => ownEcho.accept(stream),
     ownEcho: () => ownEcho.report(),
     links: () => [...links.values()].map((link) => link.report()),
+    rebuilds: () => watch.rebuilds,
+    ping: async (peer, timeoutMs, signal) => {
+      const link = links.get(peer);
+      if (link === undefined) throw new GateError('peer-unreachable', 'ping.no-link', 'this peer has no link');
+      return pingLink({ link, echo, address: shownAddress(peer), clock }, timeoutMs, signal);
+    },
     drops: () => drops.snapshot(),
   };
 }

@@ -25,12 +25,26 @@ export class LinkLedger {
   vainDials = 0;
   stateSince: number;
   lastError: { readonly error: GateError; readonly at: number } | undefined;
+  /** Keepalives that answered one of ours. */
+  answers = 0;
+  readonly #watchers = new Set<() => void>();
   #shown: LinkState['kind'] = 'idle';
 
   constructor(clock: Clock) {
     this.#clock = clock;
     this.lastPacketAt = clock.now();
     this.stateSince = clock.now();
+  }
+
+  /** Calls `look` after each change of state and each answer, until what it returns is called. */
+  watch(look: () => void): () => void {
+    this.#watchers.add(look);
+    return () => void this.#watchers.delete(look);
+  }
+
+  answered(): void {
+    this.answers += 1;
+    this.#tell();
   }
 
   wanted(): void {
@@ -57,6 +71,7 @@ export class LinkLedger {
 
   failed(error: GateError): void {
     this.lastError = { error, at: this.#clock.now() };
+    this.#tell();
   }
 
   dialFailed(error: GateError): void {
@@ -72,5 +87,10 @@ export class LinkLedger {
     if (kind === this.#shown) return;
     this.#shown = kind;
     this.stateSince = this.#clock.now();
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const look of [...this.#watchers]) look();
   }
 }

@@ -21,9 +21,15 @@ export type LinkTraffic = LinkCounter | 'packetsOut' | 'marked';
 export interface LinkReport {
   readonly peer: Peer;
   readonly state: LinkState;
+  /** Open, and not being ended. */
+  readonly streams: number;
   readonly sinceMs: number;
   /** When the peer was last heard; undefined when it never was. */
   readonly heardAt: number | undefined;
+  /** The peer is of our kind and answers when it is asked; undefined while there is no stream in use. */
+  readonly answersProbes: boolean | undefined;
+  /** Keepalives that answered one of ours so far. */
+  readonly answers: number;
   /** Smoothed; undefined while it is unknown, and for an OnionCat. */
   readonly roundTripMs: number | undefined;
   readonly traffic: Readonly<Record<LinkTraffic, number>>;

@@ -7,15 +7,10 @@ import type { RelayEnd } from '../../core/dial/target.ts';
 import type { Origin } from '../../core/inbound/switch.ts';
 import { ASSUMED_MTU, type Peer } from '../../core/peers/table.ts';
 import type { PacketRun } from '../../core/ports.ts';
-import type { Relay } from '../../core/relay/report.ts';
 import { sharedController } from '../../kit/abort.ts';
-import type { Clock, Timer } from '../../kit/clock.ts';
+import type { Timer } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
-import type { Logger } from '../../kit/log.ts';
-import type { Addresses } from '../../wire/i2p/address.ts';
-import type { B32 } from '../../wire/i2p/destination.ts';
-import type { Admission } from './admission.ts';
-import type { DropCause, QueueLimits } from './fair-queue.ts';
+import type { DropCause } from './fair-queue.ts';
 import { LinkLedger } from './link-ledger.ts';
 import {
   chooseStream,
@@ -28,26 +23,9 @@ import {
 } from './link-policy.ts';
 import type { LinkDrop, LinkReach, LinkReport, LinkState } from './link-report.ts';
 import { LinkStream } from './link-stream.ts';
+import type { LinkWorld } from './link-world.ts';
 import { OutboundPackets } from './outbound-packets.ts';
 import { Redialer } from './redialer.ts';
-
-export interface LinkWorld {
-  readonly own: { readonly b32: B32; readonly addresses: Addresses };
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly random: () => number;
-  readonly relay: Relay;
-  readonly queue: QueueLimits;
-  readonly takesFlows: boolean;
-  /** Of our interface, in bytes. */
-  readonly mtu: number;
-  readonly admission: Admission;
-  dial(peer: Peer, signal: AbortSignal): Promise<RelayEnd>;
-  /** Packets for the TUN; borrowed until it returns. */
-  deliver(run: PacketRun): void;
-  /** A packet waited for the peer until it was too old. */
-  undeliverable(packet: Buffer): void;
-}
 
 const DROPS = {
   overflow: 'queueOverflow',
@@ -142,13 +120,16 @@ export class PeerLink {
   }
 
   report(): LinkReport {
-    const { stateSince, heardAt, roundTripMs, traffic, drops, lastError } = this.#ledger;
+    const { stateSince, heardAt, answers, roundTripMs, traffic, drops, lastError } = this.#ledger;
     const { length: packets, bytes, flows, handedOut, marked } = this.#outbound;
     return {
       peer: this.peer,
       state: this.#state(),
+      streams: [...this.#streams].filter(({ retired }) => !retired).length,
       sinceMs: stateSince,
       heardAt,
+      answersProbes: this.#chosen?.answers,
+      answers,
       roundTripMs,
       traffic: { ...traffic.snapshot(), packetsOut: handedOut, marked },
       queued: { packets, bytes, flows },
@@ -156,6 +137,22 @@ export class PeerLink {
       drops: drops.snapshot(),
       lastError,
     };
+  }
+
+  /** Calls `look` when the state changes, an answer comes or something fails, until what it returns is called. */
+  watch(look: () => void): () => void {
+    return this.#ledger.watch(look);
+  }
+
+  /** Opens a stream if there is none, as a packet would. */
+  dial(): void {
+    this.#ledger.wanted();
+    this.#dialIfWanted(true);
+  }
+
+  /** Asks the peer for a sign of life, where there is a stream in use. */
+  probe(): void {
+    this.#chosen?.sendKeepalive(true);
   }
 
   reach(): LinkReach {
@@ -178,8 +175,8 @@ export class PeerLink {
     this.#ledger.stateIs(this.#state());
   }
 
-  #dialIfWanted(): void {
-    const wanted = this.peer.connect === 'always' || this.#outbound.length > 0;
+  #dialIfWanted(isAsked = false): void {
+    const wanted = isAsked || this.peer.connect === 'always' || this.#outbound.length > 0;
     const busy = this.#redialer.state.kind !== 'idle' || this.#hasStreams();
     if (!wanted || busy || this.#stopping.signal.aborted) return;
     this.#ledger.traffic.add('dials');
@@ -211,6 +208,7 @@ export class PeerLink {
         deliver(run);
       },
       announced: (announcement) => {
+        if (announcement?.measurement?.echo !== undefined) this.#ledger.answered();
         this.#ledger.keepaliveCame();
         this.peer.knowsFlows = announcement?.knowsFlows ?? false;
         this.peer.mtu = announcement?.mtu ?? ASSUMED_MTU;

@@ -1,4 +1,5 @@
 /** ICMPv6 echo (RFC 4443, section 4): telling requests and answers from everything else, and answering one. */
+import { ADDRESS_LENGTH, type Address } from '../i2p/address.ts';
 import { checksum } from './icmpv6.ts';
 import { DESTINATION_OFFSET, HEADER_LENGTH, NEXT_HEADER_ICMPV6, NEXT_HEADER_OFFSET, SOURCE_OFFSET } from './ipv6.ts';
 
@@ -14,6 +15,27 @@ export function isEchoRequest(packet: Buffer): boolean {
 
 export function isEchoReply(packet: Buffer): boolean {
   return isEcho(packet, TYPE_REPLY);
+}
+
+/**
+ * A request of our own, without data.
+ *
+ * @param identifier 16 bits that the answer shows again
+ * @param sequence 16 bits, the same
+ */
+export function echoRequest(source: Address, destination: Address, identifier: number, sequence: number): Buffer {
+  const request = Buffer.alloc(HEADER_LENGTH + ECHO_HEADER_LENGTH);
+  request[0] = 0x60;
+  request.writeUInt16BE(ECHO_HEADER_LENGTH, 4);
+  request[NEXT_HEADER_OFFSET] = NEXT_HEADER_ICMPV6;
+  request[7] = HOP_LIMIT;
+  source.copy(request, SOURCE_OFFSET, 0, ADDRESS_LENGTH);
+  destination.copy(request, DESTINATION_OFFSET, 0, ADDRESS_LENGTH);
+  request[HEADER_LENGTH] = TYPE_REQUEST;
+  request.writeUInt16BE(identifier, HEADER_LENGTH + 4);
+  request.writeUInt16BE(sequence, HEADER_LENGTH + 6);
+  request.writeUInt16BE(checksum(request), HEADER_LENGTH + 2);
+  return request;
 }
 
 /** What the host at the destination of this echo request would answer. */

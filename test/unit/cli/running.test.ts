@@ -9,7 +9,7 @@ import { systemClock } from '../../../src/io/clock.ts';
 import { ControlServer } from '../../../src/io/control-socket.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
 import { until } from '../../helpers/until.ts';
-import { sampleExposure, sampleReport, sampleSubject } from '../control/sample-report.ts';
+import { sampleExposure, samplePing, sampleReport, sampleSubject } from '../control/sample-report.ts';
 import { garligate, inRoot, place, start } from './command-kit.ts';
 
 test('status and peers of a gateway that does not run end with 1', async () => {
@@ -52,6 +52,20 @@ test('status and peers show what the gateway says', async () => {
       '',
       'behind this host, as far as allowed: fd98:1::/48',
     ]);
+    const ping = await garligate('ping', 'alice', '--config', config, '--timeout', '5');
+    assert.equal(ping.code, 12);
+    assert.match(ping.out, /^lease set +ok, 12 ms$/m);
+    assert.match(ping.out, /^IPv6 +FAILED after 5000 ms: no\?\[31m answer$/m);
+    assert.match(ping.out, /^see there$/m);
+    const pings = await garligate('ping', 'alice', '--socket', socket, '--json', '-c', '2');
+    assert.deepEqual(
+      pings.out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+      [samplePing(), samplePing()],
+    );
+    assert.equal((await garligate('ping', 'alice', '--config', config, '--timeout', 'soon')).code, 2);
 
     const watching = start(['status', '--watch', '-c', config]);
     let seen = '';

@@ -4,9 +4,16 @@ import { controlMethods } from '../../../src/control/methods.ts';
 import { parseRequest } from '../../../src/control/protocol.ts';
 import { type StatusReport, statusReport } from '../../../src/control/status.ts';
 import { GateError } from '../../../src/kit/errors.ts';
-import { sampleExposure, sampleReport, sampleSubject } from './sample-report.ts';
+import { sampleExposure, samplePing, sampleReport, sampleSubject } from './sample-report.ts';
 
-const registry = controlMethods(sampleSubject);
+const pinged: Array<readonly [string, number]> = [];
+const registry = controlMethods({
+  ...sampleSubject,
+  ping: async (peer, timeoutMs) => {
+    pinged.push([peer, timeoutMs]);
+    return samplePing();
+  },
+});
 
 function call(method: string, params: Record<string, unknown> = {}): Promise<unknown> {
   return registry.call({ v: 1, id: 1, method, params });
@@ -32,13 +39,30 @@ test('help lists every method with its parameters', async () => {
   assert.deepEqual(await call('help'), [
     { name: 'help', doc: 'Lists the methods.', params: {} },
     { name: 'status', doc: 'The state of the gateway.', params: { reveal: 'show b32 names in full' } },
+    {
+      name: 'ping',
+      doc: 'How far one gets on the way to a peer.',
+      params: { peer: 'name, b32 name or address of a peer', timeoutMs: 'for all steps together' },
+    },
     { name: 'peers', doc: 'The peers and their links.', params: { reveal: 'show b32 names in full' } },
     { name: 'exposure', doc: 'What each peer can reach of this host.', params: {} },
   ]);
 });
 
+test('ping passes on whom to ask and for how long', async () => {
+  assert.deepEqual(await call('ping', { peer: 'alice', timeoutMs: 5_000 }), samplePing());
+  await call('ping', { peer: 'bob' });
+  assert.deepEqual(pinged, [
+    ['alice', 5_000],
+    ['bob', 60_000],
+  ]);
+  for (const params of [{}, { peer: 'alice', timeoutMs: 1e9 }, { peer: 'x'.repeat(1_000) }, { peer: 7 }]) {
+    await assert.rejects(call('ping', params), /wrong parameters for ping/);
+  }
+});
+
 for (const [what, method, params, pattern] of [
-  ['an unknown method', 'reboot', {}, /there are help, status, peers, exposure/],
+  ['an unknown method', 'reboot', {}, /there are help, status, ping, peers, exposure/],
   ['a method that every object has', 'toString', {}, /there is no such method/],
   ['an unknown parameter', 'status', { all: true }, /wrong parameters for status/],
   ['a parameter of a wrong type', 'status', { reveal: 'yes' }, /reveal/],
@@ -54,6 +78,7 @@ test('a status that fails is not taken for an answer', async () => {
     status: (): StatusReport => {
       throw new TypeError('broken');
     },
+    ping: async () => samplePing(),
   });
   await assert.rejects(broken.call(parseRequest('{"v":1,"id":1,"method":"status"}')), TypeError);
 });

@@ -1,6 +1,7 @@
 /** Whole answers of a gateway, for tests of whatever carries or prints one. */
 import type { ExposureReport } from '../../../src/control/exposure.ts';
 import type { ControlSubject } from '../../../src/control/methods.ts';
+import type { PingReport } from '../../../src/control/ping.ts';
 import type { StatusReport } from '../../../src/control/status.ts';
 
 export function sampleReport(): StatusReport {
@@ -26,15 +27,33 @@ export function sampleReport(): StatusReport {
         state: 'up',
         age: 90_061,
         direction: 'out',
+        heardAge: 2,
+        roundTripMs: 812.4,
         bytesIn: 1536,
         bytesOut: 0,
         packetsIn: 3,
         packetsOut: 0,
-        queue: { packets: 4, bytes: 400, limitPackets: 256, limitBytes: 262_144 },
+        dials: 2,
+        deadStreams: 1,
+        queue: { packets: 4, bytes: 400, flows: 1, limitPackets: 256, limitBytes: 262_144 },
+        underWay: { bytes: 100, limit: 16_384 },
+        marked: 5,
         drops: { overflow: 1, age: 6 },
         lastError: { text: 'gone\u001b[31m\n', age: 61 },
       },
     ],
+    peerTotals: {
+      up: 1,
+      bytesIn: 1536,
+      bytesOut: 0,
+      packetsIn: 3,
+      packetsOut: 0,
+      queuedPackets: 4,
+      queuedBytes: 400,
+      marked: 5,
+      drops: { overflow: 1, age: 6 },
+      sessionRebuilds: 2,
+    },
     socks: [
       {
         listen: '127.0.0.1:9160',
@@ -63,4 +82,31 @@ export function sampleExposure(): ExposureReport {
   };
 }
 
-export const sampleSubject: ControlSubject = { status: sampleReport, exposure: sampleExposure };
+/** A ping that got as far as the peer's gateway. */
+export function samplePing(): PingReport {
+  return {
+    schema: 1,
+    peer: 'alice',
+    address: 'fd60:db4d:ddb5:842:1084:2108:4210:8421',
+    steps: [
+      { step: 'sam', outcome: 'ok', ms: 0.4 },
+      { step: 'leaseSet', outcome: 'ok', ms: 12 },
+      { step: 'stream', outcome: 'ok', ms: 0 },
+      { step: 'gateway', outcome: 'unknown', ms: 0, text: 'an OnionCat answers no keepalives' },
+      {
+        step: 'ipv6',
+        outcome: 'failed',
+        ms: 5_000,
+        text: 'no\u001b[31m answer',
+        code: 'ping.ipv6-silent',
+        advice: 'see there',
+      },
+    ],
+  };
+}
+
+export const sampleSubject: ControlSubject = {
+  status: sampleReport,
+  exposure: sampleExposure,
+  ping: async () => samplePing(),
+};

@@ -13,7 +13,7 @@ import { GateError } from '../../../src/kit/errors.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
 import { FakeClock } from '../../helpers/fake-clock.ts';
 import { until } from '../../helpers/until.ts';
-import { sampleReport, sampleSubject } from '../control/sample-report.ts';
+import { samplePing, sampleReport, sampleSubject } from '../control/sample-report.ts';
 
 const NEVER = new AbortController().signal;
 const STATUS = '{"v":1,"id":1,"method":"status","params":{}}\n';
@@ -38,6 +38,12 @@ beforeEach(async () => {
     status: () => {
       if (failing) throw new TypeError('the secret of the bug');
       return sampleReport();
+    },
+    ping: async (_peer, timeoutMs) => {
+      await new Promise<void>((resolve) => {
+        clock.after(timeoutMs, resolve);
+      });
+      return samplePing();
     },
   });
   const log = { ...silentLogger, error: (message: string) => void logged.push(message) };
@@ -196,4 +202,13 @@ test('refuses a directory where everybody could replace the socket', async () =>
   const methods = controlMethods(sampleSubject);
   const other = new ControlServer({ path: join(open, 's'), mode: 0o660, methods, clock, log: silentLogger });
   await assert.rejects(other.start(), (error) => error instanceof GateError && error.code === 'control.directory');
+});
+
+test('a question that takes longer than a connection may be idle is answered', async () => {
+  const client = await connectControl(path, systemClock, NEVER);
+  const answer = client.request('ping', { peer: 'alice', timeoutMs: 100_000 }, 30_000);
+  await until('the question has come', () => clock.pending === 1);
+  await clock.advance(100_000);
+  assert.deepEqual(await answer, samplePing());
+  client.close();
 });

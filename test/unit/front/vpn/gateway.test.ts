@@ -70,6 +70,7 @@ async function setting(refuse?: GateError) {
       dialled.set(peers.byB32(to.b32)?.name ?? 'ourselves', theirs);
       return Promise.resolve({ stream: ours, halfClose: false });
     },
+    session: { readySince: () => undefined, receivedElsewhere: () => 0, rebuild: () => {} },
     onTunLost: (error) => {
       lost = error;
     },

@@ -1,0 +1,93 @@
+/**
+ * `garligate ping`: asks for each part of the way to a peer in turn, from the SAM bridge to the IPv6 host behind the peer's
+ * gateway, and stops at the first that does not work. Changes nothing but that the link to the peer is wanted.
+ */
+import type { PingReport, PingStepName, PingStepReport } from '../control/ping.ts';
+import type { Peer } from '../core/peers/table.ts';
+import type { BridgePort } from '../core/ports.ts';
+import { converse } from '../core/session/bridge.ts';
+import { GATEWAY } from '../core/session/key.ts';
+import { type Clock, within } from '../kit/clock.ts';
+import { asGateError, GateError } from '../kit/errors.ts';
+import { formatAddress } from '../wire/i2p/address.ts';
+import type { SamCredentials } from '../wire/sam/command.ts';
+import { hello, lookupName } from '../wire/sam/conversation.ts';
+import type { Gateway } from './gateway.ts';
+
+export interface PingParts {
+  readonly gateway: Gateway;
+  readonly bridge: BridgePort;
+  readonly credentials: SamCredentials | undefined;
+  readonly clock: Clock;
+  /** Aborts when the gateway stops. */
+  readonly signal: AbortSignal;
+}
+
+const ADVICE: Readonly<Record<PingStepName, string>> = {
+  sam: 'see whether the router runs and its SAM bridge is enabled, and `garligate status`',
+  leaseSet:
+    "the router does not find the peer in I2P's database: see whether the peer's router runs and its b32 name is right; a peer that has just started is not found for some minutes",
+  stream: "the peer's router does not take a stream: see whether garligate runs there",
+  gateway:
+    'whoever took the stream does not answer: see whether garligate runs there and has this gateway as a [[peer]]; after a restart of its router this can last for two minutes',
+  ipv6: 'the way stands, and the host does not answer: see whether the peer allows icmp from this gateway, and its TUN interface in its `garligate status`',
+};
+
+/** @throws GateError `peer-unreachable` for a name that no peer has */
+export async function pingPeer(parts: PingParts, name: string, timeoutMs: number): Promise<PingReport> {
+  const peer = findPeer(parts.gateway, name);
+  const { vpn } = parts.gateway;
+  if (vpn === undefined) {
+    throw new GateError('unsupported', 'ping.no-vpn', 'this gateway runs without the VPN, and has no links to peers');
+  }
+  const { clock, signal } = parts;
+  const end = clock.now() + timeoutMs;
+  const left = () => Math.max(end - clock.now(), 0);
+  const steps: PingStepReport[] = [];
+  const attempt = async (step: 'sam' | 'leaseSet', run: (limit: AbortSignal) => Promise<void>): Promise<boolean> => {
+    const start = clock.now();
+    const late = () => new GateError('router-refused', `ping.${step}-silent`, 'the router did not answer in time');
+    try {
+      await within(clock, left(), late, signal, run);
+      steps.push({ step, outcome: 'ok', ms: clock.now() - start });
+      return true;
+    } catch (thrown) {
+      steps.push(failed(step, clock.now() - start, asGateError(thrown, 'pinging a peer')));
+      return false;
+    }
+  };
+  const reachesRouter =
+    (await attempt('sam', (limit) => hasSession(parts, limit))) &&
+    (await attempt('leaseSet', (limit) => knowsPeer(parts, peer, limit)));
+  if (reachesRouter) {
+    for (const { step, outcome } of await vpn.ping(peer, left(), signal)) {
+      if (outcome.kind === 'failed') steps.push(failed(step, outcome.ms, outcome.error));
+      else if (outcome.kind === 'unknown') steps.push({ step, outcome: 'unknown', ms: 0, text: outcome.why });
+      else steps.push({ step, outcome: 'ok', ms: outcome.ms });
+    }
+  }
+  return { schema: 1, peer: peer.name, address: formatAddress(peer.addresses.oc), steps };
+}
+
+function findPeer(gateway: Gateway, name: string): Peer {
+  const peers = gateway.peers.list();
+  const found = peers.find((one) => one.name === name || one.b32 === name || formatAddress(one.addresses.oc) === name);
+  if (found !== undefined) return found;
+  throw new GateError('peer-unreachable', 'ping.unknown-peer', 'no peer has this name; see `garligate peers`');
+}
+
+async function hasSession({ gateway, bridge, credentials }: PingParts, signal: AbortSignal): Promise<void> {
+  const { stream } = await converse(bridge, hello(credentials), 'greeting the SAM bridge', signal);
+  stream.destroy();
+  await gateway.sessions.lease(GATEWAY).session.ready(signal);
+}
+
+async function knowsPeer({ bridge, credentials }: PingParts, peer: Peer, signal: AbortSignal): Promise<void> {
+  const lookup = lookupName(`${peer.b32}.b32.i2p`, credentials);
+  const { stream } = await converse(bridge, lookup, 'looking a peer up', signal);
+  stream.destroy();
+}
+
+function failed(step: PingStepName, ms: number, { code, message }: GateError): PingStepReport {
+  return { step, outcome: 'failed', ms, text: message, code, advice: ADVICE[step] };
+}

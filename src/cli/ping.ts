@@ -1,0 +1,108 @@
+/** `garligate ping`: asks the running gateway how far one gets on the way to a peer, and says what is broken. */
+import {
+  LONGEST_PING_MS,
+  PING_STEPS,
+  type PingReport,
+  type PingStepName,
+  type PingStepReport,
+  parsePing,
+  SHORTEST_PING_MS,
+} from '../control/ping.ts';
+import { systemClock } from '../io/clock.ts';
+import type { Places } from '../io/places.ts';
+import { sleep } from '../kit/clock.ts';
+import { GateError } from '../kit/errors.ts';
+import { EXIT, type ExitCode } from './exit-codes.ts';
+import { type ControlOptions, connect, understood } from './status.ts';
+import { plain, type Terminal, table } from './terminal.ts';
+
+export interface PingOptions extends ControlOptions {
+  /** Number of pings. */
+  readonly count?: string;
+  /** Seconds for each. */
+  readonly timeout?: string;
+}
+
+const EXIT_OF_STEP: Readonly<Record<PingStepName, ExitCode>> = {
+  sam: EXIT.router,
+  leaseSet: EXIT.leaseSet,
+  stream: EXIT.stream,
+  gateway: EXIT.gateway,
+  ipv6: EXIT.ipv6,
+};
+
+const NAMES: Readonly<Record<PingStepName, string>> = {
+  sam: 'SAM',
+  leaseSet: 'lease set',
+  stream: 'stream',
+  gateway: 'gateway',
+  ipv6: 'IPv6',
+};
+
+const PAUSE_MS = 1_000;
+/** The gateway keeps the time of the ping; this is for its answer to come. */
+const GRACE_MS = 5_000;
+
+/** @throws GateError */
+export async function ping(
+  peer: string,
+  options: PingOptions,
+  places: Places,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<ExitCode> {
+  const count = wholeNumber('--count', options.count ?? '1', 1, 1_000_000);
+  const seconds = wholeNumber('--timeout', options.timeout ?? '60', 1, LONGEST_PING_MS / 1_000);
+  const timeoutMs = Math.max(seconds * 1_000, SHORTEST_PING_MS);
+  let exit: ExitCode = EXIT.ok;
+  for (let done = 0; done < count; done += 1) {
+    if (done > 0) await sleep(systemClock, PAUSE_MS, signal);
+    const client = await connect(options, places, signal);
+    try {
+      const report = understood(parsePing(await client.request('ping', { peer, timeoutMs }, timeoutMs + GRACE_MS)));
+      terminal.print(options.json === true ? JSON.stringify(report) : pingText(report).join('\n'));
+      exit = exitOf(report);
+    } finally {
+      client.close();
+    }
+  }
+  return exit;
+}
+
+function exitOf({ steps }: PingReport): ExitCode {
+  const broken = steps.find(({ outcome }) => outcome === 'failed');
+  return broken === undefined ? EXIT.ok : EXIT_OF_STEP[broken.step];
+}
+
+function pingText({ peer, address, steps }: PingReport): readonly string[] {
+  const lines = PING_STEPS.map((name) => {
+    const step = steps.find((one) => one.step === name);
+    return [NAMES[name], step === undefined ? '-' : outcomeText(step)];
+  });
+  const broken = steps.find(({ outcome }) => outcome === 'failed');
+  return [
+    `${plain(peer)} (${plain(address)})`,
+    ...table(lines),
+    ...(broken?.advice === undefined ? [] : [plain(broken.advice)]),
+  ];
+}
+
+function outcomeText({ outcome, ms, text }: PingStepReport): string {
+  const time = `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+  switch (outcome) {
+    case 'ok':
+      return `ok, ${time}`;
+    case 'unknown':
+      return `unknown: ${plain(text ?? '')}`;
+    case 'failed':
+      return `FAILED after ${time}: ${plain(text ?? '')}`;
+    default:
+      return outcome satisfies never;
+  }
+}
+
+function wholeNumber(option: string, text: string, least: number, most: number): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= most) return value;
+  throw new GateError('name-invalid', 'ping.option', `${option} wants a whole number from ${least} to ${most}`);
+}

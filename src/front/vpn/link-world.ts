@@ -1,0 +1,29 @@
+/** What every link needs of the gateway around it. Types only. */
+import type { RelayEnd } from '../../core/dial/target.ts';
+import type { Peer } from '../../core/peers/table.ts';
+import type { PacketRun } from '../../core/ports.ts';
+import type { Relay } from '../../core/relay/report.ts';
+import type { Clock } from '../../kit/clock.ts';
+import type { Logger } from '../../kit/log.ts';
+import type { Addresses } from '../../wire/i2p/address.ts';
+import type { B32 } from '../../wire/i2p/destination.ts';
+import type { Admission } from './admission.ts';
+import type { QueueLimits } from './fair-queue.ts';
+
+export interface LinkWorld {
+  readonly own: { readonly b32: B32; readonly addresses: Addresses };
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly random: () => number;
+  readonly relay: Relay;
+  readonly queue: QueueLimits;
+  readonly takesFlows: boolean;
+  /** Of our interface, in bytes. */
+  readonly mtu: number;
+  readonly admission: Admission;
+  dial(peer: Peer, signal: AbortSignal): Promise<RelayEnd>;
+  /** Packets for the TUN; borrowed until it returns. */
+  deliver(run: PacketRun): void;
+  /** A packet waited for the peer until it was too old. */
+  undeliverable(packet: Buffer): void;
+}

@@ -1,0 +1,116 @@
+/** `ping` between whole gateways: each part of the way broken in turn, and told apart. */
+import assert from 'node:assert/strict';
+import { afterEach, test } from 'node:test';
+import { pingPeer } from '../../src/app/ping.ts';
+import { tcpBridge } from '../../src/io/bridge-tcp.ts';
+import { systemClock } from '../../src/io/clock.ts';
+import { echoReply, isEchoRequest } from '../../src/wire/packet/echo.ts';
+import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
+import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
+import { until } from '../helpers/until.ts';
+import { generateKeys, type RunningGateway, startGateway } from './gateway-kit.ts';
+import { rawPeer } from './raw-peer.ts';
+
+const cleaners: Array<() => unknown> = [];
+afterEach(async () => {
+  for (const clean of cleaners.splice(0).reverse()) await clean();
+});
+
+async function bridgeOn(network: FakeNetwork): Promise<FakeBridge> {
+  const bridge = await FakeBridge.start({ network, temperament: 'i2pd-2.45' });
+  cleaners.push(() => bridge.stop());
+  return bridge;
+}
+
+async function running(plan: Parameters<typeof startGateway>[0]): Promise<RunningGateway> {
+  const gateway = await startGateway(plan);
+  cleaners.push(() => gateway.stop());
+  return gateway;
+}
+
+/** Name of the step, outcome and code of each. */
+async function ping(from: RunningGateway, bridge: FakeBridge, timeoutMs: number): Promise<readonly string[]> {
+  const parts = {
+    gateway: from.gateway,
+    bridge: tcpBridge({ kind: 'tcp', ...bridge.address }, systemClock),
+    credentials: undefined,
+    clock: systemClock,
+    signal: new AbortController().signal,
+  };
+  const { steps } = await pingPeer(parts, 'peer0', timeoutMs);
+  for (const { outcome, advice } of steps) assert.equal(advice !== undefined, outcome === 'failed');
+  return steps.map(({ step, outcome, code }) => [step, outcome, ...(code === undefined ? [] : [code])].join(' '));
+}
+
+test('all is well: five steps, each with its time; without the host behind it, the last one fails', async () => {
+  const network = new FakeNetwork();
+  const bridge = await bridgeOn(network);
+  const [ofAlice, ofBob] = [generateKeys(), generateKeys()];
+  const alice = await running({ bridge, keys: ofAlice, peers: [ofBob.destination.b32] });
+  const bob = await running({ bridge: await bridgeOn(network), keys: ofBob, peers: [ofAlice.destination.b32] });
+  await until('both sessions stand', () => {
+    return [alice, bob].every((one) => one.gateway.sessions.list()[0]?.session.state.kind === 'ready');
+  });
+  assert.deepEqual(await ping(alice, bridge, 1_500), [
+    'sam ok',
+    'leaseSet ok',
+    'stream ok',
+    'gateway ok',
+    'ipv6 failed ping.ipv6-silent',
+  ]);
+  let answered = 0;
+  const answering = setInterval(() => {
+    for (const packet of bob.tun.delivered.splice(0)) {
+      if (!isEchoRequest(packet)) continue;
+      answered += 1;
+      bob.tun.send(echoReply(packet));
+    }
+  }, 5);
+  cleaners.push(() => clearInterval(answering));
+  assert.deepEqual(await ping(alice, bridge, 10_000), ['sam ok', 'leaseSet ok', 'stream ok', 'gateway ok', 'ipv6 ok']);
+  assert.ok(answered > 0);
+  await assert.rejects(
+    pingPeer(
+      {
+        gateway: alice.gateway,
+        bridge: tcpBridge({ kind: 'tcp', ...bridge.address }, systemClock),
+        credentials: undefined,
+        clock: systemClock,
+        signal: new AbortController().signal,
+      },
+      'nobody',
+      1_000,
+    ),
+    /no peer has this name/,
+  );
+});
+
+test('nobody runs garligate behind the stream', async () => {
+  const network = new FakeNetwork();
+  const bridge = await bridgeOn(network);
+  const stranger = await rawPeer(await bridgeOn(network));
+  cleaners.push(() => stranger.close());
+  const alice = await running({ bridge, peers: [stranger.b32] });
+  assert.deepEqual(await ping(alice, bridge, 1_500), [
+    'sam ok',
+    'leaseSet ok',
+    'stream ok',
+    'gateway failed ping.gateway-silent',
+  ]);
+});
+
+test('the router does not know the peer', async () => {
+  const bridge = await bridgeOn(new FakeNetwork());
+  const alice = await running({ bridge, peers: [generateKeys().destination.b32] });
+  const steps = await ping(alice, bridge, 3_000);
+  assert.equal(steps[0], 'sam ok');
+  assert.match(steps[1] ?? '', /^leaseSet failed /);
+  assert.equal(steps.length, 2);
+});
+
+test('the router is gone', async () => {
+  const bridge = await bridgeOn(new FakeNetwork());
+  const alice = await running({ bridge, peers: [generateKeys().destination.b32] });
+  await bridge.stop();
+  assert.match((await ping(alice, bridge, 2_000)).join(), /^sam failed router\.unreachable$/);
+});
