@@ -49,7 +49,7 @@ const UDP = 17;
 export const HEADERS = 48;
 
 /** An IPv6 packet with a UDP datagram (RFC 8200 section 3, RFC 768). */
-export function udpPacket(from: Address, to: Address, ports: readonly [number, number], payload: Buffer): Buffer {
+export function udpPacket(from: Buffer, to: Buffer, ports: readonly [number, number], payload: Buffer): Buffer {
   const packet = Buffer.alloc(HEADERS + payload.length);
   packet.writeUInt32BE(0x6000_0000, 0);
   packet.writeUInt16BE(8 + payload.length, 4);

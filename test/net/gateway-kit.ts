@@ -1,0 +1,66 @@
+/** Whole gateways in a namespace: the composition of production on a real TUN interface, over a fake bridge. */
+import { assembleGateway, type Gateway } from '../../src/app/gateway.ts';
+import { decodeConfig } from '../../src/config/decode.ts';
+import type { BridgePort, TunPort } from '../../src/core/ports.ts';
+import { systemClock } from '../../src/io/clock.ts';
+import { kernelConnector } from '../../src/io/connector.ts';
+import { kernelDatagrams } from '../../src/io/datagrams.ts';
+import { pinoLogger } from '../../src/io/log-pino.ts';
+import { SYSTEM_PATHS } from '../../src/io/places.ts';
+import { openTun } from '../../src/io/tun-linux.ts';
+import { type Addresses, addressesOf } from '../../src/wire/i2p/address.ts';
+import type { PrivateKeys } from '../../src/wire/i2p/destination.ts';
+
+export interface NetGateway {
+  readonly gateway: Gateway;
+  readonly addresses: Addresses;
+  readonly tun: TunPort;
+  stop(): Promise<void>;
+}
+
+export interface NetGatewayPlan {
+  readonly bridge: BridgePort;
+  readonly keys: PrivateKeys;
+  /** TOML; there is no SOCKS. */
+  readonly config: string;
+  readonly mtu?: number;
+}
+
+export async function startNetGateway({ bridge, keys, config: toml, mtu = 1500 }: NetGatewayPlan): Promise<NetGateway> {
+  const decoded = decodeConfig(`socks = []\n${toml}`, SYSTEM_PATHS);
+  if (decoded.kind !== 'config') throw new Error(JSON.stringify(decoded));
+  const { config } = decoded;
+  const addresses = addressesOf(keys.destination.b32);
+  const tun = openTun({
+    name: 'garli0',
+    mtu,
+    addresses: [addresses.oc, addresses.ocat4],
+    keepUnreachable: true,
+    offload: true,
+  });
+  const gateway = assembleGateway(config, {
+    bridge,
+    credentials: undefined,
+    keys,
+    tun,
+    connector: kernelConnector,
+    datagrams: kernelDatagrams,
+    listeners: [],
+    clock: systemClock,
+    log: pinoLogger('error'),
+    random: Math.random,
+    onFatal: (error) => {
+      throw error;
+    },
+  });
+  await gateway.start(new AbortController().signal);
+  return {
+    gateway,
+    addresses,
+    tun,
+    stop: async () => {
+      await gateway.stop();
+      await tun.close();
+    },
+  };
+}

@@ -1,0 +1,245 @@
+/**
+ * Peers that mean harm, and an OnionCat, against a gateway whose TUN interface is real: what the kernel of this host gets
+ * to see, and what it does not.
+ */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { tcpBridge } from '../../src/io/bridge-tcp.ts';
+import { systemClock } from '../../src/io/clock.ts';
+import { generateKeys } from '../../src/io/key-generate.ts';
+import { formatAddress, parseIpv6 } from '../../src/wire/i2p/address.ts';
+import { encodeKeepalive } from '../../src/wire/packet/keepalive.ts';
+import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
+import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
+import type { TemperamentName } from '../helpers/fake-bridge/temperament.ts';
+import { OnionCat } from '../helpers/onioncat.ts';
+import { until } from '../helpers/until.ts';
+import { type RawPeer, rawPeer } from '../sim/raw-peer.ts';
+import { type NetGateway, startNetGateway } from './gateway-kit.ts';
+import { declareScenarios } from './namespace.ts';
+import { udpPacket } from './tun-kit.ts';
+
+const run = promisify(execFile);
+const PORT = 5_000;
+const LAN = 'fd12:3456:789a::1';
+const BEHIND = 'fd12:3456:789a::2';
+
+interface Stage {
+  readonly bridge: FakeBridge;
+  readonly gateway: NetGateway;
+  readonly peer: RawPeer;
+  end(): Promise<void>;
+}
+
+async function stage(peerLines = '', temperament: TemperamentName = 'i2pd-2.45'): Promise<Stage> {
+  const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament });
+  const peer = await rawPeer(bridge);
+  const gateway = await startNetGateway({
+    bridge: tcpBridge({ kind: 'tcp', ...bridge.address }, systemClock),
+    keys: generateKeys(),
+    config: `[[peer]]\nname = "p"\ndestination = "${peer.b32}.b32.i2p"\nconnect = "demand"\n${peerLines}`,
+  });
+  await until('the gateway accepts', () => gateway.gateway.accepting.armed > 0);
+  return {
+    bridge,
+    gateway,
+    peer,
+    end: async () => {
+      peer.close();
+      await gateway.stop();
+      await bridge.stop();
+    },
+  };
+}
+
+/** Behind a peer's keepalive everything may follow. */
+async function speak({ gateway, peer }: Stage) {
+  const stream = await peer.connect(gateway.gateway.own.b32);
+  stream.resume();
+  stream.write(
+    encodeKeepalive({
+      source: peer.addresses.oc,
+      destination: gateway.addresses.oc,
+      flowLabel: 1,
+      name: peer.b32,
+      announcement: { wantsAnswer: false, knowsFlows: false },
+    }),
+  );
+  return stream;
+}
+
+function bytesOf(text: string): Buffer {
+  return parseIpv6(text) ?? assert.fail(text);
+}
+
+/** Also from and to addresses that no Address is. */
+function datagram(from: Buffer, to: Buffer, text: string): Buffer {
+  return udpPacket(from, to, [4_000, PORT], Buffer.from(text));
+}
+
+/** What arrives by UDP at the port, with who sent it. */
+async function listener(where: string) {
+  const heard: string[] = [];
+  const socket = createSocket({ type: 'udp6' });
+  socket.on('message', (bytes, { address }) => heard.push(`${address} ${bytes}`));
+  socket.bind(PORT, where);
+  await once(socket, 'listening');
+  return { socket, heard };
+}
+
+function drops(gateway: NetGateway) {
+  return gateway.gateway.vpn?.links()[0]?.drops ?? assert.fail('no link');
+}
+
+await declareScenarios(import.meta.filename, {
+  "E1 a peer speaks in its own name, then in everybody else's: the kernel sees its own alone, and the rest is counted":
+    {
+      run: async () => {
+        const set = await stage();
+        const { gateway, peer } = set;
+        const { socket, heard } = await listener('::');
+        const stream = await speak(set);
+        const own = gateway.addresses.oc;
+        const liars = [
+          ...Array.from({ length: 3 }, () => Buffer.concat([own.subarray(0, 6), randomBytes(10)])),
+          own,
+          gateway.addresses.ocat4,
+          Buffer.concat([own.subarray(0, 6), Buffer.alloc(10)]),
+          ...['::1', '::', 'fe80::1', 'ff02::1', '2001:db8::1', '::ffff:127.0.0.1'].map(bytesOf),
+        ];
+        stream.write(datagram(peer.addresses.oc, own, 'first'));
+        for (const liar of liars) stream.write(datagram(liar, own, 'lie'));
+        stream.write(datagram(peer.addresses.ocat4, own, 'last'));
+        await until('the last one', () => heard.some((line) => line.endsWith('last')));
+        assert.deepEqual(heard, [
+          `${formatAddress(peer.addresses.oc)} first`,
+          `${formatAddress(peer.addresses.ocat4)} last`,
+        ]);
+        assert.equal(drops(gateway).foreignSource, liars.length);
+        socket.close();
+        await set.end();
+      },
+    },
+  'E2 a peer aims at what lies behind this host, which forwards: nothing gets there': {
+    prepare: [
+      'sysctl -qw net.ipv6.conf.all.forwarding=1',
+      'ip link add lan type veth peer name far',
+      `ip -6 addr add ${LAN}/64 dev lan nodad`,
+      'ip link set lan up; ip link set far up',
+    ].join('; '),
+    run: async () => {
+      const set = await stage();
+      const { gateway, peer } = set;
+      const forwarded = () => {
+        const [, count] = /^Ip6OutForwDatagrams\s+(\d+)$/m.exec(readFileSync('/proc/net/snmp6', 'utf8')) ?? [];
+        return Number(count);
+      };
+      const stream = await speak(set);
+      const targets = [BEHIND, LAN, '::1', 'fe80::1', 'ff02::1', '2001:db8::9'].map(bytesOf);
+      for (const to of targets) for (let n = 0; n < 20; n += 1) stream.write(datagram(peer.addresses.oc, to, 'in'));
+      await until('all have come', () => drops(gateway).foreignDestination === targets.length * 20);
+      assert.equal(forwarded(), 0);
+      // Without our check the kernel would have: this one goes past it.
+      gateway.tun.write(datagram(peer.addresses.oc, bytesOf(BEHIND), 'past'));
+      await until('the kernel forwards', () => forwarded() === 1);
+      await set.end();
+    },
+  },
+  'E25 one bad byte ends the stream, nothing behind it is a packet, and the next stream works': {
+    run: async () => {
+      const set = await stage();
+      const { gateway, peer } = set;
+      const { socket, heard } = await listener(formatAddress(gateway.addresses.oc));
+      const good = (text: string) => datagram(peer.addresses.oc, gateway.addresses.oc, text);
+      const stream = await speak(set);
+      stream.write(Buffer.concat([good('before'), Buffer.from([0x45]), good('behind')]));
+      await once(stream, 'end');
+      const next = await speak(set);
+      next.write(good('on the next'));
+      await until('the next one', () => heard.length >= 2);
+      const from = formatAddress(peer.addresses.oc);
+      assert.deepEqual(heard, [`${from} before`, `${from} on the next`]);
+      socket.close();
+      await set.end();
+    },
+  },
+  'both loopbacks answer ping, the second one by way of the router': {
+    run: async () => {
+      const set = await stage();
+      for (const name of ['dead', 'feed']) {
+        const { stdout } = await run('ping', ['-6', '-c', '3', '-i', '0.2', '-W', '5', `fd60:db4d:ddb5::${name}:beef`]);
+        assert.match(stdout, /3 packets transmitted, 3 received/);
+      }
+      assert.equal(set.gateway.gateway.vpn?.ownEcho().state, 'up');
+      await set.end();
+    },
+  },
+  'a router that connects nobody to himself: ping says unreachable, and status why': {
+    run: async () => {
+      const set = await stage('', 'i2pd-2.59');
+      const answer = run('ping', ['-6', '-c', '1', '-W', '5', 'fd60:db4d:ddb5::feed:beef']);
+      await assert.rejects(answer, (error: Error & { stdout?: string }) => /unreachable/i.test(error.stdout ?? ''));
+      assert.notEqual(set.gateway.gateway.vpn?.ownEcho().error, undefined);
+      await set.end();
+    },
+  },
+  'an OnionCat asks whose our address is, through the tunnel, and is told; a peer of our kind is not': {
+    run: async () => {
+      const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament: 'i2pd-2.45' });
+      const [server, other] = [await rawPeer(bridge), await rawPeer(bridge)];
+      const gateway = await startNetGateway({
+        bridge: tcpBridge({ kind: 'tcp', ...bridge.address }, systemClock),
+        keys: generateKeys(),
+        config: [
+          `[[peer]]\nname = "cat"\ndestination = "${server.b32}.b32.i2p"\ncompat = "onioncat4"\nconnect = "demand"`,
+          `[[peer]]\nname = "other"\ndestination = "${other.b32}.b32.i2p"\nconnect = "demand"`,
+        ].join('\n'),
+      });
+      await until('the gateway accepts', () => gateway.gateway.accepting.armed > 0);
+      assert.equal(gateway.gateway.dns?.problem(), undefined);
+      const cat = new OnionCat({
+        name: server.b32,
+        clock: systemClock,
+        dial: (to) => server.connect(to),
+        accept: async () => (await server.accept()).stream,
+      });
+      cat.start();
+      cat.knows(gateway.gateway.own.b32);
+      const { ocat4, oc } = gateway.addresses;
+      cat.send(datagram(cat.address, ocat4, 'makes it dial'));
+      await until('it has dialled', () => cat.peers.length === 1);
+      for (const [port, about] of [
+        [53, ocat4],
+        [8060, oc],
+      ] as const) {
+        cat.send(udpPacket(cat.address, ocat4, [4_001, port], question(about)));
+      }
+      const answers = () => cat.delivered.filter((one) => one[6] === 17).map((one) => one.subarray(48));
+      await until('two answers', () => answers().length === 2);
+      for (const answer of answers()) {
+        assert.equal(answer.length, 164);
+        assert.ok(answer.includes(`${String.fromCharCode(52)}${gateway.gateway.own.b32}\x03b32\x03i2p\0`));
+      }
+      const stream = await other.connect(gateway.gateway.own.b32);
+      stream.resume();
+      stream.write(udpPacket(other.addresses.oc, oc, [4_001, 53], question(oc)));
+      await until('it was heard', () => gateway.gateway.dns?.counters().notAPeer === 1);
+      cat.stop();
+      for (const one of [server, other]) one.close();
+      await gateway.stop();
+      await bridge.stop();
+    },
+  },
+});
+
+/** 90 bytes, as OnionCat 4.11 sends them. */
+function question(about: Buffer): Buffer {
+  const labels = [...about.toString('hex')].reverse().map((digit) => `\x01${digit}`);
+  const name = Buffer.from(`${labels.join('')}\x03ip6\x04arpa\0\0\x0c\0\x01`, 'latin1');
+  return Buffer.concat([Buffer.from('dec300000001000000000000', 'hex'), name]);
+}
