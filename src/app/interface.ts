@@ -36,6 +36,9 @@ export async function bringUpInterface(config: Config, parts: InterfaceParts): P
     offload: vpn.offload,
     addresses: [own.oc, own.ocat4],
     networks: peers.flatMap(({ routes }) => routes),
+    spokenToFromSecond: peers.flatMap(({ onionCat, addresses }) =>
+      onionCat === undefined ? [] : [addresses.oc, addresses.ocat4],
+    ),
     keepUnreachable: vpn.keep_unreachable,
   });
   undo(async () => attached.release());

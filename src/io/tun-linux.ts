@@ -4,7 +4,7 @@
  */
 import type { PacketRun, TunPort, TunState, TunTraffic } from '../core/ports.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
-import type { Address } from '../wire/i2p/address.ts';
+import { ADDRESS_LENGTH, type Address } from '../wire/i2p/address.ts';
 import type { Prefix } from '../wire/packet/prefix.ts';
 import { isNativeError, loadNative, type NativeAddon, OFFLOAD, type OpenedTun, type TunCounters } from './native.ts';
 import { checkWanted, tunError } from './tun-errors.ts';
@@ -13,6 +13,7 @@ import {
   Changes,
   checkPrefixFree,
   configureInterface,
+  configureRoute,
   interfaceState,
   isDiverted,
   removeUnreachableRoute as removeRoute,
@@ -30,6 +31,8 @@ export interface TunOptions {
   readonly addresses: readonly Address[];
   /** Behind peers: what goes into the interface besides the /48. */
   readonly networks: readonly Prefix[];
+  /** Of peers that know us by our second address only: packets to them leave from it. */
+  readonly spokenToFromSecond: readonly Address[];
   /** Leave the unreachable route of the /48 behind when the interface closes, so that nothing ever goes elsewhere. */
   readonly keepUnreachable: boolean;
   /** Let the kernel pass TCP and UDP in larger pieces than packets, where it can and where that is quicker. */
@@ -108,6 +111,8 @@ function bringUp(
     addUnreachableRoute(native, onVpnRoute);
     configureInterface(native, tun, { mtu: options.mtu, addresses, queue: KERNEL_QUEUE }, changes.onInterface);
     for (const network of options.networks) routeNetwork(native, tun.index, network, addresses[0], changes);
+    const second = addresses[1] ?? addresses[0];
+    for (const host of hostPrefixes(options)) configureRoute(native, tun.index, host, second, changes.onInterface);
     return new LinuxTun(native, tun, changes, options);
   } catch (error) {
     closeInterface(native, tun, changes);
@@ -152,6 +157,10 @@ function closeInterface(native: NativeAddon, tun: OpenedTun, changes: TunChanges
   return [...thrown, ...changes.onRoutes.revert()];
 }
 
+function hostPrefixes({ spokenToFromSecond }: TunOptions): readonly Prefix[] {
+  return spokenToFromSecond.map((bytes) => ({ bytes, bits: 8 * ADDRESS_LENGTH }));
+}
+
 class LinuxTun implements TunPort {
   readonly name: string;
   readonly mtu: number;
@@ -175,7 +184,7 @@ class LinuxTun implements TunPort {
     this.#tun = tun;
     this.#changes = changes;
     this.#addresses = options.addresses;
-    this.#networks = options.networks;
+    this.#networks = [...options.networks, ...hostPrefixes(options)];
     this.#keepUnreachable = options.keepUnreachable;
     native.start(
       tun.handle,

@@ -257,7 +257,12 @@ function whereAllowed(tun: OpenedTun, change: () => void): void {
   }
 }
 
-function configureRoute(
+/**
+ * Leads a prefix into the interface, with this preferred source; a route without it is replaced.
+ *
+ * @throws NativeError
+ */
+export function configureRoute(
   native: NativeAddon,
   index: number,
   { bytes, bits }: Prefix,

@@ -1,5 +1,8 @@
 /** Whole gateways in a namespace: the composition of production on a real TUN interface, over a fake bridge. */
 import { assembleGateway, type Gateway } from '../../src/app/gateway.ts';
+import { bringUpInterface } from '../../src/app/interface.ts';
+import { configuredPeers } from '../../src/app/peers.ts';
+import type { UndoStep } from '../../src/app/undo.ts';
 import { decodeConfig } from '../../src/config/decode.ts';
 import type { BridgePort, TunPort } from '../../src/core/ports.ts';
 import { systemClock } from '../../src/io/clock.ts';
@@ -7,7 +10,6 @@ import { kernelConnector } from '../../src/io/connector.ts';
 import { kernelDatagrams } from '../../src/io/datagrams.ts';
 import { pinoLogger } from '../../src/io/log-pino.ts';
 import { SYSTEM_PATHS } from '../../src/io/places.ts';
-import { openTun } from '../../src/io/tun-linux.ts';
 import { type Addresses, addressesOf } from '../../src/wire/i2p/address.ts';
 import type { PrivateKeys } from '../../src/wire/i2p/destination.ts';
 
@@ -31,23 +33,25 @@ export async function startNetGateway({ bridge, keys, config: toml, mtu = 1500 }
   if (decoded.kind !== 'config') throw new Error(JSON.stringify(decoded));
   const { config } = decoded;
   const addresses = addressesOf(keys.destination.b32);
-  const tun = openTun({
-    name: 'garli0',
-    mtu,
-    addresses: [addresses.oc, addresses.ocat4],
-    keepUnreachable: true,
-    offload: true,
-  });
+  const peers = configuredPeers(config, addresses);
+  // Without its firewall: what stands here has to hold by itself.
+  const log = pinoLogger('error');
+  const undo: UndoStep[] = [];
+  const { tun } = await bringUpInterface(
+    { ...config, vpn: { ...config.vpn, mtu }, firewall: { ...config.firewall, enabled: false } },
+    { own: addresses, peers: peers.list(), clock: systemClock, log, undo: (step) => undo.push(step) },
+  );
   const gateway = assembleGateway(config, {
     bridge,
     credentials: undefined,
     keys,
+    peers,
     tun,
     connector: kernelConnector,
     datagrams: kernelDatagrams,
     listeners: [],
     clock: systemClock,
-    log: pinoLogger('error'),
+    log,
     random: Math.random,
     onFatal: (error) => {
       throw error;
@@ -60,7 +64,7 @@ export async function startNetGateway({ bridge, keys, config: toml, mtu = 1500 }
     tun,
     stop: async () => {
       await gateway.stop();
-      await tun.close();
+      for (const step of undo.reverse()) await step();
     },
   };
 }

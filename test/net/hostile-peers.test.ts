@@ -22,7 +22,7 @@ import { until } from '../helpers/until.ts';
 import { type RawPeer, rawPeer } from '../sim/raw-peer.ts';
 import { type NetGateway, startNetGateway } from './gateway-kit.ts';
 import { declareScenarios } from './namespace.ts';
-import { udpPacket } from './tun-kit.ts';
+import { ip, udpPacket } from './tun-kit.ts';
 
 const run = promisify(execFile);
 const PORT = 5_000;
@@ -202,6 +202,16 @@ await declareScenarios(import.meta.filename, {
       });
       await until('the gateway accepts', () => gateway.gateway.accepting.armed > 0);
       assert.equal(gateway.gateway.dns?.problem(), undefined);
+      // What this host sends to it comes from the address that it knows; to others from the usual one.
+      for (const [peer, source] of [
+        [server, gateway.addresses.ocat4],
+        [other, gateway.addresses.oc],
+      ] as const) {
+        for (const to of [peer.addresses.oc, peer.addresses.ocat4]) {
+          assert.match(ip('-6', 'route', 'get', formatAddress(to)), new RegExp(`src ${formatAddress(source)} `));
+        }
+      }
+      assert.equal(gateway.tun.state(), 'up');
       const cat = new OnionCat({
         name: server.b32,
         clock: systemClock,

@@ -52,7 +52,16 @@ await declareScenarios(import.meta.filename, {
   'no address': {
     run: () => {
       assert.throws(
-        () => openTun({ name: NAME, mtu: 1280, addresses: [], networks: [], keepUnreachable: true, offload: true }),
+        () =>
+          openTun({
+            name: NAME,
+            mtu: 1280,
+            addresses: [],
+            networks: [],
+            spokenToFromSecond: [],
+            keepUnreachable: true,
+            offload: true,
+          }),
         {
           kind: 'bug',
         },

@@ -29,6 +29,7 @@ export function open(options: Partial<TunOptions> = {}): TunPort {
     mtu: 1500,
     addresses: [OURS, OURS_TOO],
     networks: [],
+    spokenToFromSecond: [],
     keepUnreachable: true,
     offload: false,
     ...options,
