@@ -10,6 +10,7 @@ import { kernelConnector } from '../../src/io/connector.ts';
 import { kernelDatagrams } from '../../src/io/datagrams.ts';
 import { pinoLogger } from '../../src/io/log-pino.ts';
 import { SYSTEM_PATHS } from '../../src/io/places.ts';
+import { kernelUdp } from '../../src/io/udp.ts';
 import { type Addresses, addressesOf } from '../../src/wire/i2p/address.ts';
 import type { PrivateKeys } from '../../src/wire/i2p/destination.ts';
 
@@ -42,13 +43,14 @@ export async function startNetGateway({ bridge, keys, config: toml, mtu = 1500 }
     { own: addresses, peers: peers.list(), clock: systemClock, log, undo: (step) => undo.push(step) },
   );
   const gateway = assembleGateway(config, {
-    bridge,
+    bridge: { open: (signal) => bridge.open(signal), openDatagrams: async () => undefined },
     credentials: undefined,
     keys,
     peers,
     tun,
     connector: kernelConnector,
     datagrams: kernelDatagrams,
+    udp: kernelUdp,
     listeners: [],
     clock: systemClock,
     log,
