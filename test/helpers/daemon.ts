@@ -47,8 +47,9 @@ export async function startDaemon({ bridge, socks = '', wrapper = [] }: DaemonPl
     `[[socks]]\nlisten = "127.0.0.1:0"\n${socks}`,
   ];
   writeFileSync(config, text.join('\n'), { mode: 0o600 });
-  const [program = '', ...args] = [...wrapper, process.execPath, COMMAND, 'run', '--socks-only', '--config', config];
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const command = [...wrapper, process.execPath, COMMAND, 'run', '--socks-only', '--config', config];
+  // It dies with the test, however that ends.
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(child, 'exit');
   let said = '';
   for (const output of [child.stdout, child.stderr]) {
