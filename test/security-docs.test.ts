@@ -22,7 +22,7 @@ interface Shown {
 
 function shownBy(cell: string): readonly Shown[] {
   return cell.split('<br>').map((part) => {
-    const [, file, title] = /^`(test\/[\w/.-]+\.test\.ts)`: (.+)$/.exec(part) ?? [];
+    const [, file, title] = /^`(test\/[\w/.-]+\.ts)`: (.+)$/.exec(part) ?? [];
     assert.ok(file !== undefined && title !== undefined, `not a file and a title: ${part}`);
     return { file, title };
   });
