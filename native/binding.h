@@ -41,5 +41,6 @@ bool export_all(napi_env env, napi_value exports, const struct export *list, siz
 bool export_tun(napi_env env, napi_value exports);
 bool export_network(napi_env env, napi_value exports);
 bool export_listener(napi_env env, napi_value exports);
+bool export_socket(napi_env env, napi_value exports);
 
 #endif

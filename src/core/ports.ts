@@ -28,6 +28,19 @@ export interface WriteThroughStream extends Duplex {
   readonly writesThrough: true;
 }
 
+/** A stream whose kernel buffer can be kept small, so that what waits does so where it can still be reordered or dropped. */
+export interface UnsentLimitedStream extends Duplex {
+  /**
+   * From now on the kernel takes about `bytes` ahead of what it has sent, and not what it finds right. Where that cannot
+   * be had, nothing happens.
+   */
+  limitUnsent(bytes: number): void;
+}
+
+export function canLimitUnsent(stream: Duplex): stream is UnsentLimitedStream {
+  return 'limitUnsent' in stream;
+}
+
 export function isLending(stream: Duplex): stream is LendingStream {
   return 'lend' in stream;
 }

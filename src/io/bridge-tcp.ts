@@ -6,17 +6,26 @@ import { GateError } from '../kit/errors.ts';
 import { connected, STREAM_MARKS } from './connected.ts';
 import { exhausted } from './exhausted.ts';
 import { lendingSockets } from './lending.ts';
+import { unsentLimit } from './unsent-limit.ts';
 
 /** A bridge on this machine answers at once, one behind a network within seconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
 export function tcpBridge(endpoint: TcpEndpoint, clock: Clock): BridgePort {
   const sockets = lendingSockets();
+  const limitUnsent = unsentLimit();
   const where = { host: endpoint.host, port: endpoint.port, noDelay: true, allowHalfOpen: true, ...STREAM_MARKS };
   const limit: TimeLimit = { clock, ms: CONNECT_TIMEOUT_MS, late: () => noAnswer(endpoint) };
   const explain = (error: NodeJS.ErrnoException) => exhausted(error) ?? refused(endpoint, error);
   return {
-    open: (signal) => connected(sockets.connect(where), signal, 'connecting to the SAM bridge', explain, limit),
+    open: (signal) =>
+      connected(
+        Object.assign(sockets.connect(where), { limitUnsent }),
+        signal,
+        'connecting to the SAM bridge',
+        explain,
+        limit,
+      ),
   };
 }
 

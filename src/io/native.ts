@@ -138,6 +138,9 @@ export interface NativeAddon {
   /** Idempotent. Clients that were not accepted are reset. */
   stopListening(handle: ListenerHandle): void;
 
+  /** The kernel takes no more than `bytes` ahead of what it has sent on this TCP socket (TCP_NOTSENT_LOWAT). */
+  setUnsentMark(descriptor: number, bytes: number): void;
+
   readLink(index: number): LinkState;
   setLinkMtu(index: number, bytes: number): void;
   setLinkQueue(index: number, packets: number): void;
@@ -188,7 +191,7 @@ export function isNativeError(thrown: unknown): thrown is NativeError {
 }
 
 /** The same number stands in native/addon.c. */
-const ADDON_VERSION = 3;
+const ADDON_VERSION = 4;
 
 const FUNCTIONS = {
   open: true,
@@ -203,6 +206,7 @@ const FUNCTIONS = {
   startAccepting: true,
   acceptClients: true,
   stopListening: true,
+  setUnsentMark: true,
   readLink: true,
   setLinkMtu: true,
   setLinkQueue: true,

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { RelayEnd } from '../../core/dial/target.ts';
 import type { Origin } from '../../core/inbound/switch.ts';
 import { ASSUMED_MTU, type Peer } from '../../core/peers/table.ts';
-import type { PacketRun } from '../../core/ports.ts';
+import { canLimitUnsent, type PacketRun } from '../../core/ports.ts';
 import { sharedController } from '../../kit/abort.ts';
 import type { Timer } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
@@ -37,6 +37,8 @@ const DROPS = {
 const IDLE_MS = 180_000;
 /** Whoever sent a packet so lately is still waiting. */
 const WANTED_MS = 60_000;
+/** What the kernel takes ahead of the router: enough that it never has to wait for us. */
+const UNSENT_BYTES = 16 * 1024;
 /** Streams of one link at a time: one each way, and as many that replace them. */
 const LONGEST_STREAM_LIST = 8;
 
@@ -219,6 +221,7 @@ export class PeerLink {
       failed: (error) => this.#ledger.failed(asGateError(error, 'reading packets from a peer')),
     });
     this.#streams.add(stream);
+    if (canLimitUnsent(end.stream)) end.stream.limitUnsent(UNSENT_BYTES);
     this.#stateMayHaveChanged();
     // OnionCat's rule: whoever opens a stream speaks first.
     if (direction === 'out') stream.sendKeepalive(true);
