@@ -24,7 +24,7 @@ import type { Session } from '../core/session/session.ts';
 import { nameServer } from '../front/dns/server.ts';
 import { flowServer } from '../front/flow/server.ts';
 import { accessOf } from '../front/socks/access.ts';
-import { USUAL_ISOLATION } from '../front/socks/isolation.ts';
+import { authenticator, CHECKS_AT_ONCE } from '../front/socks/authentication.ts';
 import { socksServer } from '../front/socks/server.ts';
 import type { AssociationWorld } from '../front/socks/udp/association.ts';
 import { UDP_COUNTERS } from '../front/socks/udp/counters.ts';
@@ -37,15 +37,19 @@ import type { Logger } from '../kit/log.ts';
 import { Places } from '../kit/places.ts';
 import { type Service, startInOrder } from '../kit/service.ts';
 import { tally } from '../kit/tally.ts';
+import { turnstile } from '../kit/turnstile.ts';
 import { addressesOf } from '../wire/i2p/address.ts';
 import type { NamedDestination, PrivateKeys } from '../wire/i2p/destination.ts';
-import type { SamCredentials, SessionOptions } from '../wire/sam/command.ts';
+import type { SamCredentials } from '../wire/sam/command.ts';
+import { isolationRules, sessionSettings, tunnelsOf } from './identities.ts';
 
 export interface World {
   readonly bridge: DatagramBridgePort;
   readonly credentials: SamCredentials | undefined;
   readonly keys: PrivateKeys;
   readonly peers: PeerTable;
+  /** Of the named identities that have a key file. */
+  readonly identities: ReadonlyMap<string, PrivateKeys>;
   /** Undefined where the VPN is switched off. */
   readonly tun: TunPort | undefined;
   readonly connector: ConnectorPort;
@@ -62,8 +66,6 @@ export interface World {
   readonly onFatal: (error: GateError) => void;
 }
 
-/** How long an isolated session outlives its last stream, so that a browser's next click finds it. */
-const ISOLATED_IDLE_MS = 10 * 60_000;
 /** How long a session for datagrams outlives its last association, so that the next one finds its tunnels. */
 const DATAGRAM_IDLE_MS = 5 * 60_000;
 /** How long a quiet service may still answer a client that has ended its own side. */
@@ -83,16 +85,8 @@ export function assembleGateway(config: Config, world: World) {
   const sessions = sessionManager(
     {
       gatewayKeys: world.keys.blob,
-      options: sessionOptions(config),
+      ...sessionSettings(config, world.identities),
       credentials,
-      named: new Map(),
-      tunnels: new Map(),
-      isolated: {
-        most: config.limits.isolated_sessions,
-        atLimit: 'retire-idle',
-        idleMs: ISOLATED_IDLE_MS,
-        ahead: new Map(),
-      },
     },
     { bridge, clock, log, random },
   );
@@ -181,7 +175,7 @@ export function assembleGateway(config: Config, world: World) {
   });
   const datagrams = datagramSessions(
     {
-      optionsFor: () => sessionOptions(config),
+      optionsFor: (tunnels) => tunnelsOf(config, tunnels),
       credentials,
       most: config.limits.datagram_sessions,
       idleMs: DATAGRAM_IDLE_MS,
@@ -204,9 +198,11 @@ export function assembleGateway(config: Config, world: World) {
     places: new Places(settings.udp_associations, associationPlaces),
     counts: tally(UDP_COUNTERS),
   });
+  const checks = turnstile(CHECKS_AT_ONCE);
   const socks = config.socks.map((settings, index) => {
     const listener = world.listeners[index];
     if (listener === undefined) throw new GateError('bug', 'bug', 'a SOCKS listener is missing');
+    const authenticate = settings.users.length === 0 ? undefined : authenticator(settings.users, clock, checks);
     return socksServer(
       {
         listener,
@@ -216,6 +212,7 @@ export function assembleGateway(config: Config, world: World) {
         binder: binding,
         relay,
         udp: settings.udp ? udpService(settings) : undefined,
+        authenticate,
         clock,
         log,
       },
@@ -225,12 +222,13 @@ export function assembleGateway(config: Config, world: World) {
         handshakeMs: settings.handshake_timeout,
         connectMs: settings.connect_timeout,
         idleMs: settings.idle_timeout,
-        isolation: USUAL_ISOLATION,
         errors: settings.extended_errors ? 'extended' : 'standard',
         httpConnect: settings.http_connect,
         resolve: settings.resolve,
         bind: settings.bind,
         bindMs: settings.bind_timeout,
+        isolation: isolationRules(settings, index),
+        preferNoAuth: settings.prefer_no_auth,
       },
     );
   });
@@ -276,16 +274,4 @@ function sharedSession(session: Session): Pick<SharedSession, 'readySince' | 're
 
 function namedDestination(destination: PeerDestination): NamedDestination {
   return destination.kind === 'b32' ? { b32: destination.b32, base64: undefined } : destination.destination;
-}
-
-function sessionOptions({ tunnels }: Config): SessionOptions {
-  return {
-    'inbound.length': String(tunnels.inbound.length),
-    'inbound.quantity': String(tunnels.inbound.quantity),
-    'outbound.length': String(tunnels.outbound.length),
-    'outbound.quantity': String(tunnels.outbound.quantity),
-    // ECIES only: ElGamal costs time and no router in use needs it any more.
-    'i2cp.leaseSetEncType': '4',
-    ...tunnels.options,
-  };
 }

@@ -5,15 +5,17 @@ import type { DatagramSession } from '../core/datagram/session.ts';
 import type { FirewallPort, TunPort } from '../core/ports.ts';
 import type { SessionState } from '../core/session/life.ts';
 import type { ListedSession } from '../core/session/manager.ts';
+import type { PoolSnapshot } from '../core/session/pool.ts';
 import type { Session } from '../core/session/session.ts';
 import type { DnsLeaks } from '../front/socks/dns-leaks.ts';
 import type { LinkReport } from '../front/vpn/link-report.ts';
 import type { OwnEchoReport } from '../front/vpn/own-echo.ts';
 import type { Clock } from '../kit/clock.ts';
-import type { GateError } from '../kit/errors.ts';
+import { GateError } from '../kit/errors.ts';
 import { span } from '../kit/span.ts';
 import { formatAddress } from '../wire/i2p/address.ts';
 import type { Gateway } from './gateway.ts';
+import { meaningOf } from './identities.ts';
 import { type Forwarding, firewallHealth, forwardingHealth, interfaceHealth } from './network-health.ts';
 
 export interface ReportParts {
@@ -66,13 +68,14 @@ export function statusReport(parts: ReportParts): StatusReport {
         }),
     peers,
     peerTotals: peerTotals(peers, gateway.vpn?.rebuilds() ?? 0),
-    socks: gateway.socks.map((front) => {
+    isolated: isolatedStatus(gateway.sessions.isolated()),
+    socks: gateway.socks.map((front, index) => {
       const { where, clients, counts, udp } = front.snapshot();
       return {
         listen: where,
         clients,
         counters: { ...counts },
-        identity: 'gateway',
+        ...identityStatus(config, index),
         ...(udp === undefined ? {} : { udp: { associations: udp.associations, counters: { ...udp.counts } } }),
       };
     }),
@@ -134,6 +137,18 @@ function datagramStatus(session: DatagramSession, age: (since: number) => number
     ...(state.kind === 'ready' ? { b32: state.session.me.b32 } : {}),
     ...(reason === undefined ? {} : { reason }),
   };
+}
+
+function isolatedStatus({ counts, ...pool }: PoolSnapshot): StatusReport['isolated'] {
+  return { ...pool, counters: { ...counts } };
+}
+
+/** @param index of the listener in the config */
+function identityStatus(config: Config, index: number): Pick<StatusReport['socks'][number], 'identity' | 'meaning'> {
+  const socks = config.socks[index];
+  if (socks === undefined) throw new GateError('bug', 'bug', 'a SOCKS listener is missing in the config');
+  const { identity } = socks;
+  return { identity: identity.kind === 'named' ? identity.name : identity.kind, meaning: meaningOf(socks) };
 }
 
 function reasonOf(state: SessionState): GateError | undefined {

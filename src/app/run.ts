@@ -13,20 +13,22 @@ import { kernelConnector } from '../io/connector.ts';
 import { ControlServer } from '../io/control-socket.ts';
 import { kernelDatagrams } from '../io/datagrams.ts';
 import { forwardsIpv6 } from '../io/forwarding.ts';
-import { loadOrCreateKeys, lockKeys } from '../io/key-file.ts';
+import { type LoadedKeys, loadOrCreateKeys, lockKeys, sameKeys } from '../io/key-file.ts';
 import { listen } from '../io/listener.ts';
 import { pinoLogger } from '../io/log-pino.ts';
 import { routerFor, usualSearchPath } from '../io/router.ts';
 import { kernelUdp } from '../io/udp.ts';
 import { abortError, type GateError } from '../kit/errors.ts';
 import { addressesOf, formatAddress } from '../wire/i2p/address.ts';
+import type { PrivateKeys } from '../wire/i2p/destination.ts';
 import { exposureReport } from './exposure.ts';
 import { assembleGateway, type Gateway } from './gateway.ts';
+import { meaningOf } from './identities.ts';
 import { bringUpInterface, type GuardedInterface } from './interface.ts';
 import { configuredPeers } from './peers.ts';
 import { pingPeer } from './ping.ts';
 import { statusReport } from './report.ts';
-import { withUndo } from './undo.ts';
+import { type UndoStep, withUndo } from './undo.ts';
 
 export interface RunOptions {
   readonly config: Config;
@@ -42,9 +44,8 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
   const log = pinoLogger(config.log.level);
   const reportUndo = ({ message, code }: GateError) => log.warn(`while ending: ${message}`, { code });
   await withUndo(reportUndo, async (undo) => {
-    const { keys, created } = await loadOrCreateKeys(config.identity.key_file);
-    const lock = await lockKeys(config.identity.key_file);
-    undo(() => lock.release());
+    const { keys, created } = await holdKeys(config.identity.key_file, undo);
+    const identities = await holdIdentities(config, keys, undo);
     const credentials = await loadCredentials(config.router);
 
     const own = addressesOf(keys.destination.b32);
@@ -76,6 +77,7 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
       credentials,
       keys,
       peers,
+      identities,
       tun,
       connector: kernelConnector,
       datagrams: kernelDatagrams,
@@ -123,6 +125,31 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
   });
 }
 
+/** No other gateway can use the key from now on until the end. @throws GateError */
+async function holdKeys(path: string, undo: (step: UndoStep) => void): Promise<LoadedKeys> {
+  const loaded = await loadOrCreateKeys(path);
+  const lock = await lockKeys(path);
+  undo(() => lock.release());
+  return loaded;
+}
+
+/** The keys of the named identities that have some. @throws GateError */
+async function holdIdentities(
+  config: Config,
+  own: PrivateKeys,
+  undo: (step: UndoStep) => void,
+): Promise<ReadonlyMap<string, PrivateKeys>> {
+  const held = new Map<string, PrivateKeys>();
+  for (const [name, { key_file }] of Object.entries(config.identities)) {
+    if (key_file === '') continue;
+    const { keys } = await holdKeys(key_file, undo);
+    const others = [own, ...held.values()];
+    if (others.some(({ destination }) => destination.b32 === keys.destination.b32)) throw sameKeys(key_file);
+    held.set(name, keys);
+  }
+  return held;
+}
+
 const NO_INTERFACE: { readonly [Part in keyof GuardedInterface]: undefined } = { tun: undefined, firewall: undefined };
 
 function* banner(
@@ -138,8 +165,8 @@ function* banner(
   if (tun === undefined) yield `vpn is off; peers know this gateway as ${address}`;
   else
     yield `vpn up: ${tun.name} has ${address} and ${formatAddress(own.addresses.ocat4)}, ${config.peer.length} peers`;
-  for (const { where } of listeners) {
-    yield `socks up: ${where}; sites see this gateway's own identity, unless a client shows credentials`;
+  for (const [index, socks] of config.socks.entries()) {
+    yield `socks up: ${listeners[index]?.where ?? 'nowhere'}; ${meaningOf(socks)}`;
   }
   switch (router.kind) {
     case 'external':

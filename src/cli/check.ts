@@ -17,10 +17,17 @@ export async function check(named: string | undefined, places: Places, terminal:
     throw new GateError('config', 'config.self', `peer "${plain(self.name)}" is this gateway itself; remove it`);
   }
   terminal.print(file === undefined ? `no config file at ${places.configFile}: the defaults hold` : `${file}: correct`);
-  terminal.print(`identity ${config.identity.key_file}: ${own === undefined ? 'made at the first start' : 'correct'}`);
+  terminal.print(identityLine(config.identity.key_file, own));
+  for (const { key_file } of Object.values(config.identities)) {
+    if (key_file !== '') terminal.print(identityLine(key_file, await ownName(key_file)));
+  }
   const listening = config.socks.map(({ listen }) => formatEndpoint(listen)).join(', ');
   terminal.print(`vpn ${config.vpn.enabled ? `on ${config.vpn.interface}` : 'off'}, ${config.peer.length} peers`);
   terminal.print(`socks ${listening === '' ? 'off' : `on ${listening}`}`);
+}
+
+function identityLine(keyFile: string, name: B32 | undefined): string {
+  return `identity ${keyFile}: ${name === undefined ? 'made at the first start' : 'correct'}`;
 }
 
 async function ownName(keyFile: string): Promise<B32 | undefined> {

@@ -65,6 +65,14 @@ function program({ places, terminal, signal, exit }: Context): Command {
       terminal.print(answers.map((lines) => lines.join('\n')).join('\n\n'));
     });
   root
+    .command('password')
+    .description('read a password and print the line for it in `users` of a SOCKS listener')
+    .argument('<name>', 'the name of the user')
+    .action(async (name: string) => {
+      const { userLine } = await import('./password.ts');
+      terminal.print(await userLine(name, process.stdin, terminal, signal));
+    });
+  root
     .command('status')
     .description('show the state of the running gateway')
     .addOption(config())

@@ -14,9 +14,9 @@ export function statusText(report: StatusReport): readonly string[] {
     `${b32 === undefined ? 'no destination' : `${b32}.b32.i2p`}: ${state} for ${span(age)}, ${users} associations` +
       `${reason === undefined ? '' : `, ${plain(reason)}`}${dropText(drops, 'datagrams')}`,
   ]);
-  const socks = report.socks.map(({ listen, clients, identity: seen, udp }) => [
+  const socks = report.socks.map(({ listen, clients, meaning, udp }) => [
     'socks',
-    `${listen}, ${clients} clients, identity ${seen}${udp === undefined ? '' : udpText(udp)}`,
+    `${listen}, ${clients} clients; ${plain(meaning)}${udp === undefined ? '' : udpText(udp)}`,
   ]);
   return [
     `garligate ${plain(report.version)}, up for ${span(report.uptimeSeconds)}`,
@@ -25,6 +25,7 @@ export function statusText(report: StatusReport): readonly string[] {
       ['address', identity.address],
       ['router', routerText(report.router)],
       ...sessions,
+      ['isolated', isolatedText(report.isolated)],
       ...datagrams,
       [
         'vpn',
@@ -111,6 +112,12 @@ function routerText(router: RouterState): string {
 function firewallText({ state, restored, drops }: NonNullable<StatusReport['firewall']>): string {
   const again = restored === 0 ? '' : `, put back ${restored} times`;
   return `${state}${again}${dropText(drops, 'packets')}`;
+}
+
+function isolatedText({ most, atLimit, inUse, idle, spare, counters }: StatusReport['isolated']): string {
+  const { retiredForRoom = 0, refusedAtLimit = 0 } = counters;
+  const limit = `at the limit ${atLimit}: ${retiredForRoom} retired, ${refusedAtLimit} clients refused`;
+  return `${inUse} in use, ${idle} idle, ${spare} ahead, of ${most} sessions; ${limit}`;
 }
 
 function udpText({ associations, counters }: NonNullable<StatusReport['socks'][number]['udp']>): string {

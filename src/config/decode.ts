@@ -74,7 +74,8 @@ function describeIssue(
       return problemAt([...path, key], 'an unknown key', wanted, locate);
     });
   }
-  const found = foundText(valueAt(table, path));
+  const { secret = false } = z.globalRegistry.get(schemaAt(schema, path)) ?? {};
+  const found = secret ? 'something else' : foundText(valueAt(table, path));
   const message =
     issue.code === 'invalid_key'
       ? (issue.issues[0]?.message ?? 'another name')
@@ -94,21 +95,25 @@ function suggestion(key: string, path: KeyPath, known: readonly string[], schema
   return undefined;
 }
 
+/** Elements of a list are all alike, so their numbers mean nothing. */
 function schemaAt(schema: z.core.$ZodType, path: KeyPath): z.core.$ZodType {
   let current = unwrap(schema);
   for (const part of path) {
-    if (current instanceof z.ZodObject) {
-      const next: z.core.$ZodType | undefined = current.shape[part];
-      if (next === undefined) return current;
-      current = unwrap(next);
+    if (typeof part === 'number') continue;
+    if (current instanceof z.ZodRecord) {
+      current = unwrap(current.valueType);
+      continue;
     }
+    const next: z.core.$ZodType | undefined = current instanceof z.ZodObject ? current.shape[part] : undefined;
+    if (next === undefined) return current;
+    current = unwrap(next);
     if (current instanceof z.ZodArray) current = unwrap(current.element);
   }
   return current;
 }
 
 function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
-  return schema instanceof z.ZodPrefault ? unwrap(schema.unwrap()) : schema;
+  return schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional ? unwrap(schema.unwrap()) : schema;
 }
 
 function knownKeys(schema: z.core.$ZodType): readonly string[] {

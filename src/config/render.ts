@@ -9,8 +9,12 @@ import { configSchema, type DefaultPaths } from './schema.ts';
 interface Described {
   readonly name: string;
   readonly description: string;
+  /** A table that is absent unless it is given, and then has the values that stand here. */
+  readonly isOptional: boolean;
   readonly body:
     | { readonly kind: 'table' | 'tables'; readonly entries: readonly Described[] }
+    /** One table for each name that the user chooses, of which `example` is one. */
+    | { readonly kind: 'named-tables'; readonly example: string; readonly entries: readonly Described[] }
     /** Among the sections: a table whose keys are the user's own, of which `example` is one. */
     | {
         readonly kind: 'key';
@@ -31,8 +35,8 @@ export function renderExample(paths: DefaultPaths): string {
   ];
   const sections = describeAll(paths).map((section) => {
     // Without a default there is nothing that could stand there uncommented.
-    const isCommentedOut = section.name === 'peer';
-    const heading = section.body.kind === 'tables' ? `[[${section.name}]]` : `[${section.name}]`;
+    const isCommentedOut = section.name === 'peer' || section.body.kind === 'named-tables';
+    const heading = headingOf(section, section.body.kind === 'named-tables' ? section.body.example : 'NAME');
     const lines = [...comment(section.description), isCommentedOut ? `#${heading}` : heading];
     if (section.body.kind === 'key') lines.push(`#${section.body.example}`);
     else for (const entry of section.body.entries) lines.push(...exampleKey(entry));
@@ -41,8 +45,25 @@ export function renderExample(paths: DefaultPaths): string {
   return `${[header.join('\n'), ...sections].join('\n\n')}\n`;
 }
 
+/** @param name for tables whose names are the user's own */
+function headingOf(section: Described, name: string): string {
+  switch (section.body.kind) {
+    case 'tables':
+      return `[[${section.name}]]`;
+    case 'named-tables':
+      return `[${section.name}.${name}]`;
+    case 'table':
+    case 'key':
+      return `[${section.name}]`;
+    default:
+      return section.body satisfies never;
+  }
+}
+
+/** What is not there by default stands in the prose, so that switching on every line gives the defaults. */
 function exampleKey(entry: Described): readonly string[] {
-  return [...comment(entry.description), `#${entry.name} = ${tomlOf(entry)}`];
+  const line = `${entry.name} = ${tomlOf(entry)}`;
+  return [...comment(entry.description), entry.isOptional ? `# ${line}` : `#${line}`];
 }
 
 function tomlOf({ body }: Described): string {
@@ -84,8 +105,7 @@ export function renderReference(paths: DefaultPaths): string {
 }
 
 function referenceSection(section: Described): string {
-  const heading = section.body.kind === 'tables' ? `[[${section.name}]]` : `[${section.name}]`;
-  const introduction = [`## ${heading}`, '', section.description, ''];
+  const introduction = [`## ${headingOf(section, 'NAME')}`, '', section.description, ''];
   if (section.body.kind === 'key') {
     const { example, wanted } = section.body;
     return [...introduction, `Each line is a name and its destination, ${wanted}: \`${example}\`.`].join('\n');
@@ -119,10 +139,14 @@ function describe(name: string, schema: z.core.$ZodType): Described {
   const { description = '', example = '""', otherwise = 'none: required' } = z.globalRegistry.get(schema) ?? {};
   const fallback = schema instanceof z.ZodPrefault ? schema.def.defaultValue : undefined;
   const inner = schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional ? schema.unwrap() : schema;
-  const about = { name, description };
+  const isOptional = schema instanceof z.ZodOptional && inner instanceof z.ZodObject;
+  const about = { name, description, isOptional };
   if (inner instanceof z.ZodObject) return { ...about, body: { kind: 'table', entries: describeEntries(inner) } };
   if (inner instanceof z.ZodArray && inner.element instanceof z.ZodObject) {
     return { ...about, body: { kind: 'tables', entries: describeEntries(inner.element) } };
+  }
+  if (inner instanceof z.ZodRecord && inner.valueType instanceof z.ZodObject) {
+    return { ...about, body: { kind: 'named-tables', example, entries: describeEntries(inner.valueType) } };
   }
   const wanted = z.globalRegistry.get(inner)?.wanted ?? '';
   const value = fallback === undefined ? example : tomlValue(fallback);

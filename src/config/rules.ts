@@ -2,9 +2,11 @@
 import { addressesOf, addressKey } from '../wire/i2p/address.ts';
 import type { B32 } from '../wire/i2p/destination.ts';
 import { formatEndpoint, isLocal, isMappedIpv4 } from './endpoint.ts';
+import { identityRules } from './identity-rules.ts';
+import type { KeyPath } from './locate.ts';
 import { networkRules } from './network-rules.ts';
 import { type BrokenRule, foundText } from './problem.ts';
-import type { Config, PeerConfig } from './schema.ts';
+import type { Config, PeerConfig, TunnelsConfig } from './schema.ts';
 import type { PeerDestination } from './values.ts';
 
 export function brokenRules(config: Config): readonly BrokenRule[] {
@@ -17,6 +19,7 @@ export function brokenRules(config: Config): readonly BrokenRule[] {
     ...networkRules(config),
     ...socksRules(config),
     ...accessRules(config),
+    ...identityRules(config),
   ];
 }
 
@@ -41,11 +44,19 @@ function* routerRules({ router }: Config): Generator<BrokenRule> {
   }
 }
 
-function* tunnelRules({ tunnels }: Config): Generator<BrokenRule> {
-  for (const name of Object.keys(tunnels.options)) {
+function* tunnelRules({ tunnels, identities, socks }: Config): Generator<BrokenRule> {
+  yield* optionRules(['tunnels'], tunnels);
+  for (const [name, identity] of Object.entries(identities)) {
+    yield* optionRules(['identities', name, 'tunnels'], identity.tunnels);
+  }
+  for (const [index, listener] of socks.entries()) yield* optionRules(['socks', index, 'tunnels'], listener.tunnels);
+}
+
+function* optionRules(path: KeyPath, tunnels: TunnelsConfig | undefined): Generator<BrokenRule> {
+  for (const name of Object.keys(tunnels?.options ?? {})) {
     if (/^(inbound|outbound)\.(length|quantity)$/.test(name)) {
       yield {
-        path: ['tunnels', 'options', name],
+        path: [...path, 'options', name],
         found: 'an option that has a key of its own',
         wanted: `tunnels.${name} instead`,
       };
@@ -129,7 +140,7 @@ function* inboundRules(peers: readonly PeerConfig[]): Generator<BrokenRule> {
 
 function* socksRules({ socks }: Config): Generator<BrokenRule> {
   const places = new Map<string, number>();
-  for (const [index, { listen, open }] of socks.entries()) {
+  for (const [index, { listen, open, users }] of socks.entries()) {
     const where = formatEndpoint(listen);
     if (isMappedIpv4(listen)) {
       yield {
@@ -137,11 +148,11 @@ function* socksRules({ socks }: Config): Generator<BrokenRule> {
         found: `"${where}", an IPv4 address in the spelling of IPv6`,
         wanted: 'the IPv4 address itself, such as "127.0.0.1:9160"',
       };
-    } else if (!isLocal(listen) && !open) {
+    } else if (!isLocal(listen) && !open && users.length === 0) {
       yield {
         path: ['socks', index, 'listen'],
         found: `"${where}", which other machines can reach`,
-        wanted: 'a loopback address, or open = true if all of them may use I2P in your name',
+        wanted: 'a loopback address, users, or open = true if all of those machines may use I2P in your name',
       };
     }
     const same = places.get(where);

@@ -6,6 +6,7 @@
  * Every default stands in the file's own spelling and passes through the same checks as a user's value.
  */
 import { z } from 'zod';
+import { identitySchema, socksSchema, tunnelsSchema } from './socks-schema.ts';
 import * as value from './values.ts';
 
 /** Defaults that depend on who runs the program. */
@@ -16,6 +17,8 @@ export interface DefaultPaths {
 }
 
 export type Config = z.output<ReturnType<typeof configSchema>>;
+export type SocksConfig = Config['socks'][number];
+export type TunnelsConfig = Config['tunnels'];
 export type PeerConfig = Config['peer'][number];
 export type RouterConfig = Config['router'];
 
@@ -31,6 +34,11 @@ export function configSchema(paths: DefaultPaths) {
       })
       .prefault({})
       .meta({ description: 'Who this gateway is.' }),
+    identities: z.record(value.identityName, identitySchema(), 'a table for each name').prefault({}).meta({
+      description:
+        "A further destination, for the SOCKS listeners that name it: one table for each. It stands as long as the gateway does, and nothing that goes through it shows the gateway's own.",
+      example: 'mail',
+    }),
     tunnels: tunnelsSchema()
       .prefault({})
       .meta({ description: "The tunnels of this gateway's destination inside I2P." }),
@@ -113,26 +121,6 @@ function routerSchema(paths: DefaultPaths) {
     }),
     directory: value.absolutePath.prefault(paths.routerDirectory).meta({
       description: 'Where an own i2pd keeps its data.',
-    }),
-  });
-}
-
-function tunnelsSchema() {
-  const direction = () =>
-    z.strictObject({
-      length: value.wholeNumber(0, 7).prefault(3).meta({
-        description: 'Routers in each tunnel. Fewer than 3 are faster and give up anonymity.',
-      }),
-      quantity: value.wholeNumber(1, 16).prefault(3).meta({
-        description: 'Tunnels at the same time. With 1 or 2 an old i2pd may stay unreachable for minutes.',
-      }),
-    });
-  return z.strictObject({
-    inbound: direction().prefault({}).meta({ description: 'Tunnels towards this gateway.' }),
-    outbound: direction().prefault({}).meta({ description: 'Tunnels from this gateway.' }),
-    options: value.samOptions.prefault({}).meta({
-      description: 'Further I2CP and streaming options, passed to the router as they are.',
-      example: '{ "i2cp.fastReceive" = "true" }',
     }),
   });
 }
@@ -231,81 +219,6 @@ function lookupSchema() {
   });
 }
 
-function socksSchema() {
-  return z.strictObject({
-    listen: value.listenEndpoint.prefault('127.0.0.1:9160').meta({
-      description: 'Where to listen: an address with a port, or "unix:/absolute/path". Port 0 takes any free one.',
-    }),
-    open: value.flag.prefault(false).meta({
-      description:
-        'Must be true for an address that is not loopback: everybody who can reach it then uses I2P in your name.',
-    }),
-    mode: value.socketMode.prefault('0660').meta({ description: 'Permissions, where `listen` is a unix socket.' }),
-    owner: value.accountName.prefault('').meta({ description: 'User that a unix socket is given to; needs root.' }),
-    group: value.accountName.prefault('').meta({
-      description: 'Group that a unix socket is given to; needs root, or to be a member.',
-    }),
-    clients: value.clientAccess.prefault({}).meta({
-      description: 'Which clients may connect, by their address. Others are closed at once. Not for unix sockets.',
-    }),
-    destinations: value.hostAccess.prefault({}).meta({
-      description:
-        'Which destinations clients may reach. A name counts as the client spells it; b32 names, peers and networks count by whatever name they are reached.',
-    }),
-    ports: value.portAccess.prefault({}).meta({
-      description: 'Which ports of destinations clients may reach.',
-    }),
-    max_clients: value.wholeNumber(1, 65_536).prefault(256).meta({ description: 'Clients at the same time.' }),
-    max_clients_per_address: value.wholeNumber(1, 65_536).prefault(256).meta({
-      description: 'Clients at the same time from one IP address. Programs of this machine all share one.',
-    }),
-    udp: value.flag.prefault(true).meta({
-      description: 'Serve UDP ASSOCIATE. Never to clients of a unix socket.',
-    }),
-    udp_associations: value.wholeNumber(1, 4096).prefault(64).meta({
-      description: 'UDP associations at the same time.',
-    }),
-    udp_rate: value.wholeNumber(1, 1_000_000).prefault(1000).meta({
-      description: 'Datagrams that a client may send in a second, and as many at once; more are dropped.',
-    }),
-    udp_queue: value.byteSize('32KiB', '16MiB').prefault('128KiB').meta({
-      description:
-        'What is held of a client for one name that is being looked up, or for a session that is being built.',
-    }),
-    udp_source: value.oneOf(['address', 'name']).prefault('address').meta({
-      description:
-        'How clients are told where a datagram came from: an IPv6 address, or a b32 name for those that compare it with the name that they sent to. Both can be answered to.',
-    }),
-    handshake_timeout: value.duration('1s', '10m').prefault('20s').meta({
-      description: 'How long a client may take to say what it wants.',
-    }),
-    connect_timeout: value.duration('1s', '10m').prefault('2m').meta({
-      description: 'How long a connection into I2P may take.',
-    }),
-    idle_timeout: value.duration('0s', '24h').prefault('30m').meta({
-      description: 'A connection on which nothing moves for this long is closed; "0s" means never.',
-    }),
-    resolve: value.flag.prefault(true).meta({
-      description:
-        "Answer Tor's RESOLVE and RESOLVE_PTR: the address inside fd60:db4d:ddb5::/48 that stands for a name under .i2p, and back.",
-    }),
-    bind: value.oneOf(['off', 'named', 'anyone']).prefault('named').meta({
-      description:
-        'Answer BIND, with which a client awaits one stream: "named" from a destination that it names, "anyone" also from whoever comes first.',
-    }),
-    bind_timeout: value.duration('1s', '24h').prefault('2m').meta({
-      description: 'How long such a stream is awaited.',
-    }),
-    http_connect: value.flag.prefault(false).meta({
-      description: 'Speak HTTP CONNECT on the same port too, for programs that know no SOCKS.',
-    }),
-    extended_errors: value.flag.prefault(false).meta({
-      description:
-        "Answer failures with Tor's codes F0 to F7 where they say more than the standard ones; a client must know them.",
-    }),
-  });
-}
-
 function limitsSchema() {
   return z.strictObject({
     accepts: value.wholeNumber(1, 32).prefault(8).meta({
@@ -325,7 +238,16 @@ function limitsSchema() {
         'Sessions for datagrams at the same time: one for each identity in use, beside its session for streams.',
     }),
     isolated_sessions: value.wholeNumber(0, 256).prefault(8).meta({
-      description: 'Separate identities at the same time, for SOCKS clients that show credentials.',
+      description:
+        'Transient destinations at the same time, for SOCKS clients that are kept apart: in use, idle and built ahead together.',
+    }),
+    isolated_idle: value.duration('10s', '24h').prefault('10m').meta({
+      description:
+        'How long one outlives its last stream. Then it ends, and whoever had it gets another destination the next time.',
+    }),
+    isolated_at_limit: value.oneOf(['retire-idle', 'refuse']).prefault('retire-idle').meta({
+      description:
+        'What a client gets that would need one more. "retire-idle": the place of the one that has been idle longest; where all are in use it is refused. "refuse": nothing until one has ended by itself. No two ever share.',
     }),
   });
 }

@@ -4,11 +4,13 @@
  */
 import { z } from 'zod';
 import { LOG_LEVELS } from '../kit/log.ts';
+import type { Sensitive } from '../kit/sensitive.ts';
 import { parseHostRule, parseNetwork, parsePortRange } from '../wire/access/rules.ts';
 import type { B32, Destination } from '../wire/i2p/destination.ts';
 import { classifyHost } from '../wire/i2p/hostname.ts';
 import { parseAllowRule } from '../wire/packet/allow-rule.ts';
 import { parsePrefix } from '../wire/packet/prefix.ts';
+import { LONGEST_CREDENTIAL, type PasswordHash, parsePasswordHash } from '../wire/socks/password-hash.ts';
 import { isUnixPath, parseEndpoint, parseTcpEndpoint, type TcpEndpoint } from './endpoint.ts';
 
 declare module 'zod' {
@@ -22,6 +24,8 @@ declare module 'zod' {
     example?: string;
     /** What holds where an optional setting is not there. */
     otherwise?: string;
+    /** What was found in its place is not quoted: it might be a password. */
+    secret?: boolean;
   }
 }
 
@@ -38,6 +42,19 @@ export type DatagramPortChoice =
 
 export type RouterChoice = { readonly kind: 'auto' } | { readonly kind: 'managed' } | TcpEndpoint;
 
+/** Whose name the clients of a SOCKS listener go out in. */
+export type IdentityChoice =
+  | { readonly kind: 'gateway' }
+  /** Transient destinations that have nothing to do with the gateway's own. */
+  | { readonly kind: 'isolated' }
+  | { readonly kind: 'named'; readonly name: string };
+
+/** A line from `garligate password`. */
+export interface UserLine {
+  readonly name: string;
+  readonly hash: Sensitive<PasswordHash>;
+}
+
 export const flag = z.boolean('true or false').meta({ wanted: 'true or false' });
 
 export const logLevel = oneOf(LOG_LEVELS);
@@ -45,6 +62,11 @@ export const logLevel = oneOf(LOG_LEVELS);
 export function oneOf<const Word extends string>(words: readonly Word[]) {
   const wanted = `one of ${words.map((word) => JSON.stringify(word)).join(', ')}`;
   return z.enum(words, wanted).meta({ wanted });
+}
+
+export function someOf<const Word extends string>(words: readonly Word[]) {
+  const wanted = `a list of some of ${words.map((word) => JSON.stringify(word)).join(', ')}`;
+  return z.array(z.enum(words, wanted), wanted).meta({ wanted });
 }
 
 export function wholeNumber(least: number, most: number) {
@@ -121,6 +143,34 @@ export const interfaceName = parsed('1 to 15 letters, digits, dots, hyphens or u
 export const peerName = parsed('1 to 32 letters, digits, hyphens or underscores, with single dots between', (text) =>
   /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/.test(text) && text.length <= 32 ? text : undefined,
 );
+
+const RESERVED_IDENTITIES = ['gateway', 'isolated'];
+const IDENTITY_NAME = /^[A-Za-z0-9_-]{1,32}$/;
+
+export const identityName = z
+  .string()
+  .refine(
+    (text) => IDENTITY_NAME.test(text) && !RESERVED_IDENTITIES.includes(text),
+    'a name of 1 to 32 letters, digits, hyphens or underscores, and not "gateway" or "isolated"',
+  );
+
+export const identityChoice = parsed(
+  '"gateway", "isolated", or the name of one of the identities',
+  (text): IdentityChoice | undefined => {
+    if (text === 'gateway' || text === 'isolated') return { kind: text };
+    return IDENTITY_NAME.test(text) ? { kind: 'named', name: text } : undefined;
+  },
+);
+
+/** HTTP's Basic scheme knows no colon in a name, RFC 1929 no more than 255 bytes. */
+export const isUserName = (text: string): boolean =>
+  /^[^:\p{Cc}]+$/u.test(text) && Buffer.byteLength(text) <= LONGEST_CREDENTIAL;
+
+export const userLine = parsed('a line as `garligate password NAME` prints it', (text): UserLine | undefined => {
+  const [, name = '', hashed = ''] = /^([^:]*):(.*)$/s.exec(text) ?? [];
+  const hash = parsePasswordHash(hashed);
+  return hash === undefined || !isUserName(name) ? undefined : { name, hash };
+}).meta({ secret: true });
 
 /** Goes into a SAM command, bare: old routers refuse quotes. */
 const samWord = parsed('a text without blanks, quotes and control characters', (text) =>

@@ -36,6 +36,19 @@ const datagramSession = z.object({
   drops: counters,
 });
 
+/** The transient sessions of SOCKS clients that are kept apart. */
+const isolated = z.object({
+  most: count,
+  /** What happens to a client that would need one more. */
+  atLimit: z.enum(['retire-idle', 'refuse']),
+  inUse: count,
+  /** Kept for whoever had them. */
+  idle: count,
+  /** Built ahead of need. */
+  spare: count,
+  counters,
+});
+
 const peerStatus = z.object({
   name: z.string(),
   /** The oc address. */
@@ -102,6 +115,7 @@ export const statusReport = z.object({
   sessions: z.array(session),
   /** The sessions for datagrams of SOCKS clients. */
   datagrams: z.array(datagramSession),
+  isolated,
   /** Absent when vpn.enabled is false. */
   vpn: z
     .object({
@@ -124,8 +138,10 @@ export const statusReport = z.object({
       counters,
       /** Absent where UDP ASSOCIATE is not served. */
       udp: z.object({ associations: count, counters }).optional(),
-      /** What the sites see: `gateway` for our own destination. */
+      /** As in the config: `gateway`, `isolated`, or the name of an identity. */
       identity: z.string(),
+      /** What the other side sees of the clients, as a sentence. */
+      meaning: z.string(),
     }),
   ),
   /** Streams that others opened to us. */

@@ -66,12 +66,12 @@ export async function lockKeys(path: string): Promise<KeyLock> {
   if (error !== undefined) {
     throw refuse('no-lock', path, 'cannot be locked: the program flock is missing', 'install util-linux');
   }
-  throw refuse(
-    'in-use',
-    path,
-    'is in use by another gateway',
-    'stop that one, or give this one its own identity.key_file',
-  );
+  throw refuse('in-use', path, 'is in use by another gateway', 'stop that one, or give this one a key_file of its own');
+}
+
+/** Two sessions with one key break each other, so each identity needs its own. */
+export function sameKeys(path: string): GateError {
+  return refuse('same', path, 'is a copy of another one of this gateway', 'move it away to get a new one');
 }
 
 async function readIfThere(path: string): Promise<PrivateKeys | undefined> {
@@ -101,7 +101,7 @@ async function openKeyFile(path: string): Promise<FileHandle | undefined> {
       case 'EPERM':
         throw refuse('unreadable', path, 'may not be read by this user', 'run garligate as its owner', error);
       default:
-        throw refuse('unreadable', path, `cannot be opened (${String(errno)})`, 'check identity.key_file', error);
+        throw refuse('unreadable', path, `cannot be opened (${String(errno)})`, 'check its key_file', error);
     }
   }
 }

@@ -46,6 +46,7 @@ export async function startNetGateway({ bridge, keys, config: toml, mtu = 1500 }
     bridge: { open: (signal) => bridge.open(signal), openDatagrams: async () => undefined },
     credentials: undefined,
     keys,
+    identities: new Map(),
     peers,
     tun,
     connector: kernelConnector,

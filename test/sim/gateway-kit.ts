@@ -30,6 +30,7 @@ export { generateKeys };
 export interface GatewayPlan {
   readonly bridge: FakeBridge;
   readonly keys?: PrivateKeys;
+  readonly identities?: ReadonlyMap<string, PrivateKeys>;
   readonly peers?: readonly B32[];
   readonly clock?: Clock;
   readonly vpn?: boolean;
@@ -81,6 +82,7 @@ export async function startGateway(plan: GatewayPlan): Promise<RunningGateway> {
     credentials: undefined,
     keys,
     peers: configuredPeers(config, addressesOf(b32)),
+    identities: plan.identities ?? new Map(),
     tun: config.vpn.enabled ? tun : undefined,
     connector: loopbackConnector(services),
     datagrams,

@@ -12,7 +12,7 @@ import { dialFlow } from '../flow/dial-flow.ts';
 import type { Resolver } from '../naming/resolver.ts';
 import { type Peer, type PeerTable, shownAddress } from '../peers/table.ts';
 import type { ConnectorPort } from '../ports.ts';
-import { GATEWAY, type SessionKey } from '../session/key.ts';
+import { GATEWAY, mayReachPeers, type SessionKey } from '../session/key.ts';
 import type { Lease, SessionManager } from '../session/manager.ts';
 import type { Session } from '../session/session.ts';
 import type { Dialer, DialOptions, DialTarget, PacketDialer, RelayEnd } from './target.ts';
@@ -65,8 +65,9 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
       halfClose: false,
     }));
 
-  /** Peers know us by the gateway's destination only, so an isolated session could not reach them. */
-  const toPeer = (peer: Peer, { port, signal }: DialOptions) => {
+  /** Under the gateway's own destination, whatever the session: it is the only one that peers know. */
+  const toPeer = (peer: Peer, { session, port, signal }: DialOptions) => {
+    if (!mayReachPeers(session)) throw keptApart();
     if (peer.knowsFlows === false) return throughTun(shownAddress(peer), port, signal);
     return overSession(GATEWAY, (lease) =>
       dialFlow(forClients(GATEWAY, lease), destinationOf(peer), port, parts.clock, signal),
@@ -96,6 +97,7 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
         const peer = parts.peers.byAddress(key);
         if (peer !== undefined) return toPeer(peer, options);
         if (key === addressKey(parts.own.oc) || key === addressKey(parts.own.ocat4)) {
+          if (!mayReachPeers(options.session)) throw keptApart();
           return throughTun(target.address, options.port, options.signal);
         }
         throw new GateError(
@@ -153,6 +155,14 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
       }
     },
   };
+}
+
+function keptApart(): GateError {
+  return new GateError(
+    'policy',
+    'dial.kept-apart',
+    "peers and the VPN are reached under the gateway's own destination only, which this identity is kept apart from",
+  );
 }
 
 function destinationOf(peer: Pick<Peer, 'b32' | 'destination'>): string {

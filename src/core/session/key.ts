@@ -13,6 +13,24 @@ export interface IsolatedKey {
   readonly token: string;
   /** Whose tunnels the session has, where they are not the gateway's: a session has one set only, so these never share. */
   readonly tunnels?: string | undefined;
+  /** Set where its owner goes out as the gateway too, so that nothing is given away by going to a peer as the gateway. */
+  readonly mayReachPeers?: true | undefined;
 }
 
 export const GATEWAY: SessionKey = { kind: 'gateway' };
+
+/**
+ * Peers know us by the gateway's own destination only: whoever goes to them does so under that one, and is linked with it.
+ */
+export function mayReachPeers(key: SessionKey): boolean {
+  switch (key.kind) {
+    case 'gateway':
+      return true;
+    case 'named':
+      return false;
+    case 'isolated':
+      return key.mayReachPeers === true;
+    default:
+      return key satisfies never;
+  }
+}

@@ -5,15 +5,15 @@
 import type { Duplex } from 'node:stream';
 import type { DialTarget } from '../../core/dial/target.ts';
 import type { ClientOrigin } from '../../core/ports.ts';
-import { drive } from '../../kit/drive.ts';
 import { abortError, GateError } from '../../kit/errors.ts';
-import { type SocksHandshake, socksMachine } from '../../wire/socks/handshake.ts';
+import type { SocksHandshake } from '../../wire/socks/handshake.ts';
 import { encodeReply, replyForm } from '../../wire/socks/reply.ts';
 import { credentialsOf, type SocksRequest } from '../../wire/socks/request.ts';
 import { bind, namesNobody } from './bind.ts';
 import { connect } from './connect.ts';
 import { failureOf } from './failure-of.ts';
 import { farewell } from './farewell.ts';
+import { greet, type LoginRefused } from './greeting.ts';
 import { httpAnswer } from './http-answer.ts';
 import { askerFor } from './isolation.ts';
 import { judge } from './policy.ts';
@@ -44,6 +44,9 @@ export async function serveClient(
       log.debug('a SOCKS client was not understood', { code: handshake.error.code });
       client.destroy();
       return;
+    case 'login-refused':
+      counts.add('loginRefused');
+      return farewell(client, handshake.reply, clock, signal);
     case 'http':
       counts.add('httpClient');
       return farewell(client, httpAnswer(world.settings.httpConnect), clock, signal);
@@ -66,30 +69,18 @@ export async function serveClient(
 /** @returns `undefined` when there is nobody left to talk to */
 async function shakeHands(
   client: Duplex,
-  { clock, counts, settings }: ClientWorld,
+  world: ClientWorld,
   signal: AbortSignal,
-): Promise<SocksHandshake | undefined> {
+): Promise<SocksHandshake | LoginRefused | undefined> {
+  const { counts } = world;
   try {
-    return await drive(socksMachine(settings), client, {
-      doing: 'reading a SOCKS request',
-      signal,
-      limit: { clock, ms: settings.handshakeMs, late: tooSlow },
-      onEnd: closedInTheMiddle,
-    });
+    return await greet(client, world, signal);
   } catch (error) {
     const wasLate = error instanceof GateError && error.code === 'socks.handshake-timeout';
     if (signal.aborted) counts.add(abortError(signal, 'serving a client').kind === 'limit' ? 'displaced' : 'stopped');
     else counts.add(wasLate ? 'handshakeTimeout' : 'leftEarly');
     return undefined;
   }
-}
-
-function tooSlow(): GateError {
-  return new GateError('client-protocol', 'socks.handshake-timeout', 'a SOCKS client was too slow to say its wish');
-}
-
-function closedInTheMiddle(): GateError {
-  return new GateError('client-protocol', 'socks.ended', 'a SOCKS client closed in the middle');
 }
 
 function serveRequest(

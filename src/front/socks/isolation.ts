@@ -33,12 +33,14 @@ export interface IsolationRules {
   readonly identity: Exclude<SessionKey, { kind: 'isolated' }> | { readonly kind: 'isolated' };
   /** Requests that differ in one of these never share a session. */
   readonly isolate: ReadonlySet<IsolationFact>;
+  /** The tunnels of isolated sessions, where they are not the gateway's. */
+  readonly tunnels?: string | undefined;
 }
 
 /** What docs/adr/0006 decides: the gateway's own destination, and a separate one for each pair of credentials. */
 export const USUAL_ISOLATION: IsolationRules = { identity: GATEWAY, isolate: new Set(['credentials']) };
 
-export function sessionFor(facts: RequestFacts, { identity, isolate }: IsolationRules): SessionKey {
+export function sessionFor(facts: RequestFacts, { identity, isolate, tunnels }: IsolationRules): SessionKey {
   const enabled = ISOLATION_FACTS.filter((fact) => isolate.has(fact)).map(
     (fact) => [fact, valueOfFact(fact, facts)] as const,
   );
@@ -49,7 +51,12 @@ export function sessionFor(facts: RequestFacts, { identity, isolate }: Isolation
     // A fact that is missing is like no value that it can have.
     if (value !== undefined) hash.update('=').update(framed(value));
   }
-  return { kind: 'isolated', token: hash.digest('base64url') };
+  return {
+    kind: 'isolated',
+    token: hash.digest('base64url'),
+    ...(tunnels === undefined ? {} : { tunnels }),
+    ...(identity.kind === 'gateway' ? { mayReachPeers: true } : {}),
+  };
 }
 
 /**

@@ -14,6 +14,7 @@ import type { Logger } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
 import type { Access } from './access.ts';
+import type { Authenticate } from './authentication.ts';
 import { serveClient } from './client.ts';
 import { type DnsLeaks, DnsLeakWatch } from './dns-leaks.ts';
 import { USUAL_ISOLATION } from './isolation.ts';
@@ -30,6 +31,8 @@ export interface SocksServerParts {
   readonly relay: Relay;
   /** Absent where UDP ASSOCIATE is not served. */
   readonly udp?: UdpService | undefined;
+  /** Left out where everybody is served, whatever credentials they show. */
+  readonly authenticate?: Authenticate | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -48,6 +51,7 @@ const DEFAULTS: SocksServerOptions = {
   connectMs: 120_000,
   idleMs: 0,
   isolation: USUAL_ISOLATION,
+  preferNoAuth: false,
   errors: 'standard',
   httpConnect: false,
   resolve: true,
@@ -101,7 +105,7 @@ export function socksServer(parts: SocksServerParts, given: Partial<SocksServerO
       counts.add(name, count);
     },
   };
-  const world = { ...parts, counts: noted, settings: options };
+  const world = { ...parts, authenticate: parts.authenticate, counts: noted, settings: options };
   const running = new Map<Duplex, Place>();
   const perAddress = new Map<string, number>();
   const crowded = (address: string | undefined) =>

@@ -12,6 +12,7 @@ import type { Logger } from '../../kit/log.ts';
 import type { Tally } from '../../kit/tally.ts';
 import type { ErrorCodes } from '../../wire/socks/reply.ts';
 import type { Access } from './access.ts';
+import type { Authenticate } from './authentication.ts';
 import type { IsolationRules, RequestFacts } from './isolation.ts';
 import type { UdpService } from './udp/service.ts';
 
@@ -20,6 +21,8 @@ export const CLIENT_ENDS = [
   /** Closed or failed before its request was complete. */
   'leftEarly',
   'handshakeTimeout',
+  /** Was no user of a listener that has some. */
+  'loginRefused',
   /** Had not said its wish when a newcomer needed its place. */
   'displaced',
   'protocolError',
@@ -48,6 +51,8 @@ export interface ClientSettings {
   /** A connected client is closed when neither side sent a byte for this long; 0 means never. Milliseconds. */
   readonly idleMs: number;
   readonly isolation: IsolationRules;
+  /** Do without credentials where the client can, though they would select an identity. */
+  readonly preferNoAuth: boolean;
   readonly errors: ErrorCodes;
   /** Speak HTTP CONNECT too. */
   readonly httpConnect: boolean;
@@ -60,6 +65,8 @@ export interface ClientSettings {
 }
 
 export interface ClientWorld {
+  /** Undefined where everybody is served, whatever credentials they show. */
+  readonly authenticate: Authenticate | undefined;
   readonly listener: Pick<ListenerPort, 'where'>;
   readonly access: Access;
   readonly dialer: Pick<Dialer, 'dial'>;

@@ -29,6 +29,19 @@ export type SocksHandshake =
   /** There is no answer that the other side would understand. */
   | { readonly kind: 'unintelligible'; readonly error: GateError };
 
+/** The client has said who it is, and waits to hear whether it is believed. */
+export interface SocksLogin {
+  readonly kind: 'login';
+  readonly credentials: Sensitive<SocksCredentials>;
+}
+
+/**
+ * * `required`: nobody is served without; the handshake stops at the credentials, as a `SocksLogin`.
+ * * `preferred`: whoever offers credentials is asked for them, and any are accepted.
+ * * `avoided`: whoever can do without is not asked; any are accepted.
+ */
+export type Authentication = 'required' | 'preferred' | 'avoided';
+
 const CONNECT = 0x01;
 /** RFC 1928 section 4; the last two are Tor's (socks-extensions). */
 const SOCKS5_COMMANDS: ReadonlyMap<number, SocksCommand> = new Map([
@@ -60,14 +73,27 @@ export interface Languages {
   readonly httpConnect: boolean;
 }
 
-export function socksMachine(languages: Languages): Machine<SocksHandshake> {
-  return exchangeMachine(handshake(languages));
+/** @param authentication what the listener makes of credentials */
+export function socksMachine(
+  languages: Languages,
+  authentication: Authentication = 'preferred',
+): Machine<SocksHandshake | SocksLogin> {
+  return exchangeMachine(handshake(languages, authentication));
 }
 
-function* handshake(languages: Languages): Exchange<SocksHandshake> {
+/** Goes on behind a `SocksLogin` whose credentials were right. */
+export function loggedInMachine({ credentials }: SocksLogin): Machine<SocksHandshake> {
+  return exchangeMachine(welcome(credentials));
+}
+
+/** RFC 1929: the answer to wrong credentials, or to some that are not understood. The connection must be closed then. */
+export const LOGIN_REFUSED: Uint8Array = Buffer.from([1, 1]);
+const LOGIN_ACCEPTED = Buffer.from([1, 0]);
+
+function* handshake(languages: Languages, authentication: Authentication): Exchange<SocksHandshake | SocksLogin> {
   const version = (yield* exactly(1)).readUInt8();
-  if (version === 5) return yield* socks5();
-  if (version === 4) return yield* socks4();
+  if (version === 5) return yield* socks5(authentication);
+  if (version === 4) return yield* socks4(authentication);
   if (languages.httpConnect && version === CONNECT_INITIAL) return yield* http();
   if (HTTP_INITIALS.includes(version)) return { kind: 'http' };
   return version === TLS_HANDSHAKE_RECORD
@@ -84,7 +110,7 @@ function* http(): Exchange<SocksHandshake> {
   return { kind: 'request', request: { dialect: 'http', command: 'connect', host, port, credentials } };
 }
 
-function* socks4(): Exchange<SocksHandshake> {
+function* socks4(authentication: Authentication): Exchange<SocksHandshake> {
   const fixed = yield* exactly(7);
   if (fixed.readUInt8(0) !== CONNECT) return unsupportedCommand('socks4');
   const port = fixed.readUInt16BE(1);
@@ -99,6 +125,7 @@ function* socks4(): Exchange<SocksHandshake> {
     if (name.length === 0) return emptyName('socks4');
     host = named(name);
   }
+  if (authentication === 'required') return needsLogin();
   if (port === 0) return portZero('socks4');
   return { kind: 'request', request: { dialect: 'socks4', command: 'connect', host, port } };
 }
@@ -109,31 +136,53 @@ function announcesName(address: Buffer): boolean {
   return number > 0 && number < 256;
 }
 
-function* socks5(): Exchange<SocksHandshake> {
+function* socks5(authentication: Authentication): Exchange<SocksHandshake | SocksLogin> {
   const methods = yield* exactly((yield* exactly(1)).readUInt8());
-  let credentials: Sensitive<SocksCredentials> | undefined;
-  // A client that offers credentials wants them to count, even where it would do without: they select its identity.
-  if (methods.includes(USER_AND_PASSWORD)) {
-    yield* send(Buffer.from([5, USER_AND_PASSWORD]));
-    const subversion = (yield* exactly(1)).readUInt8();
-    if (subversion !== 1) {
+  switch (methodFor(methods, authentication)) {
+    case NO_AUTHENTICATION:
+      yield* send(Buffer.from([5, NO_AUTHENTICATION]));
+      return yield* socks5Request(undefined);
+    case USER_AND_PASSWORD: {
+      yield* send(Buffer.from([5, USER_AND_PASSWORD]));
+      const subversion = (yield* exactly(1)).readUInt8();
+      if (subversion !== 1) {
+        return {
+          kind: 'refused',
+          reply: LOGIN_REFUSED,
+          error: protocolError('socks.auth-version', 'a SOCKS client sent its password in an unknown version'),
+        };
+      }
+      const credentials = yield* userAndPassword();
+      return authentication === 'required' ? { kind: 'login', credentials } : yield* welcome(credentials);
+    }
+    case undefined:
       return {
         kind: 'refused',
-        reply: Buffer.from([1, 1]),
-        error: protocolError('socks.auth-version', 'a SOCKS client sent its password in an unknown version'),
+        reply: Buffer.from([5, NO_ACCEPTABLE_METHOD]),
+        error: protocolError('socks.method', 'a SOCKS client offers no method that this listener accepts'),
       };
-    }
-    credentials = yield* userAndPassword();
-    yield* send(Buffer.from([1, 0]));
-  } else if (methods.includes(NO_AUTHENTICATION)) {
-    yield* send(Buffer.from([5, NO_AUTHENTICATION]));
-  } else {
-    return {
-      kind: 'refused',
-      reply: Buffer.from([5, NO_ACCEPTABLE_METHOD]),
-      error: protocolError('socks.method', 'a SOCKS client offers neither "no authentication" nor user and password'),
-    };
   }
+}
+
+function methodFor(
+  offered: Buffer,
+  authentication: Authentication,
+): typeof NO_AUTHENTICATION | typeof USER_AND_PASSWORD | undefined {
+  switch (authentication) {
+    case 'required':
+      return offered.includes(USER_AND_PASSWORD) ? USER_AND_PASSWORD : undefined;
+    case 'preferred':
+      // A client that offers credentials wants them to count, even where it would do without: they select its identity.
+      return offered.includes(USER_AND_PASSWORD) ? USER_AND_PASSWORD : methodFor(offered, 'avoided');
+    case 'avoided':
+      return offered.includes(NO_AUTHENTICATION) ? NO_AUTHENTICATION : methodFor(offered, 'required');
+    default:
+      return authentication satisfies never;
+  }
+}
+
+function* welcome(credentials: Sensitive<SocksCredentials>): Exchange<SocksHandshake> {
+  yield* send(LOGIN_ACCEPTED);
   return yield* socks5Request(credentials);
 }
 
@@ -199,6 +248,14 @@ function unsupportedCommand(form: ReplyForm): SocksHandshake {
     kind: 'unsupported',
     code: 'socks.command',
     message: 'a SOCKS client sent an unknown command',
+  });
+}
+
+function needsLogin(): SocksHandshake {
+  return refused('socks4', 'not-allowed', {
+    kind: 'policy',
+    code: 'socks.needs-login',
+    message: 'a SOCKS4 client came to a listener that serves its users only, and SOCKS4 has no passwords',
   });
 }
 

@@ -1,7 +1,8 @@
 /** The verbs around a running gateway, as people run them. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
+import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { controlMethods } from '../../../src/control/methods.ts';
 import { statusReport } from '../../../src/control/status.ts';
@@ -143,4 +144,60 @@ test('a SOCKS port that other machines can reach is refused at the start, in so 
     },
   );
   await Promise.all(refused);
+});
+
+test('named identities are made, held and refused like the own one, and the listeners say who they are', async () => {
+  const keyFile = inRoot('named', 'mail.key');
+  const more = `[identities.mail]
+key_file = "${keyFile}"
+[[socks]]
+listen = "127.0.0.1:0"
+identity = "mail"
+[[socks]]
+listen = "127.0.0.1:0"
+identity = "isolated"
+`;
+  const first = place('named', more);
+  const running = start(['run', '--socks-only', '--config', first.config]);
+  let said = '';
+  running.stdout?.on('data', (data) => {
+    said += String(data);
+  });
+  await until('it is up', () => /^router/m.test(said) || running.exitCode !== null, 20_000);
+  assert.match(
+    said,
+    /^socks up: 127\.0\.0\.1:\d+; sites see the destination of the identity mail, and never the gateway's/m,
+  );
+  assert.match(
+    said,
+    /^socks up: 127\.0\.0\.1:\d+; sites see a separate transient destination .* peers are not reached$/m,
+  );
+  assert.equal(statSync(keyFile).mode & 0o777, 0o600);
+  assert.ok(!said.includes(readFileSync(keyFile, 'utf8').slice(0, 40)));
+
+  const report = statusReport.parse(JSON.parse((await garligate('status', '--json', '-c', first.config)).out));
+  assert.deepEqual(
+    report.socks.map(({ identity }) => identity),
+    ['mail', 'isolated'],
+  );
+  assert.deepEqual(
+    report.sessions.map(({ key, name }) => [key, name]),
+    [
+      ['gateway', undefined],
+      ['named', 'mail'],
+    ],
+  );
+
+  const second = await garligate('run', '--socks-only', '-c', place('other', more).config);
+  assert.deepEqual([second.code, /mail\.key is in use by another gateway/.test(second.err)], [1, true], second.err);
+  running.kill('SIGTERM');
+  assert.equal((await running.ended).code, 0);
+
+  copyFileSync(first.key, inRoot('named', 'copy.key'));
+  const copied = place('copied', more.replace(keyFile, inRoot('named', 'copy.key')));
+  mkdirSync(dirname(copied.key), { mode: 0o700 });
+  copyFileSync(first.key, copied.key);
+  const third = await garligate('run', '--socks-only', '-c', copied.config);
+  assert.match(third.err, /copy\.key is a copy of another one of this gateway/);
+  assert.match((await garligate('check', '-c', first.config)).out, /^identity .*mail\.key: correct$/m);
 });

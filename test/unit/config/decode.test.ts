@@ -13,6 +13,8 @@ const ALIAS = `${ALICE.slice(0, 16)}${'a'.repeat(36)}.b32.i2p`;
 /** Its first 16 characters are ALICE's last 16: the oc address of the one is the ocat4 address of the other. */
 const CROSSED = `${ALICE.slice(36, 52)}${'a'.repeat(36)}.b32.i2p`;
 
+const ALICES_LINE = `alice:$scrypt$ln=15,r=8,p=1$${'A'.repeat(22)}$${'A'.repeat(43)}`;
+
 function problemsOf(toml: string): readonly string[] {
   const decoded = decodeConfig(toml, PATHS);
   assert.equal(decoded.kind, 'problems');
@@ -186,6 +188,56 @@ for (const [what, toml, expected] of [
     [/^f:3: socks\[1\]\.clients: found addresses .*, wanted none; mode says/],
   ],
   ['an open listener on IPv6', '[[socks]]\nlisten = "[::]:9160"', [/^f:2: socks\[1\]\.listen: .*open = true/]],
+  [
+    'an identity that is not there',
+    '[[socks]]\nidentity = "mail"',
+    [/^f:2: socks\[1\]\.identity: found "mail", wanted .*\[identities\.mail\], which is not there$/],
+  ],
+  ['an identity with a reserved name', '[identities.gateway]', [/^f:1: identities\.gateway: .*and not "gateway"/]],
+  ['an identity that is no name', '[[socks]]\nidentity = "a b"', [/^f:2: socks\[1\]\.identity: .*wanted "gateway"/]],
+  [
+    'an unknown key of an identity',
+    '[identities.mail]\nkeyfile = "/k"',
+    [/^f:2: identities\.mail\.keyfile: .*did you mean key_file/],
+  ],
+  [
+    'one key for two',
+    '[identities.mail]\nkey_file = "/k"\n[identities.web]\nkey_file = "/w"\n[identities.news]\nkey_file = "/w"',
+    [/^f:2: identities\.mail\.key_file: .*of the gateway again/, /^f:6: .*news\.key_file: .*of identities\.web again/],
+  ],
+  [
+    'a difference between all clients of a shared destination',
+    '[[socks]]\nisolate = ["credentials", "destination"]',
+    [/^f:2: socks\[1\]\.isolate: found "destination".*identity = "isolated"/],
+  ],
+  ['an unknown fact', '[[socks]]\nisolate = ["colour"]', [/^f:2: socks\[1\]\.isolate\[1\]: .*"credentials"/]],
+  [
+    'tunnels of nobody',
+    '[[socks]]\ntunnels.inbound.length = 1',
+    [/^f:2: socks\[1\]\.tunnels: .*identity = "isolated"/],
+  ],
+  [
+    'an option with its own key in tunnels of a listener',
+    '[[socks]]\nidentity = "isolated"\ntunnels.options = { "inbound.length" = "1" }',
+    [/^f:3: socks\[1\]\.tunnels\.options\.\S+ found an option that has a key of its own/],
+  ],
+  ['sessions ahead of nobody', '[[socks]]\nisolate = []\nahead = 1', [/^f:3: socks\[1\]\.ahead: .*isolates nobody/]],
+  [
+    'more sessions ahead than there may be',
+    '[[socks]]\nahead = 5\n[[socks]]\nlisten = "[::1]:1"\nahead = 4',
+    [/^f:2: socks\[1\]\.ahead: found 9 .*isolated_sessions, 8$/],
+  ],
+  [
+    'isolation without a session for it',
+    '[[socks]]\nidentity = "isolated"\n[limits]\nisolated_sessions = 0',
+    [/^f:2: socks\[1\]\.identity: .*isolated_sessions is 0/],
+  ],
+  [
+    'users that need not say who they are',
+    `[[socks]]\nprefer_no_auth = true\nusers = ["${ALICES_LINE}"]`,
+    [/^f:2: socks\[1\]\.prefer_no_auth: found true, while only users are served/],
+  ],
+  ['a user twice', `[[socks]]\nusers = ["${ALICES_LINE}", "${ALICES_LINE}"]`, [/^f:2: .*: found a user again/]],
   ['a listener twice', '[[socks]]\n[[socks]]\nlisten = "localhost:9160"', [/^f:3: socks\[2\]\.listen: .*socks\[1\]/]],
   [
     'an option with its own key',
@@ -265,8 +317,50 @@ for (const [what, toml, expected] of [
   });
 }
 
+test('E31 what stands in the place of a hashed password is not quoted: it may be the password', () => {
+  for (const line of [
+    'alice:secret',
+    'alice',
+    ':$scrypt$',
+    ALICES_LINE.replace('ln=15', 'ln=1'),
+    ALICES_LINE.replace('alice', 'a:b'),
+    `${ALICES_LINE}A`,
+  ]) {
+    for (const users of [`["${line}"]`, `"${line}"`]) {
+      const [problem = '', ...more] = problemsOf(`[[socks]]\nusers = ${users}`);
+      assert.match(problem, /^f:2: socks\[1\]\.users(\[1\])?: found something else, wanted .*garligate password/);
+      assert.deepEqual(more, []);
+    }
+  }
+});
+
+test('identities and users arrive as what they are', () => {
+  const { identities, socks } = configOf(`
+    [identities.mail]
+    key_file = "/m"
+    tunnels.outbound.length = 1
+    [identities.web]
+    [[socks]]
+    identity = "mail"
+    users = ["${ALICES_LINE}"]
+    isolate = []
+    [[socks]]
+    listen = "unix:/s"
+    identity = "isolated"
+    isolate = ["client", "destination"]
+    tunnels.inbound.length = 2`);
+  assert.deepEqual(identities['mail']?.tunnels?.outbound, { length: 1, quantity: 3 });
+  assert.deepEqual(identities['web'], { key_file: '' });
+  assert.deepEqual(socks[0]?.identity, { kind: 'named', name: 'mail' });
+  assert.equal(socks[0]?.users[0]?.name, 'alice');
+  assert.doesNotMatch(JSON.stringify(socks), /AAAA/);
+  assert.deepEqual(socks[1]?.isolate, ['client', 'destination']);
+  assert.equal(socks[1]?.tunnels?.inbound.length, 2);
+});
+
 test('what must be said in so many words is then allowed', () => {
   configOf('[[socks]]\nlisten = "0.0.0.0:9160"\nopen = true');
+  configOf(`[[socks]]\nlisten = "0.0.0.0:9160"\nusers = ["${ALICES_LINE}"]`);
   configOf('[router]\nsam = "10.0.0.1:7656"\nallow_remote = true');
   configOf('[[socks]]\nlisten = "127.0.0.1:0"\n[[socks]]\nlisten = "127.0.0.1:0"');
 });

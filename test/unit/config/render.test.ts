@@ -31,7 +31,8 @@ test('the values in the example are the defaults, but for its peer and its alias
   if (decoded.kind !== 'config') return;
   assert.equal(decoded.config.peer[0]?.name, 'alice');
   assert.deepEqual(Object.keys(decoded.config.names), ['forum.i2p']);
-  assert.deepEqual({ ...decoded.config, peer: [], names: {} }, defaultConfig(SYSTEM_PATHS));
+  assert.deepEqual(Object.keys(decoded.config.identities), ['mail']);
+  assert.deepEqual({ ...decoded.config, peer: [], names: {}, identities: {} }, defaultConfig(SYSTEM_PATHS));
 });
 
 test('example and reference name every key, and every key is explained', () => {
@@ -45,7 +46,8 @@ test('example and reference name every key, and every key is explained', () => {
 });
 
 function keysOf(schema: z.core.$ZodType, path = ''): Array<{ name: string; path: string; description?: string }> {
-  if (schema instanceof z.ZodPrefault) return keysOf(schema.unwrap(), path);
+  if (schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) return keysOf(schema.unwrap(), path);
+  if (schema instanceof z.ZodRecord) return keysOf(schema.valueType, path);
   if (schema instanceof z.ZodArray) return keysOf(schema.element, path);
   if (!(schema instanceof z.ZodObject)) return [];
   return Object.entries(schema.shape).flatMap(([name, inner]) => {

@@ -17,6 +17,14 @@ export function sampleReport(): StatusReport {
     },
     sessions: [{ key: 'gateway', state: 'waiting', age: 5, reason: 'the router is away' }],
     datagrams: [{ state: 'ready', age: 61, users: 2, b32: `${'c'.repeat(51)}a`, drops: { nobody: 1 } }],
+    isolated: {
+      most: 8,
+      atLimit: 'retire-idle',
+      inUse: 2,
+      idle: 1,
+      spare: 0,
+      counters: { opened: 5, retiredForRoom: 1, refusedAtLimit: 4 },
+    },
     vpn: { interface: 'garli0', state: 'up', mtu: 1500, drops: { foreign: 2, full: 1 }, ownEcho: { state: 'idle' } },
     firewall: { state: 'on', restored: 1, drops: { denied: 5 } },
     peers: [
@@ -61,6 +69,7 @@ export function sampleReport(): StatusReport {
         counters: { connected: 9 },
         udp: { associations: 2, counters: { sent: 5, received: 4, fragment: 1 } },
         identity: 'gateway',
+        meaning: 'sites see it',
       },
     ],
     inbound: { armed: 4, counters: {} },

@@ -8,7 +8,7 @@ import type { DialTarget } from '../../../core/dial/target.ts';
 import type { Resolver } from '../../../core/naming/resolver.ts';
 import type { PeerTable } from '../../../core/peers/table.ts';
 import type { DatagramPort, Datagrams } from '../../../core/ports.ts';
-import type { SessionKey } from '../../../core/session/key.ts';
+import { mayReachPeers, type SessionKey } from '../../../core/session/key.ts';
 import { ExpiringCache } from '../../../kit/cache.ts';
 import { type Clock, within } from '../../../kit/clock.ts';
 import { GateError } from '../../../kit/errors.ts';
@@ -159,6 +159,7 @@ export class Association {
     const way = datagramWay(target, peers, own);
     switch (way.kind) {
       case 'vpn':
+        if (!mayReachPeers(session)) return { kind: 'none', why: 'policyRefused' };
         return this.#findTun(way.address, port);
       case 'unknown-address': {
         const one = this.#correspondents.byAddress(way.address);

@@ -14,7 +14,7 @@ import { ScriptedBridge, STREAM_OK } from '../session/scripted-bridge.ts';
 import { destination, line, own, peer, privateKeys } from '../support.ts';
 
 const NEVER = new AbortController().signal;
-const ISOLATED: SessionKey = { kind: 'isolated', token: 'x' };
+const ISOLATED: SessionKey = { kind: 'isolated', token: 'x', mayReachPeers: true };
 
 function setting({ withTun = true, maxDials = 100 } = {}) {
   const clock = new FakeClock();
@@ -130,6 +130,28 @@ test('foreign destinations are dialled over the session asked for, by name or wh
   assert.deepEqual(held, []);
   await sessions.stop();
 });
+
+for (const session of [
+  { kind: 'isolated', token: 'x' },
+  { kind: 'named', name: 'mail' },
+] as const satisfies readonly SessionKey[]) {
+  test(`E13 by whatever name a peer is called, nobody ${session.kind} goes to it as the gateway`, async () => {
+    const { run, asked, held, sessions, throughTun } = setting();
+    const two = peer(2);
+    const targets: DialTarget[] = [
+      { kind: 'address', address: two.addresses.oc },
+      { kind: 'address', address: two.addresses.ocat4 },
+      { kind: 'address', address: own(1).addresses.oc },
+      { kind: 'b32', b32: two.b32 },
+      { kind: 'destination', destination: destination(2) },
+      { kind: 'host', host: 'peer.i2p' },
+      { kind: 'peer', name: 'peer2' },
+    ];
+    for (const target of targets) await rejectsWith(run(target, session), 'dial.kept-apart');
+    assert.deepEqual([held, asked(), throughTun], [[], [], []]);
+    await sessions.stop();
+  });
+}
 
 test('a peer is reached by a flow from the gateway itself, by whatever name it is called', async () => {
   const { clock, run, asked, held, joins, sessions } = setting();

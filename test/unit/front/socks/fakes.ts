@@ -9,6 +9,7 @@ import { peerTable } from '../../../../src/core/peers/table.ts';
 import type { ClientOrigin, ListenerPort } from '../../../../src/core/ports.ts';
 import type { Relay, RelayOptions, RelayReport } from '../../../../src/core/relay/report.ts';
 import { type Access, type AccessLists, accessOf } from '../../../../src/front/socks/access.ts';
+import type { Authenticate } from '../../../../src/front/socks/authentication.ts';
 import { type SocksServer, type SocksServerOptions, socksServer } from '../../../../src/front/socks/server.ts';
 import type { Clock } from '../../../../src/kit/clock.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
@@ -288,8 +289,9 @@ export async function world(
   options: Partial<SocksServerOptions> = {},
   dialer = fakeDialer(),
   access = accessWith(),
+  authenticate?: Authenticate,
 ): Promise<World> {
-  const parts = { ...fakeParts(), dialer, access };
+  const parts = { ...fakeParts(), dialer, access, authenticate };
   const { listener, binder, relay, clock } = parts;
   const server = socksServer(parts, options);
   await server.start(new AbortController().signal);

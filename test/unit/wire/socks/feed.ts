@@ -1,6 +1,6 @@
 /** Runs a SOCKS machine over chunks as a driver would, and describes what came of it in comparable values. */
 import type { Machine } from '../../../../src/kit/step.ts';
-import type { SocksHandshake } from '../../../../src/wire/socks/handshake.ts';
+import type { SocksHandshake, SocksLogin } from '../../../../src/wire/socks/handshake.ts';
 import { encodeReply } from '../../../../src/wire/socks/reply.ts';
 import { credentialsOf } from '../../../../src/wire/socks/request.ts';
 
@@ -51,12 +51,16 @@ export function oneByOne(bytes: Uint8Array): Uint8Array[] {
 }
 
 /** The result as plain values: secrets and errors compare by what they hold. */
-export function describe(handshake: SocksHandshake | undefined): object {
+export function describe(handshake: SocksHandshake | SocksLogin | undefined): object {
   switch (handshake?.kind) {
     case undefined:
       return { kind: 'wants more' };
     case 'http':
       return handshake;
+    case 'login': {
+      const { user, password } = handshake.credentials.reveal();
+      return { kind: handshake.kind, user: user.toString('latin1'), password: password.toString('latin1') };
+    }
     case 'unintelligible':
       return { kind: handshake.kind, code: handshake.error.code };
     case 'refused':

@@ -3,7 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
-import { socksMachine } from '../../../../src/wire/socks/handshake.ts';
+import {
+  type Authentication,
+  LOGIN_REFUSED,
+  loggedInMachine,
+  socksMachine,
+} from '../../../../src/wire/socks/handshake.ts';
 import { describe, feed, hex, oneByOne, spaced } from './feed.ts';
 
 interface Row {
@@ -15,6 +20,7 @@ interface Row {
   readonly means: object;
   /** Bytes of `from` that are not used. */
   readonly rest?: string;
+  readonly authentication?: Authentication;
 }
 
 const SOCKS_ONLY = { httpConnect: false };
@@ -275,15 +281,51 @@ const ROWS: readonly Row[] = [
     means: { kind: 'http' },
     rest: `4f 53 54 0d 0a ${NO_AUTH} 05 01 00 03 05 ${NAME} 00 50`,
   },
+  {
+    rule: 'D2 where credentials are avoided, whoever can do without is not asked for them',
+    from: `05 02 02 00 05 01 00 03 05 ${NAME} 00 50`,
+    sent: '05 00',
+    means: { kind: 'socks5', name: 'a.i2p', port: 80 },
+    authentication: 'avoided',
+  },
+  {
+    rule: 'D2 where credentials are avoided, they are accepted from whoever has nothing else',
+    from: `05 01 02 01 01 75 01 70 05 01 00 03 05 ${NAME} 00 50`,
+    sent: '05 02 01 00',
+    means: { kind: 'socks5', name: 'a.i2p', port: 80, user: '75', password: '70' },
+    authentication: 'avoided',
+  },
+  {
+    rule: 'D5 where a login is needed, the handshake stops at the credentials, and what came behind them waits',
+    from: `05 02 00 02 01 01 75 01 70 05 01 00 03 05 ${NAME} 00 50`,
+    sent: '05 02',
+    means: { kind: 'login', user: 'u', password: 'p' },
+    rest: `05 01 00 03 05 ${NAME} 00 50`,
+    authentication: 'required',
+  },
+  {
+    rule: 'D1 where a login is needed, a client that offers none is refused',
+    from: '05 01 00',
+    sent: '',
+    means: { kind: 'refused', reply: '05 ff', code: 'socks.method' },
+    authentication: 'required',
+  },
+  {
+    rule: 'where a login is needed, SOCKS4 is refused, which has none',
+    from: `04 01 00 50 00 00 00 01 75 00 ${NAME} 00`,
+    sent: '',
+    means: { kind: 'refused', reply: '00 5b 00 00 00 00 00 00', code: 'socks.needs-login' },
+    authentication: 'required',
+  },
 ];
 
-for (const { rule, from, sent = '', means, rest = '' } of ROWS) {
+for (const { rule, from, sent = '', means, rest = '', authentication } of ROWS) {
   test(rule, () => {
     const bytes = hex(from);
     const splits = [oneByOne(bytes)];
     for (let at = 0; at <= bytes.length; at += 1) splits.push([bytes.subarray(0, at), bytes.subarray(at)]);
     for (const chunks of splits) {
-      const fed = feed(socksMachine(SOCKS_ONLY), chunks);
+      const fed = feed(socksMachine(SOCKS_ONLY, authentication), chunks);
       assert.deepEqual(
         { sent: spaced(fed.sent), means: describe(fed.out), rest: spaced(fed.rest) },
         { sent: spaced(hex(sent)), means, rest: spaced(hex(rest)) },
@@ -296,7 +338,11 @@ for (const { rule, from, sent = '', means, rest = '' } of ROWS) {
     const whole = hex(from);
     const needed = whole.subarray(0, whole.length - hex(rest).length);
     for (let length = 0; length < needed.length; length += 1) {
-      assert.equal(feed(socksMachine(SOCKS_ONLY), [needed.subarray(0, length)]).out, undefined, `${length} bytes`);
+      assert.equal(
+        feed(socksMachine(SOCKS_ONLY, authentication), [needed.subarray(0, length)]).out,
+        undefined,
+        `${length} bytes`,
+      );
     }
   });
 }
@@ -376,4 +422,13 @@ test('a request that is refused or not understood is never taken for one that is
     }),
     { numRuns: 500 },
   );
+});
+
+test('a login that was right goes on to the request, and one that was wrong has an answer of its own', () => {
+  const login = feed(socksMachine(SOCKS_ONLY, 'required'), [hex('05 01 02 01 01 75 01 70')]).out;
+  assert.ok(login?.kind === 'login');
+  const fed = feed(loggedInMachine(login), oneByOne(hex(`05 01 00 03 05 ${NAME} 00 50 ff`)));
+  assert.deepEqual(describe(fed.out), { kind: 'socks5', name: 'a.i2p', port: 80, user: '75', password: '70' });
+  assert.deepEqual([spaced(fed.sent), spaced(fed.rest)], ['01 00', 'ff']);
+  assert.equal(spaced(LOGIN_REFUSED), '01 01');
 });

@@ -1,0 +1,171 @@
+/** Who is let in where a listener has users, by themselves and by the whole of a client's way. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { before, test } from 'node:test';
+import { type Authenticate, authenticator, CHECKS_AT_ONCE } from '../../../../src/front/socks/authentication.ts';
+import { Sensitive } from '../../../../src/kit/sensitive.ts';
+import { type Turnstile, turnstile } from '../../../../src/kit/turnstile.ts';
+import {
+  formatPasswordHash,
+  hashPassword,
+  type PasswordHash,
+  parsePasswordHash,
+} from '../../../../src/wire/socks/password-hash.ts';
+import { FakeClock } from '../../../helpers/fake-clock.ts';
+import { until } from '../../../helpers/until.ts';
+import { hex, spaced } from '../../wire/socks/feed.ts';
+import { settle, world } from './fakes.ts';
+
+const NEVER = new AbortController().signal;
+
+let alice: PasswordHash;
+
+before(async () => {
+  alice = await hashPassword(Buffer.from('secret'), randomBytes(16));
+});
+
+const credentials = (user: string, password: string) =>
+  new Sensitive({ user: Buffer.from(user), password: Buffer.from(password) });
+
+/** Counts the checks that cost a turn. */
+function setting() {
+  const clock = new FakeClock();
+  const turns = turnstile(CHECKS_AT_ONCE);
+  let running = 0;
+  const seen = { checks: 0, most: 0 };
+  const counting: Turnstile = (work, signal) =>
+    turns(async () => {
+      running += 1;
+      seen.checks += 1;
+      seen.most = Math.max(seen.most, running);
+      try {
+        return await work();
+      } finally {
+        running -= 1;
+      }
+    }, signal);
+  const users = [
+    { name: 'bob', hash: new Sensitive({ salt: randomBytes(16), key: randomBytes(32) }) },
+    { name: 'alice', hash: new Sensitive(alice) },
+  ];
+  const authenticate = authenticator(users, clock, counting);
+  return { clock, authenticate, seen };
+}
+
+test('a hash comes back from its text, and the text holds no password', () => {
+  const text = formatPasswordHash(alice);
+  assert.match(text, /^\$scrypt\$ln=15,r=8,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$/);
+  assert.deepEqual(parsePasswordHash(text)?.reveal(), alice);
+  assert.doesNotMatch(text, /secret/);
+});
+
+for (const [what, text] of [
+  ['another algorithm', '$argon2id$ln=15,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'],
+  ['another cost', '$scrypt$ln=1,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'],
+  ['a short salt', '$scrypt$ln=15,r=8,p=1$AAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'],
+  ['a short key', '$scrypt$ln=15,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAA'],
+  ['more behind it', '$scrypt$ln=15,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA$'],
+  ['no base64', '$scrypt$ln=15,r=8,p=1$AAAAAAAAAAAAAAAAAAAAA!$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'],
+  ['nothing', ''],
+] as const) {
+  test(`${what} is no hash`, () => assert.equal(parsePasswordHash(text), undefined));
+}
+
+test('D5 only the right password of a user is right; empty and missing ones are wrong without a check', async () => {
+  const { authenticate, seen } = setting();
+  assert.equal(await authenticate(credentials('alice', 'secret'), NEVER), true);
+  assert.equal(await authenticate(credentials('alice', 'Secret'), NEVER), false);
+  assert.equal(await authenticate(credentials('bob', 'secret'), NEVER), false);
+  assert.equal(seen.checks, 3);
+  for (const none of [undefined, credentials('', ''), credentials('alice', ''), credentials('', 'secret')]) {
+    assert.equal(await authenticate(none, NEVER), false);
+  }
+  assert.equal(seen.checks, 3);
+});
+
+test('a user that does not exist costs a check like any other', async () => {
+  const { authenticate, seen } = setting();
+  assert.equal(await authenticate(credentials('nobody', 'secret'), NEVER), false);
+  assert.equal(seen.checks, 1);
+});
+
+test('what was right is remembered for a while, what was wrong is not', async () => {
+  const { authenticate, seen, clock } = setting();
+  for (let count = 0; count < 3; count += 1) assert.ok(await authenticate(credentials('alice', 'secret'), NEVER));
+  assert.equal(seen.checks, 1);
+  // The same bytes, divided in another way.
+  assert.equal(await authenticate(credentials('alices', 'ecret'), NEVER), false);
+  assert.equal(await authenticate(credentials('alices', 'ecret'), NEVER), false);
+  assert.equal(seen.checks, 3);
+  await clock.advance(5 * 60_000);
+  assert.ok(await authenticate(credentials('alice', 'secret'), NEVER));
+  assert.equal(seen.checks, 4);
+});
+
+test('few checks run at a time, the event loop goes on, and whoever has left takes no turn', async () => {
+  const { authenticate, seen } = setting();
+  const left = new AbortController();
+  const wrong = Array.from({ length: 4 }, (_, index) => authenticate(credentials(`user${index}`, 'x'), NEVER));
+  const gone = authenticate(credentials('gone', 'x'), left.signal);
+  left.abort(new Error('left'));
+  await assert.rejects(gone);
+  let turns = 0;
+  const ticking = setInterval(() => {
+    turns += 1;
+  }, 1);
+  assert.deepEqual(await Promise.all(wrong), [false, false, false, false]);
+  clearInterval(ticking);
+  assert.deepEqual([seen.most, seen.checks], [CHECKS_AT_ONCE, 4]);
+  assert.ok(turns > 10, `the loop turned ${turns} times meanwhile`);
+});
+
+const LOGIN = '05 02 00 02 01 05 616c696365 06 736563726574';
+const REQUEST = '05 01 00 03 05 61 2e 69 32 70 00 50';
+
+async function client(authenticate: Authenticate, bytes: string) {
+  const { listener, dialer, counts } = await world({}, undefined, undefined, authenticate);
+  const app = listener.connect();
+  app.stream.write(hex(bytes));
+  await settle();
+  return { app, dialer, counts };
+}
+
+test('a user is let in, and what it sent behind its password is not lost', async () => {
+  const { authenticate } = setting();
+  const { app, dialer } = await client(authenticate, `${LOGIN} ${REQUEST} 68 69`);
+  await until('the dial', () => dialer.dials.length === 1, 10_000);
+  assert.equal(spaced(app.received()), '05 02 01 00');
+  const service = dialer.only().succeed();
+  await settle();
+  assert.equal(service.received().toString(), 'hi');
+});
+
+test('D4 whoever is no user hears so, and is closed; nothing is dialled', async () => {
+  const { app, dialer, counts } = await client(async () => false, `${LOGIN} ${REQUEST}`);
+  assert.equal(spaced(app.received()), '05 02 01 01');
+  assert.equal(app.ended, true);
+  assert.equal(dialer.dials.length, 0);
+  assert.deepEqual(counts(), { accepted: 1, loginRefused: 1 });
+});
+
+test('a client that leaves while its password is checked gives up its turn', async () => {
+  let given: AbortSignal | undefined;
+  const { app, counts } = await client((_, signal) => {
+    given = signal;
+    return new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason));
+    });
+  }, LOGIN);
+  assert.equal(given?.aborted, false);
+  app.stream.destroy();
+  await settle();
+  assert.equal(given?.aborted, true);
+  assert.deepEqual(counts(), { accepted: 1, leftEarly: 1 });
+});
+
+test('SOCKS4 is refused where there are users', async () => {
+  const { app, dialer, counts } = await client(async () => true, '04 01 00 50 00 00 00 01 00 61 2e 69 32 70 00');
+  assert.equal(spaced(app.received()), '00 5b 00 00 00 00 00 00');
+  assert.equal(dialer.dials.length, 0);
+  assert.deepEqual(counts(), { accepted: 1, protocolError: 1 });
+});
