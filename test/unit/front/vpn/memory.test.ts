@@ -5,7 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { encodeKeepalive } from '../../../../src/wire/packet/keepalive.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
-import { line } from '../../core/support.ts';
+import { line, own } from '../../core/support.ts';
 import { type Node, node, packet, QUEUE } from './packets.ts';
 
 const KIB = 1024;
@@ -50,7 +50,7 @@ test('E19: 50 peers that read nothing under a flood hold what the formula says, 
     theirs.write(
       encodeKeepalive({
         source: one.peer.addresses.oc,
-        destination: one.address,
+        destination: own(1).addresses.oc,
         flowLabel: 1,
         name: one.peer.b32,
         announcement: { wantsAnswer: false, knowsFlows: true },
