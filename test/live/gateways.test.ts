@@ -34,6 +34,16 @@ describe('two gateways on real routers', () => {
     }
   });
 
+  it('answer both loopbacks behind the firewall, the second by way of their own router', {
+    timeout: 60_000,
+  }, async () => {
+    for (const responder of ['dead', 'feed']) {
+      const address = `fd60:db4d:ddb5::${responder}:beef`;
+      const said = await runInside(lab.a.namespace, 'ping', ['-6', '-c', '3', '-i', '0.5', '-W', '20', address]);
+      assert.match(said, /3 packets transmitted, 3 received/);
+    }
+  });
+
   it('use a key that the router made with DEST GENERATE', { timeout: 60_000 }, async () => {
     const bridge = { open: (stop: AbortSignal) => lab.network.openBridge(1, stop) };
     const { stream, out } = await converse(bridge, generateKeys(), 'making keys', signal);
