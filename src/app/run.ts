@@ -25,6 +25,7 @@ import { exposureReport } from './exposure.ts';
 import { assembleGateway, type Gateway } from './gateway.ts';
 import { meaningOf } from './identities.ts';
 import { bringUpInterface, type GuardedInterface } from './interface.ts';
+import { interfaceWatch } from './interface-watch.ts';
 import { configuredPeers } from './peers.ts';
 import { pingPeer } from './ping.ts';
 import { statusReport } from './report.ts';
@@ -119,6 +120,11 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
     undo(() => control.stop());
     undo(() => gateway.stop());
     await gateway.start(signal);
+    if (tun !== undefined) {
+      const watch = interfaceWatch(tun, systemClock, log);
+      undo(() => watch.stop());
+      await watch.start(signal);
+    }
 
     for (const line of banner(config, gateway.own, tun, listeners, router.state(), created)) announce(line);
     await stopped(signal, lost.signal);
