@@ -9,10 +9,12 @@ import { HEADER_LENGTH, isIpv6, LONGEST_PACKET, packetLength } from './ipv6.ts';
 /** Sees one whole packet at `bytes[start, end)`; the memory is borrowed until it returns. */
 export type VisitPacket = (bytes: Buffer, start: number, end: number) => void;
 
+/** Bytes: whatever an interface with the usual MTU takes. */
+const USUAL_PACKET = 2048;
 const NOTHING: Buffer = Buffer.alloc(0);
 
 export class Deframer {
-  /** For a packet that began in an earlier chunk; made when the first one does, since on many streams none ever does. */
+  /** For a packet that began in an earlier chunk; made when one does, and large only when one is. */
   #partial = NOTHING;
   #held = 0;
   #lost = false;
@@ -37,13 +39,21 @@ export class Deframer {
       }
       const end = chunk.length - at >= HEADER_LENGTH ? at + packetLength(chunk, at) : Number.POSITIVE_INFINITY;
       if (end > chunk.length) {
-        if (this.#partial.length === 0) this.#partial = Buffer.allocUnsafe(LONGEST_PACKET);
+        this.#reserve(chunk.length - at);
         this.#held = chunk.copy(this.#partial, 0, at);
         return;
       }
       visit(chunk, at, end);
       at = end;
     }
+  }
+
+  /** Makes room for `length` bytes and keeps what is held. */
+  #reserve(length: number): void {
+    if (length <= this.#partial.length) return;
+    const larger = Buffer.allocUnsafe(length <= USUAL_PACKET ? USUAL_PACKET : LONGEST_PACKET);
+    this.#partial.copy(larger, 0, 0, this.#held);
+    this.#partial = larger;
   }
 
   /** @returns how much of the chunk the held packet took */
@@ -55,6 +65,7 @@ export class Deframer {
       if (this.#held < HEADER_LENGTH) return at;
     }
     const length = packetLength(this.#partial, 0);
+    this.#reserve(length);
     const taken = chunk.copy(this.#partial, this.#held, at, at + length - this.#held);
     this.#held += taken;
     at += taken;
