@@ -43,11 +43,9 @@ export function interfaceHealth(name: string, state: TunState): HealthItem[] {
 /** How long the operator is told that somebody changed the rules. */
 const TOLD_MS = 60 * 60_000;
 
-export function firewallHealth(
-  { state, restored }: Pick<FirewallPort, 'state' | 'restored'>,
-  now: number,
-): HealthItem[] {
-  const current = state();
+export function firewallHealth(firewall: Pick<FirewallPort, 'state' | 'restored'>, now: number): HealthItem[] {
+  const { restored } = firewall;
+  const current = firewall.state();
   if (current.kind === 'broken') {
     return [
       {

@@ -18,8 +18,11 @@ export interface SessionFacts {
   readonly rebuilds: number;
 }
 
-/** A peer is lost when it has not been heard for so long, though it is wanted, */
-export const LOST_MS = 40_000;
+/**
+ * A peer is lost when it has not been heard for so long, though it is wanted: longer than the routers need by themselves,
+ * which is 104 s on i2pd 2.45.1,
+ */
+export const LOST_MS = 150_000;
 /** and so many dials have come to nothing. */
 export const LOST_DIALS = 2;
 /** Who was heard so lately is alive; links are probed every minute. */
