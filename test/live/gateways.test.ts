@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import { untilPingable } from '../../scripts/lab/checks.ts';
 import { messageOf } from '../../scripts/lab/command.ts';
 import { GATEWAY_COMMAND } from '../../scripts/lab/gateway.ts';
@@ -35,20 +34,23 @@ describe('two gateways on real routers', () => {
     }
   });
 
-  it('answer the first loopback behind their firewall, and say why the second one is silent', {
-    timeout: 90_000,
+  it('answer the first loopback behind their firewall; the second one this router keeps to itself', {
+    timeout: 60_000,
   }, async () => {
-    const { a } = lab;
     const ping = (responder: string) =>
-      runInside(a.namespace, 'ping', ['-6', '-c', '3', '-i', '0.5', '-W', '5', `fd60:db4d:ddb5::${responder}:beef`]);
+      runInside(lab.a.namespace, 'ping', [
+        '-6',
+        '-c',
+        '3',
+        '-i',
+        '0.5',
+        '-W',
+        '5',
+        `fd60:db4d:ddb5::${responder}:beef`,
+      ]);
     assert.match(await ping('dead'), /3 packets transmitted, 3 received/);
     // i2pd 2.45.1 opens a stream to oneself, shows it to the accept, and carries nothing on it.
     await assert.rejects(ping('feed'));
-    let error: string | undefined;
-    for (const end = performance.now() + 45_000; error === undefined && performance.now() < end; await pause(500)) {
-      error = (await statusOf(a.namespace, a.configFile)).vpn?.ownEcho.error;
-    }
-    assert.match(error ?? '', /nothing came back/);
   });
 
   it('use a key that the router made with DEST GENERATE', { timeout: 60_000 }, async () => {
