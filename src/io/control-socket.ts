@@ -38,6 +38,13 @@ const MOST_CONNECTIONS = 32;
 /** Longer than the pause of `status --watch`. */
 const IDLE_TIMEOUT_MS = 15_000;
 
+function endNow(client: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    if (client.closed) resolve();
+    else client.once('close', resolve).destroy();
+  });
+}
+
 export class ControlServer implements Service {
   readonly name = 'control socket';
   readonly #parts: ControlServerParts;
@@ -59,13 +66,17 @@ export class ControlServer implements Service {
   async stop(): Promise<void> {
     await this.#listener?.close();
     this.#listener = undefined;
-    for (const client of this.#open) client.destroy();
+    await Promise.all([...this.#open].map(endNow));
   }
 
   #admit(client: Duplex): void {
     // The oldest makes room, so that nobody can lock the operator out by holding connections.
     const [oldest] = this.#open;
-    if (this.#open.size >= MOST_CONNECTIONS) oldest?.destroy();
+    if (oldest !== undefined && this.#open.size >= MOST_CONNECTIONS) {
+      // At once: the next client may be here before it has closed.
+      this.#open.delete(oldest);
+      oldest.destroy();
+    }
     this.#open.add(client);
     const idle = new IdleTimer(this.#parts.clock, () => client.destroy());
     client.once('close', () => {
