@@ -10,14 +10,20 @@ const ROWS = [...section.matchAll(/^\| (D\d+) \| (.*) \| `(.+?)` \| (.+) \|$/gm)
   ([, rule = '', , file = '', name = '']) => ({ rule, file, name }),
 );
 
-/** Where a name stands that becomes that of a test: in its call, or in a row of a table of tests. */
-const BEFORE = /(?:\b(?:test|it|refused|methods|command)\(|\brule:|\n *\[)\s*$/;
+/**
+ * A name where it becomes that of a test: in its call, in a row of a table of tests, or as the key of a scenario. An ellipsis
+ * stands for what differs from row to row.
+ */
+function declaration(name: string): RegExp {
+  const parts = name.split('…').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'));
+  const quoted = `['"\`]${parts.join('\\$\\{[^}]+\\}')}['"\`]`;
+  const calls = '\\b(?:test|it|refused|methods|command)\\(';
+  return new RegExp(`(?:${calls}|\\brule:|\\n *\\[)\\s*${quoted}|\\n *${quoted}: \\{`);
+}
 
 for (const { rule, file, name } of ROWS) {
   test(`${rule} is shown by "${name}" in ${file}`, () => {
-    const text = read(file);
-    const places = [`'${name}'`, `"${name}"`, `\`${name}\``].map((quoted) => text.indexOf(quoted));
-    assert.ok(places.some((at) => at !== -1 && BEFORE.test(text.slice(0, at))));
+    assert.match(read(file), declaration(name));
   });
 }
 

@@ -41,7 +41,7 @@ import { turnstile } from '../kit/turnstile.ts';
 import { addressesOf } from '../wire/i2p/address.ts';
 import type { NamedDestination, PrivateKeys } from '../wire/i2p/destination.ts';
 import type { SamCredentials } from '../wire/sam/command.ts';
-import { isolationRules, sessionSettings, tunnelsOf } from './identities.ts';
+import { isolationRules, sessionSettings } from './identities.ts';
 
 export interface World {
   readonly bridge: DatagramBridgePort;
@@ -82,12 +82,9 @@ export function assembleGateway(config: Config, world: World) {
   const addresses = addressesOf(me.b32);
   const own = { b32: me.b32, addresses };
 
+  const identities = sessionSettings(config, world.identities);
   const sessions = sessionManager(
-    {
-      gatewayKeys: world.keys.blob,
-      ...sessionSettings(config, world.identities),
-      credentials,
-    },
+    { gatewayKeys: world.keys.blob, ...identities, credentials },
     { bridge, clock, log, random },
   );
   const relay = relayCore({ clock, maxPairs: config.limits.streams, heldEndMs: HELD_END_MS });
@@ -174,12 +171,7 @@ export function assembleGateway(config: Config, world: World) {
     refuse: (stream) => inbound.refuse(stream),
   });
   const datagrams = datagramSessions(
-    {
-      optionsFor: (tunnels) => tunnelsOf(config, tunnels),
-      credentials,
-      most: config.limits.datagram_sessions,
-      idleMs: DATAGRAM_IDLE_MS,
-    },
+    { ...identities, credentials, most: config.limits.datagram_sessions, idleMs: DATAGRAM_IDLE_MS },
     { bridge, clock, log, random },
   );
   const associations: AssociationWorld = {

@@ -37,12 +37,6 @@ export function sessionSettings(
   };
 }
 
-/** @param tunnels of an isolated key; undefined for those of [tunnels] */
-export function tunnelsOf(config: Config, tunnels: string | undefined): SessionOptions {
-  const owner = config.socks.find((socks, index) => tunnels !== undefined && ownTunnels(socks, index) === tunnels);
-  return sessionOptions(owner?.tunnels ?? config.tunnels);
-}
-
 /** @param index of the listener in the config */
 export function isolationRules(socks: SocksConfig, index: number): IsolationRules {
   return {

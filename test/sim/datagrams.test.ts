@@ -10,13 +10,13 @@ import { join } from 'node:path';
 import { afterEach, describe, it } from 'node:test';
 import type { DatagramPortChoice } from '../../src/config/values.ts';
 import { addressesOf, shortNameOf } from '../../src/wire/i2p/address.ts';
-import { parseB32 } from '../../src/wire/i2p/destination.ts';
+import { type B32, parseB32 } from '../../src/wire/i2p/destination.ts';
 import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
 import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
 import type { TemperamentName } from '../helpers/fake-bridge/temperament.ts';
 import { UdpClient, udpHeader } from '../helpers/udp-client.ts';
 import { until } from '../helpers/until.ts';
-import { type RunningGateway, startGateway } from './gateway-kit.ts';
+import { generateKeys, type RunningGateway, startGateway } from './gateway-kit.ts';
 
 const open: { stop(): Promise<void> }[] = [];
 const clients: UdpClient[] = [];
@@ -29,14 +29,20 @@ afterEach(async () => {
 async function gateway(
   network: FakeNetwork,
   temperament: TemperamentName,
-  more: { readonly datagrams?: DatagramPortChoice; readonly config?: string; readonly idle?: string } = {},
+  more: {
+    readonly datagrams?: DatagramPortChoice;
+    readonly config?: string;
+    readonly idle?: string;
+    readonly peers?: readonly B32[];
+  } = {},
 ): Promise<{ readonly bridge: FakeBridge; readonly gate: RunningGateway }> {
   const bridge = await FakeBridge.start({ network, temperament });
   open.push(bridge);
-  const { datagrams, config = '', idle } = more;
+  const { datagrams, config = '', idle, peers = [] } = more;
   const gate = await startGateway({
     bridge,
     vpn: false,
+    peers,
     config: `${idle === undefined ? '' : `idle_timeout = "${idle}"`}\n${config}`,
     ...(datagrams === undefined ? {} : { datagrams }),
   });
@@ -272,6 +278,40 @@ describe('an association', () => {
     });
     assert.ok(a.bridge.commands.some(({ line }) => line.startsWith('DATAGRAM SEND')));
   });
+});
+
+describe('datagrams in the name of', () => {
+  const ISOLATED = 'identity = "isolated"\ntunnels = { inbound = { length = 3 } }';
+  const NAMED = 'identity = "mail"\n[identities.mail]\ntunnels = { inbound = { length = 2 } }';
+  for (const [who, config, length, refused] of [
+    ['the gateway', '', '1', 'needsTun'],
+    ['a named identity', NAMED, '2', 'policyRefused'],
+    ['an isolated one', ISOLATED, '3', 'policyRefused'],
+  ] as const) {
+    it(`${who} have the tunnels that it is to have, and ${refused === 'needsTun' ? 'may go' : 'never go'} to a peer`, async () => {
+      const network = new FakeNetwork();
+      const peer = generateKeys().destination;
+      network.addressBook.set('friend.i2p', peer.base64);
+      const tunnels = '[tunnels]\ninbound = { length = 1 }';
+      const { bridge, gate } = await gateway(network, 'i2pd-2.45', {
+        config: `${config}\n${tunnels}`,
+        peers: [peer.b32],
+      });
+      const app = await client(gate);
+      await datagramB32(bridge);
+      const session = bridge.sessions.find(({ style }) => style === 'DATAGRAM');
+      assert.equal(session?.options['inbound.length'], length);
+      const ways = [
+        `${peer.b32}.b32.i2p`,
+        'peer0.peer.b32.i2p',
+        addressesOf(peer.b32).oc.toString('hex'),
+        'friend.i2p',
+      ];
+      for (const host of ways) app.send(host, 53, Buffer.from('x'));
+      await until('all were dropped', () => counts(gate)[refused] === ways.length);
+      assert.deepEqual(counts(gate), { [refused]: ways.length });
+    });
+  }
 });
 
 function gateDatagramState(gate: RunningGateway): string | undefined {

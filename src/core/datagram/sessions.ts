@@ -3,12 +3,14 @@
  * the identity is the gateway's, and ends some time after its last user.
  */
 import type { Clock } from '../../kit/clock.ts';
+import { GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
 import { turnstile } from '../../kit/turnstile.ts';
 import type { SamCredentials, SessionOptions } from '../../wire/sam/command.ts';
 import type { DatagramBridgePort } from '../ports.ts';
 import type { IsolatedKey, SessionKey } from '../session/key.ts';
+import type { NamedIdentity } from '../session/manager.ts';
 import { type PoolLease, sessionPool } from '../session/pool.ts';
 import { DatagramSession } from './session.ts';
 
@@ -19,8 +21,11 @@ export interface DatagramSessions extends Service {
 }
 
 export interface DatagramSessionsOptions {
-  /** The tunnels of one of the config's identities; of the gateway, where undefined. */
-  readonly optionsFor: (tunnels: IsolatedKey['tunnels']) => SessionOptions;
+  /** The tunnels of every session that has none of its own. */
+  readonly options: SessionOptions;
+  readonly named: ReadonlyMap<string, Pick<NamedIdentity, 'options'>>;
+  /** What `IsolatedKey.tunnels` stands for. */
+  readonly tunnels: ReadonlyMap<string, SessionOptions>;
   readonly credentials: SamCredentials | undefined;
   /** Sessions at one time. */
   readonly most: number;
@@ -39,31 +44,50 @@ export interface DatagramSessionsWorld {
 const BUILDS_AT_ONCE = 3;
 
 export function datagramSessions(options: DatagramSessionsOptions, world: DatagramSessionsWorld): DatagramSessions {
-  const { credentials, idleMs, most, optionsFor } = options;
+  const { credentials, idleMs, most } = options;
   const takeTurn = turnstile(BUILDS_AT_ONCE);
+  const tunnels = tunnelsByLabel(options);
   const pool = sessionPool(
     { most, atLimit: 'retire-idle', idleMs, ahead: new Map(), setting: 'limits.datagram_sessions' },
     world.clock,
-    (tunnels) =>
-      new DatagramSession({ keys: 'transient', options: optionsFor(tunnels), credentials }, { ...world, takeTurn }),
+    (label) => {
+      const own = tunnels.get(label);
+      if (own === undefined) throw new GateError('bug', 'bug', 'no tunnels have this name');
+      return new DatagramSession({ keys: 'transient', options: own, credentials }, { ...world, takeTurn });
+    },
   );
   return {
     name: 'datagrams',
     start: async () => pool.start(),
     stop: () => pool.stop(),
-    lease: (key) => pool.lease({ kind: 'isolated', token: JSON.stringify(key), tunnels: tunnelsOf(key) }),
+    lease: (key) => pool.lease({ kind: 'isolated', token: JSON.stringify(key), tunnels: labelOf(key) }),
     list: () => pool.list().keyed,
   };
 }
 
-function tunnelsOf(key: SessionKey): IsolatedKey['tunnels'] {
+/** By what the pool tells apart whose tunnels a session has; undefined for those of all who have none of their own. */
+type TunnelsLabel = IsolatedKey['tunnels'];
+
+function tunnelsByLabel({
+  options,
+  named,
+  tunnels,
+}: DatagramSessionsOptions): ReadonlyMap<TunnelsLabel, SessionOptions> {
+  return new Map<TunnelsLabel, SessionOptions>([
+    [undefined, options],
+    ...[...named].map(([name, identity]) => [labelOf({ kind: 'named', name }), identity.options] as const),
+    ...[...tunnels].map(([name, own]) => [labelOf({ kind: 'isolated', token: '', tunnels: name }), own] as const),
+  ]);
+}
+
+function labelOf(key: SessionKey): TunnelsLabel {
   switch (key.kind) {
     case 'gateway':
       return undefined;
     case 'named':
-      return key.name;
+      return `identity ${key.name}`;
     case 'isolated':
-      return key.tunnels;
+      return key.tunnels === undefined ? undefined : `isolated ${key.tunnels}`;
     default:
       return key satisfies never;
   }

@@ -6,8 +6,12 @@ import { GateError } from '../../kit/errors.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
 import type { InboundStream } from '../session/acceptor.ts';
 
-/** Whose stream is awaited: one destination's, or that of whoever comes first. */
-export type AwaitedFrom = B32 | 'anyone';
+/** Whose stream is awaited: one destination's, or that of the first who may come. */
+export type AwaitedFrom = B32 | Anyone;
+
+export interface Anyone {
+  readonly mayCome: (b32: B32) => boolean;
+}
 
 export interface Expectation {
   /** 1..65535; none of two expectations has the same. */
@@ -63,9 +67,11 @@ export function awaitedStreams(): AwaitedStreams {
     },
     offer: (inbound) => {
       const candidates = [...awaiting.values()].filter(({ port }) => meant(inbound, port));
+      const { b32 } = inbound.from;
       // Who was named goes to whoever named him.
       const found =
-        candidates.find(({ from }) => from === inbound.from.b32) ?? candidates.find(({ from }) => from === 'anyone');
+        candidates.find(({ from }) => from === b32) ??
+        candidates.find(({ from }) => typeof from !== 'string' && from.mayCome(b32));
       if (found === undefined) return false;
       awaiting.delete(found.port);
       found.take(inbound);

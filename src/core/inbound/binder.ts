@@ -10,7 +10,7 @@ import type { B32, Destination } from '../../wire/i2p/destination.ts';
 import type { RelayEnd } from '../dial/target.ts';
 import type { PeerTable } from '../peers/table.ts';
 import type { Acceptor, InboundStream } from '../session/acceptor.ts';
-import type { SessionKey } from '../session/key.ts';
+import { mayReachPeers, type SessionKey } from '../session/key.ts';
 import type { Lease, SessionManager } from '../session/manager.ts';
 import type { Session } from '../session/session.ts';
 import { type AwaitedFrom, type AwaitedStreams, awaitedStreams, type Expectation } from './awaited.ts';
@@ -43,7 +43,7 @@ export interface Bound {
 }
 
 export interface Binder extends Service {
-  /** @throws GateError `limit`, `policy` for a peer on the gateway's own session, or of the session */
+  /** @throws GateError `limit`, `policy` for a peer where its streams are not for clients, or of the session */
   bind(options: BindOptions): Promise<Bound>;
 }
 
@@ -93,9 +93,20 @@ export function binder({ sessions, peers, own, gateway, acceptor, refuse }: Bind
     return place;
   };
 
-  /** Strangers' streams are where a peer may come from anywhere. */
-  const areOfTheVpn = (from: AwaitedFrom) =>
-    from === 'anyone' ? peers.hasUnverified : from === own || peers.byOrigin(from) !== undefined;
+  const isPeer = (b32: B32) => b32 === own || peers.byOrigin(b32) !== undefined;
+
+  /** Whom the rules about peers leave of those that a client awaits. @throws GateError `policy` for nobody */
+  const permitted = (from: AwaitedFrom, key: SessionKey): AwaitedFrom => {
+    if (key.kind === 'gateway') {
+      // Strangers' streams are for the VPN too where a peer may come from anywhere.
+      if (typeof from === 'string' ? isPeer(from) : peers.hasUnverified) throw forTheVpn();
+      return from;
+    }
+    if (mayReachPeers(key)) return from;
+    if (typeof from !== 'string') return { mayCome: (b32) => !isPeer(b32) && from.mayCome(b32) };
+    if (isPeer(from)) throw strangeToPeers();
+    return from;
+  };
 
   return {
     name: 'binder',
@@ -108,13 +119,7 @@ export function binder({ sessions, peers, own, gateway, acceptor, refuse }: Bind
       if (taken >= MOST_AWAITED) {
         throw new GateError('limit', 'inbound.limit', `${MOST_AWAITED} streams are awaited already; try again later`);
       }
-      if (key.kind === 'gateway' && areOfTheVpn(from)) {
-        throw new GateError(
-          'policy',
-          'inbound.peer',
-          "a peer's streams to the gateway are for the VPN; await it with credentials, on another identity",
-        );
-      }
+      const guests = permitted(from, key);
       const lease = sessions.lease(key);
       taken += 1;
       let held = true;
@@ -126,7 +131,7 @@ export function binder({ sessions, peers, own, gateway, acceptor, refuse }: Bind
         const place = key.kind === 'gateway' ? gateway : await placeOn(lease.session);
         const { me, over } = await lease.session.ready(signal);
         await place.acceptor.whenArmed(signal);
-        return await boundPlace(me, over, lease, free, (take) => place.awaited.expect(from, port, take));
+        return await boundPlace(me, over, lease, free, (take) => place.awaited.expect(guests, port, take));
       } catch (error) {
         free();
         lease.release();
@@ -134,6 +139,22 @@ export function binder({ sessions, peers, own, gateway, acceptor, refuse }: Bind
       }
     },
   };
+}
+
+function forTheVpn(): GateError {
+  return new GateError(
+    'policy',
+    'inbound.peer',
+    "a peer's streams to the gateway are for the VPN; await it with credentials, on another identity",
+  );
+}
+
+function strangeToPeers(): GateError {
+  return new GateError(
+    'policy',
+    'inbound.peer',
+    'peers know this gateway by its own destination only; await one with credentials on a listener with identity = "gateway"',
+  );
 }
 
 /** @param free called as soon as nothing is awaited any more */

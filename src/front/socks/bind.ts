@@ -55,7 +55,8 @@ function open(request: BindRequest, asked: DialTarget | 'anyone', serving: Servi
   const target = asked === 'anyone' ? undefined : names.meaningOf(asked, asker);
   const session = sessionFor({ ...facts, target, port: request.port }, settings.isolation);
   const whom = async (limit: AbortSignal): Promise<AwaitedFrom> => {
-    if (target === undefined) return 'anyone';
+    if (target === undefined)
+      return { mayCome: (b32) => world.access.objectionTo(`${b32}.b32.i2p`, b32) === undefined };
     const { b32 } = await names.identify(target, asker, limit);
     const denied = target.kind === 'host' ? world.access.objectionTo(target.host, b32) : undefined;
     if (denied !== undefined) throw denied;

@@ -25,11 +25,18 @@ test('only a stream from the destination that was named is taken', () => {
 
 test('whoever is named goes to who named him, and only others to who takes anyone', () => {
   const { got, expect, offer } = setting();
-  expect('anyone', 'anyone');
+  expect('anyone', { mayCome: () => true });
   expect('named', ANNA.b32);
   offer(ANNA);
   offer(ANNA);
   assert.deepEqual(got, ['named', 'anyone']);
+});
+
+test('of those who are not named only the ones that may come are taken', () => {
+  const { got, expect, offer } = setting();
+  expect('but Anna', { mayCome: (b32) => b32 !== ANNA.b32 });
+  assert.deepEqual([offer(ANNA), offer(BEN), offer(BEN)], [false, true, false]);
+  assert.deepEqual(got, ['but Anna']);
 });
 
 test('a port that the bridge tells decides between two, and none or 0 takes the first', () => {

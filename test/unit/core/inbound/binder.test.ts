@@ -15,7 +15,8 @@ import { ScriptedBridge } from '../session/scripted-bridge.ts';
 import { destination, own, peer, privateKeys } from '../support.ts';
 
 const NEVER = new AbortController().signal;
-const ISOLATED: SessionKey = { kind: 'isolated', token: 'x', tunnels: undefined };
+const ISOLATED = { kind: 'isolated', token: 'x', tunnels: undefined } as const;
+const ANYONE: AwaitedFrom = { mayCome: () => true };
 const MOST_AWAITED = 64;
 
 async function setting({ peers = [peer(2)] } = {}) {
@@ -28,7 +29,7 @@ async function setting({ peers = [peer(2)] } = {}) {
       gatewayKeys: new Sensitive(privateKeys(1)),
       options: {},
       credentials: undefined,
-      named: new Map(),
+      named: new Map([['mail', { keys: 'transient', options: {} }]]),
       tunnels: new Map(),
       isolated: { most: 2, atLimit: 'retire-idle', idleMs: 1_000, ahead: new Map() },
     },
@@ -138,12 +139,13 @@ test('an isolated session lives as long as somebody awaits a stream on it or has
   await arrives(9);
   const { end } = await bound.arrival(NEVER);
   await clock.advance(5_000);
-  assert.equal(sessions.list().length, 2);
+  const isolated = () => sessions.list().filter(({ kind }) => kind === 'isolated').length;
+  assert.equal(isolated(), 1);
   end.stream.destroy();
   await clock.settle();
   assert.equal(bridge.of('accept').length, 4);
   await clock.advance(1_000);
-  assert.deepEqual([sessions.list().length, bridge.of('accept').length], [1, 2]);
+  assert.deepEqual([isolated(), bridge.of('accept').length], [0, 2]);
   await stop();
 });
 
@@ -164,10 +166,10 @@ test('who gives up is not served any more, before and after the stream can come'
   const { bridge, bind, refused, arrives, stop } = await setting();
   const early = new AbortController();
   bridge.rules.create = () => undefined;
-  const building = assert.rejects(bind(ISOLATED, 'anyone', early.signal), { kind: 'cancelled' });
+  const building = assert.rejects(bind(ISOLATED, ANYONE, early.signal), { kind: 'cancelled' });
   early.abort();
   await building;
-  const bound = await bind(GATEWAY, 'anyone');
+  const bound = await bind(GATEWAY, ANYONE);
   const late = new AbortController();
   const waiting = assert.rejects(bound.arrival(late.signal), { kind: 'cancelled' });
   late.abort();
@@ -184,17 +186,39 @@ test('streams of a peer, and its own, to the gateway are not for clients, and th
   for (const { b32 } of [peer(2), destination(1)]) {
     await assert.rejects(bind(GATEWAY, b32), { kind: 'policy', code: 'inbound.peer' });
   }
-  const opening = bind(ISOLATED, peer(2).b32);
+  const opening = bind({ ...ISOLATED, mayReachPeers: true }, peer(2).b32);
   await clock.settle();
   (await opening).close();
   await stop();
 });
 
+for (const key of [ISOLATED, { kind: 'named', name: 'mail' } as const]) {
+  test(`peers are neither awaited nor taken in the name of ${key.kind} identities, which they do not know`, async () => {
+    const { clock, bind, refused, arrives, stop } = await setting();
+    for (const { b32 } of [peer(2), destination(1)]) {
+      await assert.rejects(bind(key, b32), { kind: 'policy', code: 'inbound.peer' });
+    }
+    const opening = bind(key, ANYONE);
+    await clock.settle();
+    const bound = await opening;
+    await arrives(2);
+    assert.deepEqual(
+      refused.map(({ from }) => from.b32),
+      [peer(2).b32],
+    );
+    for (const { stream } of refused) stream.destroy();
+    await clock.advance(1);
+    await arrives(9);
+    assert.equal((await hadBy(bound)).from, destination(9).b32);
+    await stop();
+  });
+}
+
 test('where a peer may come from anywhere, nobody else may come to the gateway unnamed', async () => {
   const { bind, stop } = await setting({
     peers: [{ ...peer(2), onionCat: { inbound: 'unverified' } }],
   });
-  await assert.rejects(bind(GATEWAY, 'anyone'), { kind: 'policy', code: 'inbound.peer' });
+  await assert.rejects(bind(GATEWAY, ANYONE), { kind: 'policy', code: 'inbound.peer' });
   (await bind(GATEWAY)).close();
   await stop();
 });

@@ -122,17 +122,17 @@ test('few checks run at a time, the event loop goes on, and whoever has left tak
 const LOGIN = '05 02 00 02 01 05 616c696365 06 736563726574';
 const REQUEST = '05 01 00 03 05 61 2e 69 32 70 00 50';
 
-async function client(authenticate: Authenticate, bytes: string) {
-  const { listener, dialer, counts } = await world({}, undefined, undefined, authenticate);
+async function client(authenticate: Authenticate, bytes: Buffer) {
+  const { listener, dialer, counts } = await world({ httpConnect: true }, undefined, undefined, authenticate);
   const app = listener.connect();
-  app.stream.write(hex(bytes));
+  app.stream.write(bytes);
   await settle();
   return { app, dialer, counts };
 }
 
 test('a user is let in, and what it sent behind its password is not lost', async () => {
   const { authenticate } = setting();
-  const { app, dialer } = await client(authenticate, `${LOGIN} ${REQUEST} 68 69`);
+  const { app, dialer } = await client(authenticate, hex(`${LOGIN} ${REQUEST} 68 69`));
   await until('the dial', () => dialer.dials.length === 1, 10_000);
   assert.equal(spaced(app.received()), '05 02 01 00');
   const service = dialer.only().succeed();
@@ -141,7 +141,7 @@ test('a user is let in, and what it sent behind its password is not lost', async
 });
 
 test('D4 whoever is no user hears so, and is closed; nothing is dialled', async () => {
-  const { app, dialer, counts } = await client(async () => false, `${LOGIN} ${REQUEST}`);
+  const { app, dialer, counts } = await client(async () => false, hex(`${LOGIN} ${REQUEST}`));
   assert.equal(spaced(app.received()), '05 02 01 01');
   assert.equal(app.ended, true);
   assert.equal(dialer.dials.length, 0);
@@ -155,7 +155,7 @@ test('a client that leaves while its password is checked gives up its turn', asy
     return new Promise((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason));
     });
-  }, LOGIN);
+  }, hex(LOGIN));
   assert.equal(given?.aborted, false);
   app.stream.destroy();
   await settle();
@@ -164,8 +164,39 @@ test('a client that leaves while its password is checked gives up its turn', asy
 });
 
 test('SOCKS4 is refused where there are users', async () => {
-  const { app, dialer, counts } = await client(async () => true, '04 01 00 50 00 00 00 01 00 61 2e 69 32 70 00');
+  const { app, dialer, counts } = await client(async () => true, hex('04 01 00 50 00 00 00 01 00 61 2e 69 32 70 00'));
   assert.equal(spaced(app.received()), '00 5b 00 00 00 00 00 00');
   assert.equal(dialer.dials.length, 0);
   assert.deepEqual(counts(), { accepted: 1, protocolError: 1 });
 });
+
+const TUNNEL = 'CONNECT a.i2p:80 HTTP/1.1\r\nHost: a.i2p\r\n';
+const basic = (login: string) => `Proxy-Authorization: Basic ${Buffer.from(login).toString('base64')}\r\n`;
+
+test('HTTP CONNECT: a user is let in', async () => {
+  const { authenticate } = setting();
+  const { app, dialer, counts } = await client(authenticate, Buffer.from(`${TUNNEL}${basic('alice:secret')}\r\nhi`));
+  await until('the dial', () => dialer.dials.length === 1, 10_000);
+  const service = dialer.only().succeed();
+  await settle();
+  assert.equal(String(app.received()), 'HTTP/1.1 200 Connection established\r\n\r\n');
+  assert.equal(String(service.received()), 'hi');
+  assert.deepEqual(counts(), { accepted: 1, connected: 1 });
+});
+
+for (const [what, field] of [
+  ['no credentials', ''],
+  ['a wrong password', basic('alice:Secret')],
+  ['empty credentials', basic(':')],
+] as const) {
+  test(`HTTP CONNECT: ${what} are answered with 407 and how to log in, and nothing is dialled`, async () => {
+    const { authenticate } = setting();
+    const { app, dialer, counts } = await client(authenticate, Buffer.from(`${TUNNEL}${field}\r\n`));
+    await until('the answer', () => app.ended, 10_000);
+    const [status, ...fields] = String(app.received()).split('\r\n');
+    assert.equal(status, 'HTTP/1.1 407 Proxy Authentication Required');
+    assert.ok(fields.includes('Proxy-Authenticate: Basic realm="garligate"'));
+    assert.equal(dialer.dials.length, 0);
+    assert.deepEqual(counts(), { accepted: 1, loginRefused: 1 });
+  });
+}

@@ -5,7 +5,7 @@ import { GateError } from '../../../../src/kit/errors.ts';
 import { addressesOf } from '../../../../src/wire/i2p/address.ts';
 import type { B32 } from '../../../../src/wire/i2p/destination.ts';
 import { hex, spaced } from '../../wire/socks/feed.ts';
-import { OTHER_SERVICE, OWN, PEER, SERVICE, settle, world } from './fakes.ts';
+import { accessWith, OTHER_SERVICE, OWN, PEER, SERVICE, settle, world } from './fakes.ts';
 
 const ocOf = (b32: B32) => spaced(addressesOf(b32).oc);
 const zeros = (count: number) => ' 00'.repeat(count);
@@ -83,7 +83,7 @@ for (const [what, request] of [
     const allowing = await world({ bind: 'anyone' });
     allowing.listener.connect().stream.write(request);
     await settle();
-    assert.equal(allowing.binder.only().options.from, 'anyone');
+    assert.notEqual(typeof allowing.binder.only().options.from, 'string');
     const { listener, counts } = await world();
     const app = listener.connect();
     app.stream.write(request);
@@ -92,6 +92,17 @@ for (const [what, request] of [
     assert.equal(counts()['policyRefused'], 1);
   });
 }
+
+test('whoever comes first is nobody whom the lists of the listener deny', async () => {
+  const rules = (b32: B32) => ({ allow: [], deny: [{ kind: 'b32', b32 } as const] });
+  const access = accessWith({ destinations: rules(SERVICE.b32) });
+  const { listener, binder } = await world({ bind: 'anyone' }, undefined, access);
+  listener.connect().stream.write(NOBODY);
+  await settle();
+  const { from } = binder.only().options;
+  assert.ok(typeof from !== 'string');
+  assert.deepEqual([from.mayCome(SERVICE.b32), from.mayCome(OTHER_SERVICE.b32)], [false, true]);
+});
 
 const REFUSED: ReadonlyArray<readonly [what: string, name: string, code: string]> = [
   ['a name outside I2P', 'example.com', '02'],
