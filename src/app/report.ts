@@ -61,6 +61,7 @@ export function statusReport(parts: ReportParts): StatusReport {
             interface: tun.name,
             state: tunState,
             mtu: tun.mtu,
+            traffic: { ...tun.traffic() },
             drops: { ...gateway.vpn.drops(), ...tun.drops() },
             ownEcho: ownEchoStatus(gateway.vpn.ownEcho()),
           },

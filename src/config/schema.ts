@@ -156,8 +156,8 @@ function vpnSchema() {
     }),
     queue: z
       .strictObject({
-        packets: value.wholeNumber(1, 65_536).prefault(256).meta({ description: 'Packets held for a peer.' }),
-        bytes: value.byteSize('2KiB', '64MiB').prefault('256KiB').meta({
+        packets: value.wholeNumber(1, 65_536).prefault(1024).meta({ description: 'Packets held for a peer.' }),
+        bytes: value.byteSize('2KiB', '64MiB').prefault('1MiB').meta({
           description: 'Bytes held for a peer; at least twice `vpn.mtu`.',
         }),
         age: value.duration('100ms', '5m').prefault('30s').meta({ description: 'How long a packet is worth keeping.' }),

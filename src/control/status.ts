@@ -122,6 +122,8 @@ export const statusReport = z.object({
       interface: z.string(),
       state: z.string(),
       mtu: count,
+      /** Between the kernel and us: packets, bytes, and the calls that passed them. */
+      traffic: counters,
       drops: counters,
       /** The stream to ourselves, behind fd60:db4d:ddb5::feed:beef. */
       ownEcho: z.object({ state: z.string(), error: z.string().optional() }),

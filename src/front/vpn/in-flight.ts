@@ -28,6 +28,8 @@ const SHORTEST_SAMPLE_MS = 0.1;
 const ROUND_TRIP_KEPT_MS = 30_000;
 const ROUND_TRIPS_KEPT = 20;
 const DRAINED = 0.85;
+/** So short that nobody feels it: what may be out of our hands without having left. Milliseconds. */
+const MOMENT_MS = 2;
 /** Answers asked for within one limit. */
 const ASKS_PER_LIMIT = 8;
 /** A keepalive and its answer are 124 bytes each: no more than 4 % of what they measure. Bytes. */
@@ -83,6 +85,11 @@ export class InFlight {
   /** Bytes sent of which we have not heard that they arrived. */
   get underWay(): number {
     return this.#sent - this.#arrived;
+  }
+
+  /** What the way carries in a moment, as far as is known: 0 before anything was measured. Bytes. */
+  get momentBytes(): number {
+    return Math.max(...this.#rates) * MOMENT_MS;
   }
 
   /**

@@ -27,6 +27,8 @@ export interface LinkStreamParts {
   /** Announced: the largest packet that we take. */
   readonly mtu: number;
   readonly clock: Clock;
+  /** Keeps what the kernel takes ahead of the router near so many bytes. */
+  limitUnsent(bytes: number): void;
   /** Packets to be sent on this stream, about `room` bytes, if it is this stream's turn and there are any. */
   pull(stream: LinkStream, room: number): Buffer | undefined;
   /** The peer has spoken, with whatever comes next. */
@@ -40,8 +42,13 @@ export interface LinkStreamParts {
   failed(error: unknown): void;
 }
 
-/** Enough packets to make a write worth its system call, few enough to be caught by a change of mind. */
-const BATCH_BYTES = 32 * 1024;
+/**
+ * Packets that are handed over at once: enough to make a write worth its system call, few enough to be caught by a change
+ * of mind. A fast line gets what it carries in a moment. Bytes.
+ */
+const BATCH = { least: 32 * 1024, most: 256 * 1024 };
+/** What the kernel takes ahead of the router: enough that it never has to wait for us. Bytes. */
+const UNSENT = { least: 16 * 1024, most: 512 * 1024 };
 
 /** A keepalive that is to go before the next packet; one says all there is to say, however often it was asked for. */
 interface KeepaliveDue {
@@ -63,6 +70,7 @@ export class LinkStream implements StreamFacts {
   readonly #duplex: PacketDuplex;
   readonly #inFlight = new InFlight();
   #due: KeepaliveDue | undefined;
+  #unsent = UNSENT.least;
   #stamp = 0;
   /** Stamp of a keepalive of the peer that wants an answer. */
   #toEcho: number | undefined;
@@ -78,6 +86,7 @@ export class LinkStream implements StreamFacts {
     this.lastHeardAt = this.openedAt;
     this.lastSentAt = this.openedAt;
     this.lastPacketSentAt = this.openedAt;
+    parts.limitUnsent(this.#unsent);
     const inbound = new InboundPackets(parts.judge, {
       packets: (run, count) => {
         this.hear();
@@ -159,7 +168,8 @@ export class LinkStream implements StreamFacts {
   }
 
   #packets(now: number): Buffer | undefined {
-    const room = this.#isMeasured ? Math.min(this.#inFlight.room(), BATCH_BYTES) : BATCH_BYTES;
+    const batch = within(BATCH, this.#inFlight.momentBytes);
+    const room = this.#isMeasured ? Math.min(this.#inFlight.room(), batch) : batch;
     const bytes = room > 0 ? this.#parts.pull(this, room) : undefined;
     if (bytes === undefined) return undefined;
     this.lastPacketSentAt = now;
@@ -197,6 +207,7 @@ export class LinkStream implements StreamFacts {
     this.#isMeasured = measurement !== undefined;
     if (measurement?.echo !== undefined) {
       this.#inFlight.answered(measurement.echo, measurement.received, this.#parts.clock.now());
+      this.#fitSocket();
     }
     this.hear();
     this.#parts.announced(announcement);
@@ -205,4 +216,16 @@ export class LinkStream implements StreamFacts {
       this.sendKeepalive(false);
     } else this.wake();
   }
+
+  /** The kernel is asked only when it makes a difference. */
+  #fitSocket(): void {
+    const wanted = within(UNSENT, this.#inFlight.momentBytes);
+    if (wanted < this.#unsent * 2 && wanted * 2 > this.#unsent) return;
+    this.#unsent = wanted;
+    this.#parts.limitUnsent(wanted);
+  }
+}
+
+function within({ least, most }: { readonly least: number; readonly most: number }, bytes: number): number {
+  return Math.round(Math.min(Math.max(bytes, least), most));
 }

@@ -37,8 +37,6 @@ const DROPS = {
 const IDLE_MS = 180_000;
 /** Whoever sent a packet so lately is still waiting. */
 const WANTED_MS = 60_000;
-/** What the kernel takes ahead of the router: enough that it never has to wait for us. */
-const UNSENT_BYTES = 16 * 1024;
 /** Streams of one link at a time: one each way, and as many that replace them. */
 const LONGEST_STREAM_LIST = 8;
 
@@ -202,6 +200,9 @@ export class PeerLink {
       takesFlows,
       mtu,
       clock,
+      limitUnsent: (bytes) => {
+        if (canLimitUnsent(end.stream)) end.stream.limitUnsent(bytes);
+      },
       pull: (one, room) => (one === this.#chosen ? this.#nextBatch(room) : undefined),
       heard: (one) => this.#heard(one),
       packets: (run, count) => {
@@ -221,7 +222,6 @@ export class PeerLink {
       failed: (error) => this.#ledger.failed(asGateError(error, 'reading packets from a peer')),
     });
     this.#streams.add(stream);
-    if (canLimitUnsent(end.stream)) end.stream.limitUnsent(UNSENT_BYTES);
     this.#stateMayHaveChanged();
     // OnionCat's rule: whoever opens a stream speaks first.
     if (direction === 'out') stream.sendKeepalive(true);

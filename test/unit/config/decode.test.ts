@@ -51,7 +51,7 @@ test('values arrive in the units of the program', () => {
     options = { "i2cp.leaseSetEncType" = "4,0" }
     ${peer('alice', ALICE.toUpperCase())}`);
   assert.deepEqual(config.router.sam, { kind: 'tcp', host: '::1', port: 7656 });
-  assert.deepEqual(config.vpn.queue, { packets: 256, bytes: 1_048_576, age: 250 });
+  assert.deepEqual(config.vpn.queue, { packets: 1024, bytes: 1_048_576, age: 250 });
   assert.deepEqual(config.tunnels.inbound, { length: 2, quantity: 3 });
   assert.deepEqual(config.tunnels.options, { 'i2cp.leaseSetEncType': '4,0' });
   assert.deepEqual(config.peer[0]?.destination, { kind: 'b32', b32: ALICE.slice(0, 52) });

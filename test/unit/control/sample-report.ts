@@ -25,7 +25,14 @@ export function sampleReport(): StatusReport {
       spare: 0,
       counters: { opened: 5, retiredForRoom: 1, refusedAtLimit: 4 },
     },
-    vpn: { interface: 'garli0', state: 'up', mtu: 1500, drops: { foreign: 2, full: 1 }, ownEcho: { state: 'idle' } },
+    vpn: {
+      interface: 'garli0',
+      state: 'up',
+      mtu: 1500,
+      traffic: { readPackets: 45, reads: 3 },
+      drops: { foreign: 2, full: 1 },
+      ownEcho: { state: 'idle' },
+    },
     firewall: { state: 'on', restored: 1, drops: { denied: 5 } },
     peers: [
       {
