@@ -5,10 +5,12 @@ import { isRoot, main, SetUpError } from '../scripts/lib/command.mjs';
 import { benchSocks, printSocksReport } from './socks.ts';
 import { benchSocksLab, printSocksLabReport } from './socks-lab.ts';
 import { benchTunnel, drawTunnelReport, printTunnelReport } from './tunnel.ts';
+import { benchVpn, printVpnReport } from './vpn.ts';
 
 const USAGE = `npm run bench                every measurement below
 npm run bench -- tunnel      the data path of the VPN against a relay that moves packet by packet, wireguard-go and a
                              bare cable; needs root
+npm run bench -- vpn         bulk transfers and small packets side by side on a line of 1 MB/s; needs root
 npm run bench -- socks       the SOCKS front: on loopback against microsocks and dante, and, as root, on the lab against
                              i2pd's own SOCKS proxy
   --quick           everything short, below two minutes: figures to look at, not to quote
@@ -19,8 +21,10 @@ npm run bench -- socks       the SOCKS front: on loopback against microsocks and
   --json FILE       writes every sample there as JSON
   --picture FILE    draws the tunnel's figures there as SVG`;
 
-const MEASUREMENTS = ['tunnel', 'socks'] as const;
+const MEASUREMENTS = ['tunnel', 'vpn', 'socks'] as const;
 const USUAL = { rounds: 5, seconds: 3, idle: 9000, labRounds: 4 };
+/** A flow on a slow line changes over seconds. */
+const SLOW_LINE_FACTOR = 5;
 const QUICK = { rounds: 1, seconds: 1, idle: 0, labRounds: 0 };
 
 const note = (text: string) => console.error(text);
@@ -54,6 +58,11 @@ await main(async () => {
   const tunnel =
     wanted('tunnel') && rounds > 0 && withRoot('The tunnel') ? await benchTunnel({ rounds, seconds, note }) : undefined;
   if (tunnel !== undefined) console.log(printTunnelReport(tunnel));
+  const vpn =
+    wanted('vpn') && rounds > 0 && withRoot('The VPN on a slow line')
+      ? await benchVpn({ rounds, seconds: seconds * SLOW_LINE_FACTOR, note })
+      : undefined;
+  if (vpn !== undefined) console.log(printVpnReport(vpn));
   const loopback = wanted('socks') && rounds > 0 ? await benchSocks({ rounds, seconds, idle, note }) : undefined;
   if (loopback !== undefined) console.log(printSocksReport(loopback));
   const lab =
@@ -61,7 +70,7 @@ await main(async () => {
       ? await benchSocksLab({ rounds: labRounds, note })
       : undefined;
   if (lab !== undefined) console.log(printSocksLabReport(lab));
-  const report = { tunnel, loopback, lab };
+  const report = { tunnel, vpn, loopback, lab };
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, undefined, 2)}\n`);
   if (values.picture !== undefined && tunnel !== undefined) writeFileSync(values.picture, drawTunnelReport(tunnel));
 });

@@ -9,7 +9,7 @@ import { createGateway } from '../scripts/lab/gateway.ts';
 import { startNetwork } from '../scripts/lab/i2p-network.ts';
 import { runInside } from '../scripts/lab/namespaces.ts';
 import { planStranger, startStranger } from '../scripts/lab/stranger.ts';
-import { FILE_PATH } from '../scripts/lab/web-server.ts';
+import { LARGE_FILE } from '../scripts/lab/web-server.ts';
 import { atLeast, atMost, type Goal, goalsTable } from './lib/goals.ts';
 import { median, ratio, spread } from './lib/statistics.ts';
 import { table } from './lib/table.ts';
@@ -82,7 +82,7 @@ export async function benchSocksLab({ rounds, note }: SocksLabOptions): Promise<
       fetchThrough(gateway.namespace, proxies[name], `http://${stranger.b32Name}${path}`, seconds, end.signal);
     for (const name of PROXIES) {
       for (let contact = 0; contact < FIRST_CONTACTS; contact += 1) await curl(name, '/', GET_SECONDS);
-      await curl(name, FILE_PATH, DOWNLOAD_SECONDS);
+      await curl(name, LARGE_FILE.path, DOWNLOAD_SECONDS);
     }
     const samples: Record<ProxyName, LabSample[]> = { i2pd: [], garligate: [] };
     for (let round = 1; round <= rounds; round += 1) {
@@ -110,8 +110,8 @@ async function sample(curl: (path: string, seconds: number) => Promise<Fetched>)
   for (let get = 0; get < GETS; get += 1) gets.push((await curl('/', GET_SECONDS)).seconds);
   const rate = (all: readonly Fetched[]) =>
     all.reduce((sum, { bytes }) => sum + bytes, 0) / Math.max(...all.map(({ seconds }) => seconds));
-  const one = rate([await curl(FILE_PATH, DOWNLOAD_SECONDS)]);
-  const four = rate(await Promise.all(Array.from({ length: 4 }, () => curl(FILE_PATH, DOWNLOAD_SECONDS))));
+  const one = rate([await curl(LARGE_FILE.path, DOWNLOAD_SECONDS)]);
+  const four = rate(await Promise.all(Array.from({ length: 4 }, () => curl(LARGE_FILE.path, DOWNLOAD_SECONDS))));
   return { one, four, gets };
 }
 

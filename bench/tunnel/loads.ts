@@ -24,21 +24,48 @@ export interface TcpSample {
 
 /** iperf3 in one direction or both, with echo requests beside it. */
 export async function tcp(tunnel: Tunnel, seconds: number, direction: 'one' | 'both'): Promise<TcpSample> {
+  const both = direction === 'both' ? ['--bidir'] : [];
+  const cpuBefore = cpuOf(tunnel);
+  const { report, roundTrips } = await iperf(tunnel, seconds, both);
+  const cpuSeconds = cpuOf(tunnel) - cpuBefore;
+  const { bytes, bytesPerSecond, retransmits } = readReport(report);
+  return { bytesPerSecond, cpuSecondsPerGigabyte: cpuSeconds / (bytes / 1e9), retransmits, roundTrips };
+}
+
+export interface FlowsSample {
+  /** Goodput of each flow, once they have found their pace. */
+  readonly bytesPerSecond: readonly number[];
+  /** Of the echo requests that ran beside them, from their start on. Milliseconds. */
+  readonly roundTrips: readonly number[];
+}
+
+/** Until CUBIC has left its slow start on a line of some megabits. */
+const SETTLE_SECONDS = 4;
+
+/** Bulk flows side by side in one direction, with echo requests beside them. */
+export async function flows(tunnel: Tunnel, count: number, seconds: number): Promise<FlowsSample> {
+  const { report, roundTrips } = await iperf(tunnel, seconds, [
+    '--parallel',
+    String(count),
+    '--omit',
+    String(SETTLE_SECONDS),
+  ]);
+  const { end }: { end: { streams: readonly { receiver: IperfSum }[] } } = JSON.parse(report);
+  return { bytesPerSecond: end.streams.map(({ receiver }) => receiver.bits_per_second / 8), roundTrips };
+}
+
+async function iperf(tunnel: Tunnel, seconds: number, more: readonly string[]) {
   const server = startProgram(
     ...tunnel.on('b', 'iperf3', ['--server', '--one-off', '--port', IPERF_PORT, '--forceflush']),
   );
   try {
     await untilSaid(server, /Server listening/, 5_000);
-    const cpuBefore = cpuOf(tunnel);
     const args = ['--client', tunnel.address, '--port', IPERF_PORT, '--time', String(seconds), '--json'];
-    const both = direction === 'both' ? ['--bidir'] : [];
     const [report, roundTrips] = await Promise.all([
-      finish(tunnel, 'a', 'iperf3', [...args, ...both, '--congestion', 'cubic'], seconds),
+      finish(tunnel, 'a', 'iperf3', [...args, ...more, '--congestion', 'cubic'], seconds),
       ping(tunnel, seconds),
     ]);
-    const cpuSeconds = cpuOf(tunnel) - cpuBefore;
-    const { bytes, bytesPerSecond, retransmits } = readReport(report);
-    return { bytesPerSecond, cpuSecondsPerGigabyte: cpuSeconds / (bytes / 1e9), retransmits, roundTrips };
+    return { report, roundTrips };
   } finally {
     await server.stop();
   }

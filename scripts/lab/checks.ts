@@ -6,10 +6,11 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { lastLines, limit, messageOf, waitUntil } from './command.ts';
+import type { LineShape } from './line-shape.ts';
 import type { NamespaceHelper } from './namespace-helper.ts';
 import { inNamespace, runInside } from './namespaces.ts';
 import type { RoundTrips } from './tasks.ts';
-import { PAGE_TEXT } from './web-server.ts';
+import { PAGE_TEXT, type ServedFile } from './web-server.ts';
 
 const PING_COUNT = 10;
 const PING_MS = 30_000;
@@ -18,6 +19,10 @@ const PAGE_MS = 60_000;
 const DOWNLOAD_MS = 180_000;
 const TALK = { messages: 200, length: 48, timeoutMs: 60_000 };
 const DATAGRAMS = { messages: 100, length: 1000, everyMs: 10, timeoutMs: 30_000 };
+/** The share of a line's rate that datagrams may take: I2P wraps each of them in packets of its own. */
+const DATAGRAM_SHARE = 0.2;
+/** I2P repeats on its own what the line loses, and takes so many round trips for a message at most, on the average. */
+const TRIPS_PER_MESSAGE = 3;
 
 /** Waits until an address answers one ping, at most `timeoutMs`. */
 export async function untilPingable(
@@ -78,7 +83,7 @@ export async function failsToFetch(
   throw new Error(`it was reached: ${JSON.stringify(page.slice(0, 200))}`);
 }
 
-export type ExpectedFile = { readonly length: number; readonly sha256: string };
+export type ExpectedFile = ServedFile & { readonly sha256: string };
 
 /** A file that must come whole and unchanged. */
 export async function download(
@@ -97,7 +102,11 @@ export async function download(
   return `${megabytes.toFixed(0)} MB, ${(megabytes / seconds).toFixed(2)} MB/s, SHA-256 equal`;
 }
 
-async function curlToHash(namespace: string, curlArgs: readonly string[], signal: AbortSignal): Promise<ExpectedFile> {
+async function curlToHash(
+  namespace: string,
+  curlArgs: readonly string[],
+  signal: AbortSignal,
+): Promise<Omit<ExpectedFile, 'path'>> {
   const args = ['--silent', '--show-error', '--fail', '--globoff', ...curlArgs];
   const child = spawn(...inNamespace(namespace, 'curl', args), { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(child, 'close');
@@ -123,9 +132,19 @@ async function curlToHash(namespace: string, curlArgs: readonly string[], signal
   return { length, sha256: hash.digest('hex') };
 }
 
-/** A long dialogue of short messages on one TCP connection, as at a remote shell. */
-export async function talk(from: NamespaceHelper, host: string, port: number): Promise<string> {
-  const times = await from.perform({ kind: 'talk', host, port, ...TALK });
+/**
+ * A long dialogue of short messages on one TCP connection, as at a remote shell. On a line with a long way it is as long as
+ * the time allows.
+ */
+export async function talk(
+  from: NamespaceHelper,
+  host: string,
+  port: number,
+  line: LineShape | undefined,
+): Promise<string> {
+  const fitting = TALK.timeoutMs / (TRIPS_PER_MESSAGE * (line?.roundTripMs ?? 0));
+  const messages = Math.min(TALK.messages, Math.max(1, Math.floor(fitting)));
+  const times = await from.perform({ kind: 'talk', host, port, ...TALK, messages });
   return `${times.length} round trips, ${describeTimes(times)}`;
 }
 
@@ -133,12 +152,19 @@ export async function talk(from: NamespaceHelper, host: string, port: number): P
  * Datagrams at a steady pace. The tunnel's streams lose nothing, but UDP promises nothing and each queue on the way may
  * drop, so a few may be missing.
  */
-export async function sendDatagrams(from: NamespaceHelper, host: string, port: number): Promise<string> {
-  const times = await from.perform({ kind: 'send-datagrams', host, port, ...DATAGRAMS });
-  const wanted = DATAGRAMS.messages * 0.95;
-  if (times.length < wanted)
-    throw new Error(`${times.length} of ${DATAGRAMS.messages} came back, ${wanted} are wanted`);
-  return `${times.length} of ${DATAGRAMS.messages}, ${describeTimes(times)}`;
+export async function sendDatagrams(
+  from: NamespaceHelper,
+  host: string,
+  port: number,
+  line: LineShape | undefined,
+): Promise<string> {
+  const rate = line === undefined || line.bytesPerSecond === 0 ? Number.POSITIVE_INFINITY : line.bytesPerSecond;
+  const everyMs = Math.max(DATAGRAMS.everyMs, (1000 * DATAGRAMS.length) / (rate * DATAGRAM_SHARE));
+  const messages = Math.min(DATAGRAMS.messages, Math.floor(DATAGRAMS.timeoutMs / 2 / everyMs));
+  const times = await from.perform({ kind: 'send-datagrams', host, port, ...DATAGRAMS, messages, everyMs });
+  const wanted = messages * 0.95;
+  if (times.length < wanted) throw new Error(`${times.length} of ${messages} came back, ${wanted} are wanted`);
+  return `${times.length} of ${messages}, ${describeTimes(times)}`;
 }
 
 function describeTimes(times: RoundTrips): string {

@@ -9,11 +9,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { type ClaimedName, claimName } from './claim.ts';
 import { messageOf } from './command.ts';
 import { type DestinationKeys, generateKeys } from './destination-keys.ts';
+import { cableShape, type LineShape } from './line-shape.ts';
 import { type NamespaceHelper, startHelper } from './namespace-helper.ts';
-import { createSegment, type Segment } from './namespaces.ts';
+import { createSegment, type LayCable, type Segment } from './namespaces.ts';
 import { type Side, untilBridgeAnswers, untilNameFound, untilReady } from './ready.ts';
 import { createRouter, introduce, makeIdentity, type Router, type RouterPlan } from './router.ts';
 import type { OpenBridge } from './sam-client.ts';
+import { compileSlowCable, laySlowCable, type SlowCable } from './slow-cable.ts';
 
 export type NetworkOptions = {
   /** At least 3, at most 50; 5 unless told. */
@@ -22,6 +24,8 @@ export type NetworkOptions = {
   readonly reservedKeys?: number;
   /** Services that routers offer by themselves, by router number. */
   readonly services?: readonly (ServicePlan & { readonly router: number })[];
+  /** How the line between routers 1 and 2 is from the moment the network is ready; as fast as it goes unless told. */
+  readonly line?: LineShape;
   /** Names in the address books of all routers, with base64 destinations. */
   readonly names?: ReadonlyMap<string, string>;
   readonly signal?: AbortSignal;
@@ -59,6 +63,8 @@ export interface I2pNetwork {
    * @param key counted from 1
    */
   reservedKeys(number: number, key: number): DestinationKeys;
+  /** The cables of routers 1 and 2, from the router to the others, where a line was asked for. */
+  readonly slowCables: readonly SlowCable[];
   /** Pulls the cable of a router, or puts it back. */
   plug(number: number, connected: boolean): Promise<void>;
   /** Ends all of it; idempotent. */
@@ -112,9 +118,11 @@ async function build(
   const directory = join(STATE_ROOT, claim.name);
   const routers: Router[] = [];
   const helpers: NamespaceHelper[] = [];
+  const slowCables: SlowCable[] = [];
   let segment: Segment | undefined;
   const dismantle = async () => {
     await Promise.all([...routers.map((router) => router.stop()), ...helpers.map((helper) => helper.stop())]);
+    await Promise.all(slowCables.map((cable) => cable.remove()));
     await segment?.remove();
     await rm(directory, { recursive: true, force: true });
   };
@@ -126,8 +134,9 @@ async function build(
     await chmod(directory, 0o700);
     segment = await createSegment(claim.name, signal);
     const plans = planRouters(options, directory);
-    for (const plan of plans) {
-      const namespace = await segment.add(plan.name, plan.address);
+    const laySlowly = options.line && (await slowCablesFor(options.line, slowCables));
+    for (const [index, plan] of plans.entries()) {
+      const namespace = await segment.add(plan.name, plan.address, index < EDGE_ROUTERS ? laySlowly : undefined);
       routers.push(await createRouter({ ...plan, namespace }));
     }
 
@@ -156,12 +165,16 @@ async function build(
     }
 
     onProgress('tunnels');
-    const network = describeNetwork({ claim, directory, segment, routers, plans, dismantle });
+    const network = describeNetwork({ claim, directory, segment, routers, plans, slowCables, dismantle });
     await untilListening(network, signal);
     await withLivingRouters(routers, signal, async (alive) => {
       await untilReady(sideOf(network, 1), sideOf(network, 2), READY_MS, alive);
       await untilAllFound(network, plans, alive);
     });
+    // Not before: how routers meet for the first time is not what anybody wants to wait for.
+    if (options.line !== undefined) {
+      for (const cable of slowCables) await cable.shape(cableShape(options.line));
+    }
     return network;
   } catch (error) {
     const logs = await Promise.all(routers.map(async (router) => `${router.name}: ${await router.said()}`));
@@ -169,6 +182,15 @@ async function build(
     signal.throwIfAborted();
     throw new Error(`the I2P network did not become ready: ${messageOf(error)}\n${logs.join('\n')}`, { cause: error });
   }
+}
+
+/** @param cables where each cable is kept that is laid */
+async function slowCablesFor({ seed }: LineShape, cables: SlowCable[]): Promise<LayCable> {
+  const program = await compileSlowCable();
+  return async (near, hub) => {
+    // Each loses other frames than the other.
+    cables.push(await laySlowCable(program, [near, hub], seed + cables.length));
+  };
 }
 
 function planRouters(options: NetworkOptions, directory: string): Omit<RouterPlan, 'namespace'>[] {
@@ -201,10 +223,11 @@ type Parts = {
   readonly segment: Segment;
   readonly routers: readonly Router[];
   readonly plans: readonly Omit<RouterPlan, 'namespace'>[];
+  readonly slowCables: readonly SlowCable[];
   readonly dismantle: () => Promise<void>;
 };
 
-function describeNetwork({ claim, directory, segment, routers, plans, dismantle }: Parts): I2pNetwork {
+function describeNetwork({ claim, directory, segment, routers, plans, slowCables, dismantle }: Parts): I2pNetwork {
   const router = (number: number) => {
     const found = routers[number - 1];
     if (found === undefined) throw new Error(`there is no router ${number} in a network of ${routers.length}`);
@@ -223,6 +246,7 @@ function describeNetwork({ claim, directory, segment, routers, plans, dismantle 
       if (found === undefined) throw new Error(`router ${number} has no reserved key ${key}`);
       return found.keys;
     },
+    slowCables,
     plug: (number, connected) => segment.plug(router(number).name, connected),
     stop: () => {
       stopping ??= dismantle().finally(() => claim.release());

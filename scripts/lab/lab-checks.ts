@@ -4,7 +4,6 @@ import { runCommand } from './command.ts';
 import type { Gateway } from './gateway.ts';
 import { CLOSED_PORT, ECHO_PORT, type Lab, WEB_PORT } from './lab.ts';
 import { runInside } from './namespaces.ts';
-import { FILE_PATH } from './web-server.ts';
 
 export type Check = {
   readonly name: string;
@@ -13,7 +12,8 @@ export type Check = {
 };
 
 export function labChecks(lab: Lab): Check[] {
-  const { a, b, stranger, file } = lab;
+  const { a, b, stranger, file, line } = lab;
+  const size = `${file.length / 1e6} MB`;
   const webOfB = `http://[${b.addresses.oc}]:${WEB_PORT}`;
   const closedOfB = `http://[${b.addresses.oc}]:${CLOSED_PORT}/`;
   const pageBy = (name: string, curlArgs: readonly string[], url: string): Check => ({
@@ -22,15 +22,17 @@ export function labChecks(lab: Lab): Check[] {
   });
   const downloadBy = (name: string, curlArgs: readonly string[], url: string): Check => ({
     name,
-    run: (signal) => download(a.namespace, curlArgs, `${url}${FILE_PATH}`, file, signal),
+    run: (signal) => download(a.namespace, curlArgs, `${url}${file.path}`, file, signal),
   });
   return [
     ...bothWays('ping -6', lab, (from, to, signal) => ping(from.namespace, to.addresses.oc, signal)),
     ...bothWays('ping -6, OnionCat 4 address', lab, (from, to, signal) =>
       ping(from.namespace, to.addresses.ocat4, signal),
     ),
-    ...bothWays('TCP, one short message at a time', lab, (from, to) => talk(from.helper, to.addresses.oc, ECHO_PORT)),
-    ...bothWays('UDP', lab, (from, to) => sendDatagrams(from.helper, to.addresses.oc, ECHO_PORT)),
+    ...bothWays('TCP, one short message at a time', lab, (from, to) =>
+      talk(from.helper, to.addresses.oc, ECHO_PORT, line),
+    ),
+    ...bothWays('UDP', lab, (from, to) => sendDatagrams(from.helper, to.addresses.oc, ECHO_PORT, line)),
     pageBy('curl through the TUN to b', [], `${webOfB}/`),
     pageBy('curl --socks4a to <52>.b32.i2p', ['--socks4a', a.socks], `http://${stranger.b32Name}/`),
     pageBy('curl --socks5-hostname to a book name', ['--socks5-hostname', a.socks], `http://${stranger.bookName}/`),
@@ -46,10 +48,10 @@ export function labChecks(lab: Lab): Check[] {
       run: (signal) =>
         failsToFetch(a.namespace, ['--socks5', a.socks], closedOfB, { seconds: 60, words: /\(2\)/ }, signal),
     },
-    downloadBy('20 MB through the TUN', [], webOfB),
-    downloadBy('20 MB by --socks4a', ['--socks4a', a.socks], `http://${stranger.b32Name}`),
-    downloadBy('20 MB by --socks5-hostname', ['--socks5-hostname', a.socks], `http://${stranger.bookName}`),
-    downloadBy('20 MB by --socks5 to an IPv6 literal', ['--socks5', a.socks], webOfB),
+    downloadBy(`${size} through the TUN`, [], webOfB),
+    downloadBy(`${size} by --socks4a`, ['--socks4a', a.socks], `http://${stranger.b32Name}`),
+    downloadBy(`${size} by --socks5-hostname`, ['--socks5-hostname', a.socks], `http://${stranger.bookName}`),
+    downloadBy(`${size} by --socks5 to an IPv6 literal`, ['--socks5', a.socks], webOfB),
   ];
 }
 

@@ -8,15 +8,19 @@ import { untilPingable } from './checks.ts';
 import { generateKeys } from './destination-keys.ts';
 import { createGateway, type Gateway, type GatewayPlan } from './gateway.ts';
 import { type I2pNetwork, type NetworkOptions, startNetwork } from './i2p-network.ts';
+import { describeMeasured, measureLine } from './line-measurement.ts';
+import { describeLine, type LineShape } from './line-shape.ts';
 import type { Progress } from './progress.ts';
 import { planStranger, type Stranger, startStranger } from './stranger.ts';
-import { FILE_LENGTH, fileHash } from './web-server.ts';
+import { fileHash, LARGE_FILE, SMALL_FILE } from './web-server.ts';
 
 export type LabOptions = {
   readonly signal: AbortSignal;
   readonly progress: Progress;
   /** 5 unless told. */
   readonly routers?: number;
+  /** How the line between routers 1 and 2 is; as fast as this machine is unless told. */
+  readonly line?: LineShape | undefined;
   /**
    * `fresh`: new destinations, as a person starts with; i2pd 2.45.1 takes 20 s for them. `reserved`: destinations whose
    * tunnels stand already.
@@ -35,8 +39,10 @@ export interface Lab {
   readonly a: Gateway;
   /** On router 2, with the web server behind it. */
   readonly b: Gateway;
-  /** What the web servers serve as FILE_PATH. */
+  /** A file of the web servers, of a size that fits the line. */
   readonly file: ExpectedFile;
+  /** Between routers 1 and 2; undefined for as fast as this machine is. */
+  readonly line: LineShape | undefined;
   /** Removes all of it; idempotent. */
   stop(): Promise<void>;
 }
@@ -50,7 +56,7 @@ const LINK_MS = 90_000;
 
 /** @throws Error when a part does not come up; nothing is left then */
 export async function startLab(options: LabOptions): Promise<Lab> {
-  const { signal, progress, routers, keys = 'fresh', moreConfig, onFailure = async () => {} } = options;
+  const { signal, progress, routers, line, keys = 'fresh', moreConfig, onFailure = async () => {} } = options;
   const undo: (() => Promise<void>)[] = [];
   const stop = async () => {
     for (const step of undo.splice(0).reverse()) await step();
@@ -62,6 +68,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       reservedKeys: keys === 'reserved' ? 1 : 0,
       ...plan.network,
       ...(routers !== undefined && { routers }),
+      ...(line !== undefined && { line }),
     };
     const network = await progress.step(
       'private I2P network of i2pd routers',
@@ -69,6 +76,13 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       ({ routers: all, name }) => `${all.length} routers in namespaces ${name}-r1 to ${name}-r${all.length}`,
     );
     undo.push(() => network.stop());
+    if (line !== undefined) {
+      await progress.step(
+        `a line with ${describeLine(line)}`,
+        () => measureLine(network, line, signal),
+        (measured) => `measured: ${describeMeasured(measured)}`,
+      );
+    }
 
     const stranger = await progress.step(
       "a stranger's web server in I2P",
@@ -105,7 +119,8 @@ export async function startLab(options: LabOptions): Promise<Lab> {
         await b.helper.perform({ kind: 'serve-web', host: b.addresses.oc, port });
       }
     });
-    return { network, stranger, a, b, file: { length: FILE_LENGTH, sha256: fileHash() }, stop };
+    const file = line === undefined ? LARGE_FILE : SMALL_FILE;
+    return { network, stranger, a, b, line, file: { ...file, sha256: fileHash(file) }, stop };
   } catch (error) {
     if (!signal.aborted) await onFailure();
     await stop();

@@ -7,7 +7,9 @@ import { parseArgs } from 'node:util';
 import { messageOf } from './command.ts';
 import { type Lab, startLab, WEB_PORT } from './lab.ts';
 import { type Check, labChecks, stopChecks } from './lab-checks.ts';
+import { parseLine } from './line-shape.ts';
 import { type Progress, showProgress } from './progress.ts';
+import { describeFigures } from './slow-cable.ts';
 
 const USAGE = `npm run lab -- [options]
 
@@ -18,6 +20,10 @@ stranger's web server. Stays up until Ctrl-C and says what to try.
   --keep-on-failure  with --once: stay up when something failed, to look at it
   --routers N        how many routers, 5 unless told
   --reserved-keys    gateways with destinations that the routers keep ready: starts 20 s faster
+  --rtt TIME         the line between routers 1 and 2 is slow: its round trip, such as 800ms
+  --rate RATE        so many bytes per second and direction, such as 100kB/s
+  --loss SHARE       so many packets are lost at random in each direction, such as 1%
+  --seed N           which ones these are, 1 unless told
   --help             this text
 `;
 
@@ -34,6 +40,10 @@ async function main(): Promise<number> {
       'keep-on-failure': { type: 'boolean', default: false },
       routers: { type: 'string', default: '5' },
       'reserved-keys': { type: 'boolean', default: false },
+      rtt: { type: 'string' },
+      rate: { type: 'string' },
+      loss: { type: 'string' },
+      seed: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   });
@@ -41,6 +51,7 @@ async function main(): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
+  const line = parseLine(values);
 
   const end = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -61,6 +72,7 @@ async function main(): Promise<number> {
       signal: end.signal,
       progress,
       routers: Number(values.routers),
+      line,
       keys: values['reserved-keys'] ? 'reserved' : 'fresh',
       onFailure: stay,
     });
@@ -78,11 +90,21 @@ async function main(): Promise<number> {
   } catch (error) {
     if (!progress.hasShown(error)) progress.say(messageOf(error));
   }
+  if (lab !== undefined) await showCables(lab, progress);
   await progress.step('all of it removed', async () => lab?.stop());
   if (end.signal.aborted && exitCode !== 0) exitCode = INTERRUPTED;
   const seconds = ((performance.now() - start) / 1000).toFixed(0);
   if (values.once) progress.say(exitCode === 0 ? `every check held, ${seconds} s` : `FAILED after ${seconds} s`);
   return exitCode;
+}
+
+/** What the cables themselves have counted since the network stood. */
+async function showCables({ network }: Lab, progress: Progress): Promise<void> {
+  for (const [index, cable] of network.slowCables.entries()) {
+    const [from, to] = await cable.figures();
+    const router = `router ${index + 1}`;
+    progress.say(`  cable from ${router}: ${describeFigures(from)}\n  cable to ${router}:   ${describeFigures(to)}`);
+  }
 }
 
 async function proves(lab: Lab, progress: Progress, signal: AbortSignal): Promise<boolean> {

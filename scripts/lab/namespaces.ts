@@ -9,6 +9,9 @@ import { runCommand, waitUntil } from './command.ts';
  * i2pd 2.45.1 refuses incoming connections from the other private ranges whatever `reservedrange` says.
  */
 const PREFIX_LENGTH = 16;
+/** Each namespace has a second address that differs in this. The way from one of these to another is never slow. */
+const FAR = /^198\.18\./;
+const NEAR = '198.19.';
 const HUB_ADDRESS = '198.18.0.1';
 const BRIDGE = 'br0';
 const HUB = 'hub';
@@ -19,17 +22,27 @@ export interface Segment {
   /** The namespace that holds the bridge, with an address of its own on it. */
   readonly hub: string;
   /**
-   * A namespace with one interface `eth0` on the segment.
+   * A namespace with an interface `eth0` on the segment.
    *
    * @param part what it is, at most 10 characters: `r1`
+   * @param address begins with 198.18; its near address is there too
+   * @param lay makes its cable, of which both ends are still down; a veth pair unless told. One of another kind carries
+   *     what goes to `address` alone; there is a second one, `near0`, for the near address.
    * @returns its name
    */
-  add(part: string, address: string): Promise<string>;
+  add(part: string, address: string, lay?: LayCable): Promise<string>;
   /** Pulls the cable of a namespace or puts it back. */
   plug(part: string, connected: boolean): Promise<void>;
   /** Ends everything that runs in the namespaces, then removes them. */
   remove(): Promise<void>;
 }
+
+export interface CableEnd {
+  readonly namespace: string;
+  readonly interface: string;
+}
+
+export type LayCable = (near: CableEnd, hub: CableEnd) => Promise<void>;
 
 /** Leftovers of an earlier segment of the same name are removed first. */
 export async function createSegment(name: string, signal?: AbortSignal): Promise<Segment> {
@@ -40,20 +53,32 @@ export async function createSegment(name: string, signal?: AbortSignal): Promise
   await ip('netns', 'add', hub);
   await ip('-n', hub, 'link', 'set', 'lo', 'up');
   await ip('-n', hub, 'link', 'add', BRIDGE, 'type', 'bridge', 'forward_delay', '0');
-  await ip('-n', hub, 'address', 'add', `${HUB_ADDRESS}/${PREFIX_LENGTH}`, 'dev', BRIDGE);
-  await ip('-n', hub, 'link', 'set', BRIDGE, 'up');
+  await give(hub, BRIDGE, HUB_ADDRESS, nearAddress(HUB_ADDRESS));
 
   return {
     name,
     hub,
-    add: async (part, address) => {
+    add: async (part, address, lay) => {
       const namespace = `${name}-${part}`;
       await ip('netns', 'add', namespace);
-      await ip('-n', hub, 'link', 'add', `to-${part}`, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
-      await ip('-n', hub, 'link', 'set', `to-${part}`, 'master', BRIDGE, 'up');
-      await ip('-n', namespace, 'address', 'add', `${address}/${PREFIX_LENGTH}`, 'dev', 'eth0');
       await ip('-n', namespace, 'link', 'set', 'lo', 'up');
-      await ip('-n', namespace, 'link', 'set', 'eth0', 'up');
+      const plugIn = async (near: string, far: string, layCable: LayCable, ...addresses: readonly string[]) => {
+        await layCable({ namespace, interface: near }, { namespace: hub, interface: far });
+        await ip('-n', hub, 'link', 'set', far, 'master', BRIDGE, 'up');
+        await give(namespace, near, ...addresses);
+      };
+      if (lay === undefined) {
+        await plugIn('eth0', `to-${part}`, layVeth, address, nearAddress(address));
+      } else {
+        // Otherwise the kernel answers for an address at both interfaces, and what is to be slow is not.
+        await runInside(namespace, 'sysctl', [
+          '-qw',
+          'net.ipv4.conf.all.arp_ignore=1',
+          'net.ipv4.conf.all.arp_announce=2',
+        ]);
+        await plugIn('eth0', `to-${part}`, lay, address);
+        await plugIn('near0', `near-${part}`, layVeth, nearAddress(address));
+      }
       return namespace;
     },
     plug: async (part, connected) => {
@@ -61,6 +86,23 @@ export async function createSegment(name: string, signal?: AbortSignal): Promise
     },
     remove: () => removeNamespaces(name),
   };
+}
+
+/** Of the namespace with this address: for programs that are next to each other, whatever lies between routers. */
+export function nearAddress(address: string): string {
+  return address.replace(FAR, NEAR);
+}
+
+async function give(namespace: string, name: string, ...addresses: readonly string[]): Promise<void> {
+  for (const address of addresses) {
+    await runCommand('ip', ['-n', namespace, 'address', 'add', `${address}/${PREFIX_LENGTH}`, 'dev', name]);
+  }
+  await runCommand('ip', ['-n', namespace, 'link', 'set', name, 'up']);
+}
+
+async function layVeth(near: CableEnd, hub: CableEnd): Promise<void> {
+  const peer = ['peer', 'name', near.interface, 'netns', near.namespace];
+  await runCommand('ip', ['-n', hub.namespace, 'link', 'add', hub.interface, 'type', 'veth', ...peer]);
 }
 
 /**

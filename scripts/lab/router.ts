@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type BackgroundProgram, startInBackground } from './background.ts';
 import { messageOf, waitUntil } from './command.ts';
 import type { DestinationKeys } from './destination-keys.ts';
+import { nearAddress } from './namespaces.ts';
 import { addressBookFiles, type LocalTunnel, routerConfig, SAM_PORT, tunnelsConfig } from './router-config.ts';
 
 export type RouterPlan = {
@@ -66,7 +67,7 @@ export async function createRouter(plan: RouterPlan): Promise<Router> {
     name: plan.name,
     namespace: plan.namespace,
     address: plan.address,
-    sam: { host: plan.address, port: SAM_PORT },
+    sam: { host: nearAddress(plan.address), port: SAM_PORT },
     directory,
     alive: () => program?.alive() ?? false,
     start: async () => {

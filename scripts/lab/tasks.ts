@@ -36,7 +36,7 @@ export type Exchange = {
 export type RoundTrips = readonly number[];
 
 /** How long late datagrams are waited for. */
-const STRAGGLERS_MS = 3_000;
+const STRAGGLERS_MS = 10_000;
 
 /** Servers stay after the task is done, until the process ends. */
 export async function perform(task: Task): Promise<RoundTrips> {

@@ -1,5 +1,5 @@
 /**
- * A small web server with one page and one large file. The file's bytes are the same everywhere and always, so a download
+ * A small web server with one page and two files. A file's bytes are the same everywhere and always, so a download
  * can be judged anywhere by its SHA-256.
  */
 import { createCipheriv, createHash } from 'node:crypto';
@@ -8,29 +8,37 @@ import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 
 export const PAGE_TEXT = 'hello from behind garligate\n';
-export const FILE_PATH = '/20MB.bin';
-export const FILE_LENGTH = 20_000_000;
+
+export interface ServedFile {
+  readonly path: string;
+  readonly length: number;
+}
+
+export const LARGE_FILE: ServedFile = { path: '/20MB.bin', length: 20_000_000 };
+/** For slow lines. */
+export const SMALL_FILE: ServedFile = { path: '/1MB.bin', length: 1_000_000 };
 
 /** Bytes that do not compress and do not repeat: the AES-CTR key stream of a zero key. */
-function fileBytes(): Buffer {
-  return createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16)).update(Buffer.alloc(FILE_LENGTH));
+function fileBytes({ length }: ServedFile): Buffer {
+  return createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16)).update(Buffer.alloc(length));
 }
 
 /** The SHA-256 that a complete download must have, in hex. */
-export function fileHash(): string {
-  return createHash('sha256').update(fileBytes()).digest('hex');
+export function fileHash(file: ServedFile): string {
+  return createHash('sha256').update(fileBytes(file)).digest('hex');
 }
 
 /**
- * `GET /` answers PAGE_TEXT, `GET /20MB.bin` the file, anything else 404. Not listening yet.
+ * `GET /` answers PAGE_TEXT, `GET /20MB.bin` and `/1MB.bin` the files, anything else 404. Not listening yet.
  *
  * @param folder whose files are there too, under their paths in it
  */
 export function webServer(folder?: string): Server {
-  const file = fileBytes();
+  const files = new Map([LARGE_FILE, SMALL_FILE].map((file) => [file.path, fileBytes(file)]));
   const bodyOf = async (path: string): Promise<Buffer | undefined> => {
     if (path === '/') return Buffer.from(PAGE_TEXT);
-    if (path === FILE_PATH) return file;
+    const file = files.get(path);
+    if (file !== undefined) return file;
     // Joined to the root first, so that no ".." leads out of the folder.
     return folder === undefined ? undefined : readFile(join(folder, join('/', path))).catch(() => undefined);
   };

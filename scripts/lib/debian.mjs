@@ -61,7 +61,7 @@ const PACKAGES = {
   iperf3: {
     program: 'iperf3',
     service: { name: 'iperf3', what: 'a server that anybody can load' },
-    why: 'TCP loads for npm run bench -- tunnel',
+    why: 'loads for npm run bench -- tunnel and vpn, and the measured rate of a slow line in the lab',
   },
   'wireguard-go': { program: 'wireguard-go', why: 'a VPN in user space that npm run bench -- tunnel compares with' },
   'wireguard-tools': { program: 'wg', why: 'its settings' },
@@ -73,7 +73,7 @@ export const ROUTER_PACKAGES = ['i2pd'];
 /** What `npm start` needs to bring up the VPN behind its firewall. */
 export const FIREWALL_PACKAGES = ['nftables'];
 /** What the lab and the tests with real interfaces and real routers need. */
-export const TEST_PACKAGES = ['i2pd', 'iproute2', 'iputils-ping', 'curl', 'nftables', 'strace'];
+export const TEST_PACKAGES = ['i2pd', 'iproute2', 'iputils-ping', 'curl', 'nftables', 'strace', 'iperf3'];
 /** The programs that test/live sends through SOCKS, and what they meet at the other end. */
 export const CLIENT_PACKAGES = [
   'chromium',
@@ -86,7 +86,7 @@ export const CLIENT_PACKAGES = [
   'torsocks',
 ];
 /** What `npm run bench` compares with. */
-export const BENCH_PACKAGES = ['microsocks', 'dante-server', 'iperf3', 'wireguard-go', 'wireguard-tools'];
+export const BENCH_PACKAGES = ['microsocks', 'dante-server', 'wireguard-go', 'wireguard-tools'];
 /** What the native part needs to be compiled. */
 export const COMPILER_PACKAGES = ['gcc', 'libc6-dev'];
 

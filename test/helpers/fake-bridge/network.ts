@@ -14,7 +14,7 @@ export type DatagramFate = 'delivered' | 'lost' | 'twice' | 'late';
 /** How a destination is away: routers believe that it is there, or know that it is not. */
 export type Absence = 'silent' | 'unreachable';
 
-const UNHINDERED: Shape = { latencyMs: 0, bytesPerSecond: Number.POSITIVE_INFINITY };
+const UNHINDERED: Shape = { latencyMs: 0, bytesPerSecond: Number.POSITIVE_INFINITY, loss: 0 };
 
 export class FakeNetwork {
   /** Host names and the base64 destinations they stand for. */
@@ -27,6 +27,7 @@ export class FakeNetwork {
   #shape = UNHINDERED;
   #fate: (count: number) => DatagramFate = () => 'delivered';
   #datagrams = 0;
+  #drawn = 0;
   #late: FakeDatagram | undefined;
 
   /** Streams that live, or of which one side does not know that they ended. */
@@ -47,11 +48,19 @@ export class FakeNetwork {
     return this.#absent.get(b32);
   }
 
-  /** Sets latency and rate of all streams, or of those of one destination. */
+  /** Sets latency, rate and loss of all streams, or of those of one destination. */
   shape(shape: Partial<Shape>, b32?: B32): void {
     const whole = { ...UNHINDERED, ...shape };
     if (b32 === undefined) this.#shape = whole;
     else this.#shapes.set(b32, whole);
+  }
+
+  /** The next number of a sequence that is always the same, from 0 to below 1 (mulberry32). */
+  draw(): number {
+    this.#drawn = (this.#drawn + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(this.#drawn ^ (this.#drawn >>> 15), 1 | this.#drawn);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
   /** Streams of this destination carry nothing until `resume`, and nobody is told. */

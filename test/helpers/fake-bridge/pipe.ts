@@ -9,12 +9,16 @@ export interface Shape {
   /** One way. */
   readonly latencyMs: number;
   readonly bytesPerSecond: number;
+  /** Share of the pieces that get lost, from 0 to below 1. The stream repeats them, and all behind them waits. */
+  readonly loss: number;
 }
 
 export interface PipeOptions {
   readonly clock: Clock;
   readonly shape: () => Shape;
   readonly stalled: () => boolean;
+  /** From 0 to below 1, for losses. */
+  readonly draw: () => number;
   /** Bytes held before the source is no longer read. */
   readonly swallows: number;
 }
@@ -27,6 +31,8 @@ interface Piece {
 /** A slow direction carries small pieces, so that its rate is even. */
 const PIECES_PER_SECOND = 20;
 const SMALLEST_PIECE = 64;
+/** What is lost is missed after a round trip, or this where that is shorter, and comes then. */
+const SHORTEST_REPEAT_MS = 100;
 
 export class Pipe {
   readonly #from: Connection;
@@ -65,15 +71,18 @@ export class Pipe {
 
   push(chunk: Buffer): void {
     if (this.#over) return;
-    const { latencyMs, bytesPerSecond } = this.#options.shape();
+    const { latencyMs, bytesPerSecond, loss } = this.#options.shape();
     const now = this.#options.clock.now();
+    const repeatMs = Math.max(2 * latencyMs, SHORTEST_REPEAT_MS);
     const size = Number.isFinite(bytesPerSecond)
       ? Math.max(SMALLEST_PIECE, Math.ceil(bytesPerSecond / PIECES_PER_SECOND))
       : chunk.length;
     for (let from = 0; from < chunk.length; from += size) {
       const bytes = chunk.subarray(from, from + size);
       this.#free = Math.max(this.#free, now) + (bytes.length / bytesPerSecond) * 1000;
-      this.#pieces.push({ bytes, at: this.#free + latencyMs });
+      let at = this.#free + latencyMs;
+      while (this.#options.draw() < loss) at += repeatMs;
+      this.#pieces.push({ bytes, at });
     }
     this.#bytes += chunk.length;
     if (this.#bytes > this.#options.swallows) this.#from.socket.pause();

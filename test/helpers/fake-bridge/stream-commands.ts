@@ -112,6 +112,7 @@ function begin(router: Router, connection: Connection, session: FakeSession, b32
     swallows: temperament.swallows,
     shape: () => network.shapeBetween(own, b32),
     stalled: () => network.stalledBetween(own, b32),
+    draw: () => network.draw(),
     onOver: (stream) => network.forget(stream),
   };
   const stream = new FakeStream(connection, session, path);

@@ -17,6 +17,8 @@ export interface StreamPath {
   readonly swallows: number;
   shape(): Shape;
   stalled(): boolean;
+  /** From 0 to below 1, for losses. */
+  draw(): number;
   /** Called once, when the stream is over for both sides. */
   onOver(stream: FakeStream): void;
 }
@@ -212,6 +214,12 @@ export class FakeStream {
 
   #pipeOptions() {
     const { clock, swallows } = this.path;
-    return { clock, swallows, shape: () => this.path.shape(), stalled: () => this.path.stalled() };
+    return {
+      clock,
+      swallows,
+      shape: () => this.path.shape(),
+      stalled: () => this.path.stalled(),
+      draw: () => this.path.draw(),
+    };
   }
 }

@@ -163,6 +163,24 @@ describe('the network', () => {
     assert.equal((await acceptor.take(500)).length, 500);
   });
 
+  for (const [loss, late] of [
+    [0, false],
+    [0.3, true],
+  ] as const) {
+    test(`loses ${loss * 100} % of a stream's pieces: they come ${late ? 'late' : 'in time'}, whole and in order`, async () => {
+      const clock = new FakeClock();
+      const { network, connector, acceptor } = await world.connected({ clock });
+      network.shape({ latencyMs: 500, bytesPerSecond: 1_000, loss });
+      const text = Array.from({ length: 1_000 }, (_, number) => `${number}`.padStart(5)).join('');
+      connector.send(text);
+      await until('the bridge has it', () => clock.pending > 0);
+      await clock.advance(500 + 5_000);
+      assert.equal(clock.pending > 0, late);
+      await clock.advance(10_000);
+      assert.equal(await acceptor.take(text.length), text);
+    });
+  }
+
   test('stalls streams and lets them go on', async () => {
     const { network, b, connector, acceptor } = await world.connected();
     network.stall(b.keys.destination.b32);
