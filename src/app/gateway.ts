@@ -50,6 +50,8 @@ export interface World {
   readonly peers: PeerTable;
   /** Of the named identities that have a key file. */
   readonly identities: ReadonlyMap<string, PrivateKeys>;
+  /** Until when, by the clock, the router may hold these keys for an earlier gateway; never unless told. */
+  readonly keysHeldUntil?: number | undefined;
   /** Undefined where the VPN is switched off. */
   readonly tun: TunPort | undefined;
   readonly connector: ConnectorPort;
@@ -84,7 +86,7 @@ export function assembleGateway(config: Config, world: World) {
 
   const identities = sessionSettings(config, world.identities);
   const sessions = sessionManager(
-    { gatewayKeys: world.keys.blob, ...identities, credentials },
+    { gatewayKeys: world.keys.blob, keysHeldUntil: world.keysHeldUntil, ...identities, credentials },
     { bridge, clock, log, random },
   );
   const relay = relayCore({ clock, maxPairs: config.limits.streams, heldEndMs: HELD_END_MS });

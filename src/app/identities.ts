@@ -11,7 +11,7 @@ import type { SessionOptions } from '../wire/sam/command.ts';
 export function sessionSettings(
   config: Config,
   keys: ReadonlyMap<string, PrivateKeys>,
-): Omit<SessionManagerOptions, 'gatewayKeys' | 'credentials'> {
+): Omit<SessionManagerOptions, 'gatewayKeys' | 'keysHeldUntil' | 'credentials'> {
   const { limits } = config;
   const named = Object.entries(config.identities).map(([name, { tunnels }]): [string, NamedIdentity] => [
     name,

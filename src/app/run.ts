@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.ts';
 import { controlMethods } from '../control/methods.ts';
 import type { RouterState } from '../control/status.ts';
 import type { ListenerPort, TunPort } from '../core/ports.ts';
+import { KEY_LINGERS_MS } from '../core/session/key-hold.ts';
 import { systemClock } from '../io/clock.ts';
 import { loadCredentials } from '../io/config-file.ts';
 import { STREAM_MARKS } from '../io/connected.ts';
@@ -13,7 +14,7 @@ import { kernelConnector } from '../io/connector.ts';
 import { ControlServer } from '../io/control-socket.ts';
 import { kernelDatagrams } from '../io/datagrams.ts';
 import { forwardsIpv6 } from '../io/forwarding.ts';
-import { type LoadedKeys, loadOrCreateKeys, lockKeys, sameKeys } from '../io/key-file.ts';
+import { type KeyLock, type LoadedKeys, loadOrCreateKeys, lockKeys, sameKeys } from '../io/key-file.ts';
 import { listen } from '../io/listener.ts';
 import { pinoLogger } from '../io/log-pino.ts';
 import { routerFor, usualSearchPath } from '../io/router.ts';
@@ -45,8 +46,9 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
   const log = pinoLogger(config.log.level);
   const reportUndo = ({ message, code }: GateError) => log.warn(`while ending: ${message}`, { code });
   await withUndo(reportUndo, async (undo) => {
-    const { keys, created } = await holdKeys(config.identity.key_file, undo);
+    const { keys, created, unusedMs } = await holdKeys(config.identity.key_file, undo);
     const identities = await holdIdentities(config, keys, undo);
+    const keysHeldUntil = systemClock.now() + KEY_LINGERS_MS - Math.min(unusedMs, identities.unusedMs);
     const credentials = await loadCredentials(config.router);
 
     const own = addressesOf(keys.destination.b32);
@@ -78,7 +80,8 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
       credentials,
       keys,
       peers,
-      identities,
+      identities: identities.keys,
+      keysHeldUntil,
       tun,
       connector: kernelConnector,
       datagrams: kernelDatagrams,
@@ -132,11 +135,15 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
 }
 
 /** No other gateway can use the key from now on until the end. @throws GateError */
-async function holdKeys(path: string, undo: (step: UndoStep) => void): Promise<LoadedKeys> {
+async function holdKeys(path: string, undo: (step: UndoStep) => void): Promise<LoadedKeys & Pick<KeyLock, 'unusedMs'>> {
   const loaded = await loadOrCreateKeys(path);
   const lock = await lockKeys(path);
   undo(() => lock.release());
-  return loaded;
+  return { ...loaded, unusedMs: lock.unusedMs };
+}
+
+interface HeldIdentities extends Pick<KeyLock, 'unusedMs'> {
+  readonly keys: ReadonlyMap<string, PrivateKeys>;
 }
 
 /** The keys of the named identities that have some. @throws GateError */
@@ -144,16 +151,18 @@ async function holdIdentities(
   config: Config,
   own: PrivateKeys,
   undo: (step: UndoStep) => void,
-): Promise<ReadonlyMap<string, PrivateKeys>> {
+): Promise<HeldIdentities> {
   const held = new Map<string, PrivateKeys>();
+  let leastMs = Number.POSITIVE_INFINITY;
   for (const [name, { key_file }] of Object.entries(config.identities)) {
     if (key_file === '') continue;
-    const { keys } = await holdKeys(key_file, undo);
+    const { keys, unusedMs } = await holdKeys(key_file, undo);
+    leastMs = Math.min(leastMs, unusedMs);
     const others = [own, ...held.values()];
     if (others.some(({ destination }) => destination.b32 === keys.destination.b32)) throw sameKeys(key_file);
     held.set(name, keys);
   }
-  return held;
+  return { keys: held, unusedMs: leastMs };
 }
 
 const NO_INTERFACE: { readonly [Part in keyof GuardedInterface]: undefined } = { tun: undefined, firewall: undefined };

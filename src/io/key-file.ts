@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { asGateError, GateError } from '../kit/errors.ts';
 import { type PrivateKeys, parsePrivateKeys } from '../wire/i2p/destination.ts';
 import { generateKeys } from './key-generate.ts';
+import { noteUse } from './key-use.ts';
 
 export interface LoadedKeys {
   readonly keys: PrivateKeys;
@@ -19,6 +20,8 @@ export interface LoadedKeys {
 
 /** A held identity: no other gateway on this machine can use the key file until it is released or the process ends. */
 export interface KeyLock {
+  /** Milliseconds since the last gateway let go of it: 0 when that may be just now, infinite when there was none. */
+  readonly unusedMs: number;
   release(): Promise<void>;
 }
 
@@ -61,7 +64,10 @@ export async function lockKeys(path: string): Promise<KeyLock> {
   const { status, error } = spawnSync('flock', ['-n', '3'], {
     stdio: ['ignore', 'ignore', 'ignore', file.fd],
   });
-  if (status === 0) return { release: () => file.close() };
+  if (status === 0) {
+    const { unusedMs, ended } = await noteUse(path);
+    return { unusedMs, release: () => ended().finally(() => file.close()) };
+  }
   await file.close();
   if (error !== undefined) {
     throw refuse('no-lock', path, 'cannot be locked: the program flock is missing', 'install util-linux');

@@ -1,6 +1,12 @@
-/** Whole gateways whose routers die and come back, on routers of every temperament: nobody touches anything. */
+/**
+ * Whole gateways whose routers die and come back, or that build their session anew, on routers of every temperament:
+ * nobody touches anything.
+ */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { KEY_LINGERS_MS } from '../../src/core/session/key-hold.ts';
+import { GateError } from '../../src/kit/errors.ts';
 import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
 import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
 import type { TemperamentName } from '../helpers/fake-bridge/temperament.ts';
@@ -17,31 +23,81 @@ const PAIRS: ReadonlyArray<readonly [TemperamentName, TemperamentName]> = [
   ['java', 'i2pd-2.59'],
 ];
 
+interface Pair {
+  readonly here: FakeBridge;
+  readonly there: FakeBridge;
+  readonly alice: RunningGateway;
+  readonly bob: RunningGateway;
+  stop(): Promise<void>;
+}
+
+/** Two gateways whose link is up. */
+async function startPair(ofHere: TemperamentName, ofThere: TemperamentName): Promise<Pair> {
+  const network = new FakeNetwork();
+  const here = await FakeBridge.start({ network, temperament: ofHere });
+  const there = await FakeBridge.start({ network, temperament: ofThere });
+  const [ofAlice, ofBob] = [generateKeys(), generateKeys()];
+  const alice = await startGateway({ bridge: here, keys: ofAlice, peers: [ofBob.destination.b32] });
+  const bob = await startGateway({ bridge: there, keys: ofBob, peers: [ofAlice.destination.b32] });
+  const isUp = (side: RunningGateway) => side.gateway.vpn?.links()[0]?.state.kind === 'up';
+  await until('both links are up', () => isUp(alice) && isUp(bob), 15_000);
+  const stop = async () => {
+    await Promise.all([alice.stop(), bob.stop()]);
+    await Promise.all([here.stop(), there.stop()]);
+  };
+  return { here, there, alice, bob, stop };
+}
+
+function sessionOf(side: RunningGateway) {
+  const [listed] = side.gateway.sessions.list();
+  assert.ok(listed !== undefined);
+  return listed.session;
+}
+
+/** Sends until something comes. */
+async function reaches(from: RunningGateway, to: RunningGateway, withinMs: number): Promise<boolean> {
+  const before = to.tun.delivered.length;
+  for (const end = performance.now() + withinMs; performance.now() < end; ) {
+    from.tun.send(packet(from.addresses.oc, to.addresses.oc, Buffer.from('are you back?')));
+    await to.tun.has(before + 1, 1_000).catch(() => {});
+    if (to.tun.delivered.length > before) return true;
+  }
+  return false;
+}
+
 describe('a router that restarts is got over without touching the peer', { concurrency: true }, () => {
   for (const [steady, restarted] of PAIRS) {
     it(`${restarted}, with the peer on ${steady}`, async () => {
-      const network = new FakeNetwork();
-      const [here, there] = await Promise.all(
-        [steady, restarted].map((temperament) => FakeBridge.start({ network, temperament })),
-      );
-      assert.ok(here !== undefined && there !== undefined);
-      const [ofAlice, ofBob] = [generateKeys(), generateKeys()];
-      const alice = await startGateway({ bridge: here, keys: ofAlice, peers: [ofBob.destination.b32] });
-      const bob = await startGateway({ bridge: there, keys: ofBob, peers: [ofAlice.destination.b32] });
-      const isUp = (side: RunningGateway) => side.gateway.vpn?.links()[0]?.state.kind === 'up';
-      await until('both links are up', () => isUp(alice) && isUp(bob), 15_000);
-
+      const { there, alice, bob, stop } = await startPair(steady, restarted);
       await there.restart();
-      await until('the session is back', () => bob.gateway.sessions.list()[0]?.session.state.kind === 'ready', 20_000);
-      const end = performance.now() + RECOVERY_MS;
-      while (bob.tun.delivered.length === 0 && performance.now() < end) {
-        alice.tun.send(packet(alice.addresses.oc, bob.addresses.oc, Buffer.from('are you back?')));
-        await bob.tun.has(1, 1_000).catch(() => {});
-      }
-      assert.ok(bob.tun.delivered.length > 0, 'no packet arrived after the restart');
+      await until('the session is back', () => sessionOf(bob).state.kind === 'ready', 20_000);
+      assert.ok(await reaches(alice, bob, RECOVERY_MS), 'no packet arrived after the restart');
+      await stop();
+    });
+  }
+});
 
-      await Promise.all([alice.stop(), bob.stop()]);
-      await Promise.all([here.stop(), there.stop()]);
+describe('a session that is built anew lives longer than what the router kept of the old one', {
+  concurrency: true,
+}, () => {
+  for (const temperament of ['i2pd-2.45', 'i2pd-2.59', 'java'] as const) {
+    it(temperament, async () => {
+      const { alice, bob, stop } = await startPair(temperament, temperament);
+      const { state } = sessionOf(alice);
+      assert.ok(state.kind === 'ready');
+      state.session.gone(new GateError('session-lost', 'session.rebuilt', 'a peer does not answer'));
+      const readyId = () => {
+        const now = sessionOf(alice).state;
+        return now.kind === 'ready' ? now.session.id : undefined;
+      };
+      await until('another session stands', () => ![undefined, state.session.id].includes(readyId()), 20_000);
+      const another = readyId();
+      await pause(KEY_LINGERS_MS);
+      // Both may have dialled, and what was given up is found out first.
+      assert.ok(await reaches(alice, bob, RECOVERY_MS), 'nothing goes out on the new session');
+      assert.ok(await reaches(bob, alice, RECOVERY_MS), 'nothing comes in on the new session');
+      assert.equal(readyId(), another);
+      await stop();
     });
   }
 });

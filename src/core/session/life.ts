@@ -16,6 +16,7 @@ import type { SamDatagram } from '../../wire/sam/datagram.ts';
 import type { BridgePort } from '../ports.ts';
 import { converse } from './bridge.ts';
 import { watchControl } from './control.ts';
+import { KeyHold } from './key-hold.ts';
 
 export interface ReadySession {
   /** SAM's name of the session, new for every build. */
@@ -41,6 +42,8 @@ export type SessionState =
 
 export interface SessionSettings {
   readonly keys: Sensitive<string> | 'transient';
+  /** Until when, by the clock, the router may hold these keys for an earlier process; never unless told. */
+  readonly keysHeldUntil?: number | undefined;
   readonly options: SessionOptions;
   readonly credentials: SamCredentials | undefined;
 }
@@ -71,12 +74,19 @@ export interface SessionWorld {
 /** i2pd 2.45.1 answers after 20 s or 40 s, a cold router later; beyond this it has forgotten us. */
 const BUILD_DEADLINE_MS = 180_000;
 const REBUILD: BackoffRange = { firstMs: 1_000, longestMs: 60_000 };
+/** Whether a router is there again costs it nothing to be asked, and everybody waits for the answer. */
+const ROUTER_DOWN: BackoffRange = { firstMs: 1_000, longestMs: 5_000 };
 /** While the router still holds our old self, asking again at once only renews the trouble. */
 const REBUILD_DUPLICATED: BackoffRange = { firstMs: 15_000, longestMs: 120_000 };
 /** How often somebody who needs the session now may cut a pause short. */
 const LEAST_PAUSE_MS = 1_000;
 
 const PING_PROOF_MS = 5_000;
+
+function pausesAfter(why: GateError): BackoffRange {
+  if (why.kind === 'router-down') return ROUTER_DOWN;
+  return why.code === 'sam.duplicated-destination' ? REBUILD_DUPLICATED : REBUILD;
+}
 
 /** A session that was just built. */
 interface LiveSession {
@@ -95,13 +105,19 @@ export class SessionLife {
   readonly #closing = sharedController();
   readonly #watchers = new Set<(state: SessionState) => void>();
   #state: SessionState = { kind: 'idle' };
+  /** Transient keys are new every time, and nobody can hold them. */
+  readonly #keyHold: KeyHold | undefined;
   #running: Promise<void> | undefined;
+  /** The log has said so. */
+  #isLost = false;
   #pause: { readonly since: number; readonly mayBeCut: boolean; readonly end: () => void } | undefined;
 
   constructor(openCarrier: OpenCarrier, settings: SessionSettings, world: SessionWorld) {
     this.#openCarrier = openCarrier;
     this.#settings = settings;
     this.#world = world;
+    const { keys, keysHeldUntil = Number.NEGATIVE_INFINITY } = settings;
+    this.#keyHold = keys === 'transient' ? undefined : new KeyHold(world.bridge, world.clock, keysHeldUntil);
   }
 
   get state(): SessionState {
@@ -207,6 +223,7 @@ export class SessionLife {
   async #build(attempt: number, signal: AbortSignal): Promise<LiveSession> {
     const { bridge, clock } = this.#world;
     this.#become({ kind: 'building', since: clock.now(), attempt });
+    await this.#keyHold?.over(signal);
     const id = `garligate-${Math.floor(this.#world.random() * 2 ** 48).toString(36)}`;
     const late = new GateError(
       'router-refused',
@@ -222,6 +239,7 @@ export class SessionLife {
     // What was opened for this build must not outlive it.
     const { stream, out } = await built.catch((error: unknown) => {
       carrier.end?.();
+      if (error === late) this.#keyHold?.begin();
       throw error;
     });
     const [end, loss] = [sharedController(), new AbortController()];
@@ -234,12 +252,18 @@ export class SessionLife {
   async #live({ carrier, control, session, end, loss }: LiveSession, signal: AbortSignal): Promise<GateError> {
     const { clock, log } = this.#world;
     carrier.begin?.(session, control);
+    if (this.#isLost) log.info('the session stands again', { code: 'session.back' });
+    this.#isLost = false;
     this.#become({ kind: 'ready', since: clock.now(), session });
     const over = AbortSignal.any([signal, loss]);
     const why = await watchControl(control, clock, session.canPing, over, carrier.take);
     end.abort(why);
     carrier.end?.();
-    if (!signal.aborted) log.warn(`session lost: ${why.message}`, { code: why.code });
+    this.#keyHold?.begin();
+    if (!signal.aborted) {
+      this.#isLost = true;
+      log.warn(`session lost: ${why.message}`, { code: why.code });
+    }
     return why;
   }
 
@@ -263,8 +287,7 @@ export class SessionLife {
 
   #rest(why: GateError, attempt: number): Promise<void> {
     const { clock, log, random } = this.#world;
-    const range = why.code === 'sam.duplicated-destination' ? REBUILD_DUPLICATED : REBUILD;
-    const ms = backoffDelay(range, attempt, random());
+    const ms = backoffDelay(pausesAfter(why), attempt, random());
     const since = clock.now();
     log.debug(`no session: ${why.message}`, { code: why.code, attempt, retryMs: ms });
     return new Promise((resolve) => {

@@ -37,6 +37,8 @@ export interface NamedIdentity {
 
 export interface SessionManagerOptions {
   readonly gatewayKeys: Sensitive<string>;
+  /** Until when, by the clock, the router may hold the gateway's keys and the named ones for an earlier process. */
+  readonly keysHeldUntil?: number | undefined;
   /** The tunnels of every session that has none of its own. */
   readonly options: SessionOptions;
   readonly credentials: SamCredentials | undefined;
@@ -57,10 +59,10 @@ export interface SessionManagerWorld {
 const BUILDS_AT_ONCE = 3;
 
 export function sessionManager(options: SessionManagerOptions, world: SessionManagerWorld): SessionManager {
-  const { credentials } = options;
+  const { credentials, keysHeldUntil } = options;
   const turns = turnstile(BUILDS_AT_ONCE);
   const newSession = ({ keys, options: tunnels }: NamedIdentity, takeTurn: Turnstile) =>
-    new Session({ keys, options: tunnels, credentials }, { ...world, takeTurn });
+    new Session({ keys, keysHeldUntil, options: tunnels, credentials }, { ...world, takeTurn });
   const transient = (tunnels: IsolatedKey['tunnels']) => {
     const own = tunnels === undefined ? options.options : options.tunnels.get(tunnels);
     if (own === undefined) throw new GateError('bug', 'bug', 'no tunnels have this name');

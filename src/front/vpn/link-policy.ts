@@ -92,6 +92,20 @@ export function unheardMs(roundTripMs: number | undefined): number {
   return Math.min(Math.max(UNHEARD_ROUND_TRIPS * roundTripMs, LEAST_UNHEARD_MS), UNHEARD_MS);
 }
 
+/** A peer that was heard within this is expected back, one that was not may be off for days. */
+const EXPECTED_BACK_MS = 10 * 60_000;
+const LONGEST_PAUSE_EXPECTED_MS = 10_000;
+const LONGEST_PAUSE_MS = 30_000;
+
+/**
+ * The longest pause between two dials: they cost the router little, but there may be hundreds of peers that are off.
+ *
+ * @param silenceMs since the peer was heard last; undefined when it never was
+ */
+export function longestPauseMs(silenceMs: number | undefined): number {
+  return silenceMs !== undefined && silenceMs < EXPECTED_BACK_MS ? LONGEST_PAUSE_EXPECTED_MS : LONGEST_PAUSE_MS;
+}
+
 export type StreamFate = 'keep' | 'probe' | 'retire' | 'dead';
 
 /**

@@ -17,6 +17,7 @@ import {
   type Direction,
   fateOf,
   leastUseful,
+  longestPauseMs,
   preferredDirection,
   TICK_MS,
   unheardMs,
@@ -185,8 +186,14 @@ export class PeerLink {
   }
 
   #retryLater(): void {
-    if (!this.#hasStreams()) this.#redialer.rest();
+    if (!this.#hasStreams()) this.#redialer.rest(longestPauseMs(this.#silenceMs()));
     this.#stateMayHaveChanged();
+  }
+
+  /** Since the peer was heard last. */
+  #silenceMs(): number | undefined {
+    const { heardAt } = this.#ledger;
+    return heardAt === undefined ? undefined : this.#world.clock.now() - heardAt;
   }
 
   #carry(end: RelayEnd, direction: Direction, origin: Origin): void {

@@ -3,7 +3,7 @@
  * stream is wanted is for others to say. Knows no packets.
  */
 import type { RelayEnd } from '../../core/dial/target.ts';
-import { type BackoffRange, backoffDelay } from '../../kit/backoff.ts';
+import { backoffDelay } from '../../kit/backoff.ts';
 import { type Clock, type Timer, within } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
 
@@ -23,7 +23,7 @@ export interface RedialerParts {
   idle(): void;
 }
 
-const REDIAL: BackoffRange = { firstMs: 1_000, longestMs: 30_000 };
+const FIRST_PAUSE_MS = 1_000;
 const DIAL_DEADLINE_MS = 120_000;
 
 export class Redialer {
@@ -49,12 +49,12 @@ export class Redialer {
     this.#dialing = { abort, over: this.#run(abort.signal) };
   }
 
-  /** For a stream that came to nothing: no dial for a while, for longer every time. Only while idle. */
-  rest(): void {
+  /** For a stream that came to nothing: no dial for a while, for longer every time up to `longestMs`. Only while idle. */
+  rest(longestMs: number): void {
     if (this.state.kind !== 'idle' || this.#stopped) return;
     const { clock, random, idle } = this.#parts;
     this.#failures += 1;
-    const ms = backoffDelay(REDIAL, this.#failures, random());
+    const ms = backoffDelay({ firstMs: FIRST_PAUSE_MS, longestMs }, this.#failures, random());
     const timer = clock.after(ms, () => {
       this.#pause = undefined;
       idle();

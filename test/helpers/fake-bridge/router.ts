@@ -44,6 +44,8 @@ export class Router implements ConnectionOwner {
   readonly leaseSets = new Set<B32>();
   /** The router's own destination, which NAMING LOOKUP NAME=ME names where there is no session. */
   readonly own = generateKeys().destination;
+  /** Destinations of sessions that have ended, which are still there. */
+  readonly lingering = new Set<B32>();
   readonly #timers = new Set<Timer>();
   readonly #onCrash: () => void;
   /** Connections ever made. */
@@ -143,6 +145,7 @@ export class Router implements ConnectionOwner {
     session.end();
     session.control.close();
     if (this.temperament.sameKeyTwice === 'breaks') this.#breakTwins(destination.b32);
+    if (this.temperament.keyOfEndedSession === 'lingers') this.#linger(destination.b32);
   }
 
   /** Everything that a dead process leaves behind: nothing, and silence at the other end of its streams. */
@@ -155,9 +158,23 @@ export class Router implements ConnectionOwner {
       session.end();
     }
     this.sessions.clear();
+    this.lingering.clear();
     this.leaseSets.clear();
     const closed = [...this.connections].map((connection) => connection.kill());
     await Promise.all([...closed, this.datagrams.close()]);
+  }
+
+  #linger(b32: B32): void {
+    this.lingering.add(b32);
+    this.after(this.timing.lingerMs, () => {
+      this.lingering.delete(b32);
+      for (const session of this.sessions.values()) {
+        if (session.request.destination.b32 !== b32 || !session.adopted) continue;
+        session.broken = true;
+        this.network.withdraw(session);
+        this.network.abandon(session, 'silence');
+      }
+    });
   }
 
   #breakTwins(b32: B32): void {

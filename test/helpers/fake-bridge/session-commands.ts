@@ -48,13 +48,14 @@ function open(router: Router, connection: Connection, { values }: Command, keys:
   const options = Object.fromEntries([...values].filter(([name]) => !OWN_VALUES.includes(name)));
   const request = { id, style: values.get('STYLE') ?? '', options, ...keys };
   const session = new FakeSession(request, connection, router);
+  session.adopted = router.lingering.has(keys.destination.b32);
   const earlier = connection.role.kind === 'control' ? connection.role.session : undefined;
   connection.role = { kind: 'control', session };
   router.sessions.set(id, session);
   if (earlier !== undefined) replace(router, earlier);
   // Neither router reads what the client says, or that it is gone, before it has answered.
   connection.hold();
-  router.after(router.timing.sessionMs, () => {
+  router.after(session.adopted ? 0 : router.timing.sessionMs, () => {
     if (router.sessions.get(id) !== session) return;
     router.network.publish(session);
     connection.answer({ text: `SESSION STATUS RESULT=OK DESTINATION=${keys.blob}`, after: 'stay' });

@@ -33,6 +33,8 @@ export class FakeSession {
   #streamsToLose = 0;
   /** Set when the router has lost the destination although the session seems to live. */
   broken = false;
+  /** It stands on the destination of one that has ended. */
+  adopted = false;
 
   constructor(request: SessionRequest, control: Connection, router: Router) {
     this.request = request;

@@ -22,6 +22,8 @@ export interface Timing {
    * the data stays behind that line. Real time, whatever the clock: it stands for the way of bytes through sockets.
    */
   readonly gatherMs: number;
+  /** How long i2pd keeps the destination of a session that has ended. */
+  readonly lingerMs: number;
   /** i2pd 2.45: from the end of one of two sessions with one key to the end of the router. */
   readonly crashAfterMs: number;
 }
@@ -49,6 +51,11 @@ export interface Temperament {
   readonly closesWhenRefused: boolean;
   readonly secondSession: 'closes' | 'replaces' | 'refused';
   readonly sameKeyTwice: 'breaks' | 'works' | 'refused';
+  /**
+   * What a session finds whose key has just been in use. i2pd: the old destination, at once, which goes when its time is
+   * up, and nobody is told.
+   */
+  readonly keyOfEndedSession: 'lingers' | 'free';
   readonly lookupOfMeWithoutSession: 'answers' | 'closes';
   /** i2pd says OK to CONNECT as soon as it has a lease set; Java I2P when the peer has accepted. */
   readonly connectAnswered: 'early' | 'when-accepted';
@@ -68,7 +75,13 @@ export interface Temperament {
   readonly swallows: number;
 }
 
-const COMMON_TIMING = { acceptWaitMs: 10_000, burstWindowMs: 3_000, gatherMs: 5, crashAfterMs: 3_000 };
+const COMMON_TIMING = {
+  acceptWaitMs: 10_000,
+  burstWindowMs: 3_000,
+  gatherMs: 5,
+  lingerMs: 5_000,
+  crashAfterMs: 3_000,
+};
 
 const I2PD_245: Temperament = {
   answers: I2PD_245_ANSWERS,
@@ -86,6 +99,7 @@ const I2PD_245: Temperament = {
   closesWhenRefused: true,
   secondSession: 'closes',
   sameKeyTwice: 'breaks',
+  keyOfEndedSession: 'lingers',
   lookupOfMeWithoutSession: 'answers',
   connectAnswered: 'early',
   connectToOneself: 'works',
@@ -142,6 +156,7 @@ const JAVA: Temperament = {
   closesWhenRefused: false,
   secondSession: 'refused',
   sameKeyTwice: 'refused',
+  keyOfEndedSession: 'free',
   lookupOfMeWithoutSession: 'closes',
   connectAnswered: 'when-accepted',
   connectToOneself: 'refused',

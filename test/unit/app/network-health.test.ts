@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { firewallHealth, forwardingHealth } from '../../../src/app/network-health.ts';
+import type { FirewallPort, FirewallState } from '../../../src/core/ports.ts';
 import { GateError } from '../../../src/kit/errors.ts';
 
 const HOUR_MS = 60 * 60_000;
@@ -8,6 +9,18 @@ const HOUR_MS = 60 * 60_000;
 test('a firewall that stands is nothing to tell', () => {
   const restored = { count: 0, lastMs: undefined };
   assert.deepEqual(firewallHealth({ state: () => ({ kind: 'on' }), restored }, 0), []);
+});
+
+test('the firewall is asked as what it is: an object with a state of its own', () => {
+  class Firewall implements Pick<FirewallPort, 'state' | 'restored'> {
+    readonly #state: FirewallState = { kind: 'on' };
+    readonly restored = { count: 0, lastMs: undefined };
+
+    state(): FirewallState {
+      return this.#state;
+    }
+  }
+  assert.deepEqual(firewallHealth(new Firewall(), 0), []);
 });
 
 test('rules that were put back are told for an hour', () => {

@@ -190,6 +190,37 @@ test('one key serves one gateway, until that ends in whatever way', async () => 
   await (await lockKeys(path)).release();
 });
 
+test('whoever holds a key learns how long nobody has used it', async () => {
+  await loadOrCreateKeys(path);
+  const first = await lockKeys(path);
+  assert.equal(first.unusedMs, Number.POSITIVE_INFINITY);
+  const note = `${path}.last-use`;
+  assert.equal(statSync(note).mode & 0o777, 0o600);
+  // A gateway that was killed has said nothing of its end.
+  const whileInUse = readFileSync(note);
+  await first.release();
+  const second = await lockKeys(path);
+  assert.ok(second.unusedMs < 60_000, `${second.unusedMs} ms`);
+  await second.release();
+  writeFileSync(note, whileInUse);
+  await expectUnused(0);
+  writeFileSync(note, new Date(Date.now() - 3_600_000).toISOString());
+  await expectUnused(3_600_000);
+  // The clock has been set back since.
+  writeFileSync(note, new Date(Date.now() + 3_600_000).toISOString());
+  await expectUnused(0);
+  // What cannot be noted is not known.
+  rmSync(note);
+  mkdirSync(note);
+  await expectUnused(0);
+});
+
+async function expectUnused(ms: number): Promise<void> {
+  const { unusedMs, release } = await lockKeys(path);
+  assert.ok(unusedMs >= ms && unusedMs <= ms + 60_000 && (ms > 0 || unusedMs === 0), `${unusedMs} ms`);
+  await release();
+}
+
 function childAnswer(script: string): Promise<{ b32: string; created: boolean }> {
   return new Promise((resolve, reject) => {
     const child = fork(script, [path], { execArgv: process.execArgv });

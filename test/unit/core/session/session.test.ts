@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { SessionState } from '../../../../src/core/session/life.ts';
+import { KEY_LINGERS_MS } from '../../../../src/core/session/key-hold.ts';
+import type { SessionSettings, SessionState } from '../../../../src/core/session/life.ts';
 import { Session } from '../../../../src/core/session/session.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
@@ -13,8 +14,15 @@ import { CREATED, ScriptedBridge } from './scripted-bridge.ts';
 const NEVER = new AbortController().signal;
 const PING_EVERY_MS = 30_000;
 const BUILD_DEADLINE_MS = 180_000;
+const REBUILT = new GateError('session-lost', 'session.rebuilt', 'built anew');
 
-function setting(prepare: (bridge: ScriptedBridge) => void = () => {}) {
+const OF_A_FILE = new Sensitive(privateKeys(1));
+
+/** Transient keys unless told: nobody can hold those, so that the pauses show. */
+function setting(
+  prepare: (bridge: ScriptedBridge) => void = () => {},
+  keys: Pick<SessionSettings, 'keys' | 'keysHeldUntil'> = { keys: 'transient' },
+) {
   const clock = new FakeClock();
   const bridge = new ScriptedBridge();
   prepare(bridge);
@@ -22,7 +30,7 @@ function setting(prepare: (bridge: ScriptedBridge) => void = () => {}) {
   let drawn = 0;
   const random = () => 1 - ++drawn * 1e-9;
   const session = new Session(
-    { keys: new Sensitive(privateKeys(1)), options: { 'inbound.length': '1' }, credentials: undefined },
+    { ...keys, options: { 'inbound.length': '1' }, credentials: undefined },
     { bridge, clock, log: silentLogger, random, takeTurn: (build) => build() },
   );
   const kinds: SessionState['kind'][] = [];
@@ -43,7 +51,7 @@ function rejectsWith(promise: Promise<unknown>, code: string): Promise<void> {
 }
 
 test('builds when somebody needs it, and gives everybody the same', async () => {
-  const { bridge, session, kinds } = setting();
+  const { bridge, session, kinds } = setting(undefined, { keys: OF_A_FILE });
   assert.equal(session.state.kind, 'idle');
   const [one, other] = await Promise.all([session.ready(NEVER), session.ready(NEVER)]);
   assert.equal(one, other);
@@ -54,7 +62,7 @@ test('builds when somebody needs it, and gives everybody the same', async () => 
   const [visit] = bridge.of('control');
   assert.match(
     visit?.lines[1] ?? '',
-    /^SESSION CREATE STYLE=STREAM ID=garligate-\w+ DESTINATION=\S+ inbound.length=1$/,
+    /^SESSION CREATE STYLE=STREAM ID=garligate-\w+ DESTINATION=\S{500,} inbound.length=1$/,
   );
   await session.close();
   assert.equal(session.state.kind, 'closed');
@@ -78,9 +86,70 @@ test('a lost session is over for those who use it, and is built again after a pa
   assert.equal(clock.pending, 0);
 });
 
+test('a key is given to a router again only when it has let go of it', async () => {
+  const { clock, bridge, session, lose } = setting(undefined, { keys: OF_A_FILE });
+  await session.ready(NEVER);
+  const creates = () => bridge.of('control').length;
+  lose();
+  // The control connection ends in both ways: by the router, and by us.
+  for (const end of [lose, () => session.state.kind === 'ready' && session.state.session.gone(REBUILT)]) {
+    await clock.advance(KEY_LINGERS_MS - 1);
+    assert.equal(session.state.kind, 'building');
+    assert.equal(creates(), 0);
+    await clock.advance(2);
+    await session.ready(NEVER);
+    assert.equal(creates(), 1);
+    end();
+    await clock.settle();
+  }
+  await session.close();
+  assert.equal(clock.pending, 0);
+  assert.equal(bridge.visits.length, 0);
+});
+
+test('a router that is gone has let go of every key', async () => {
+  const { clock, bridge, session, lose } = setting(undefined, { keys: OF_A_FILE });
+  await session.ready(NEVER);
+  bridge.rules.down = true;
+  lose();
+  await clock.advance(1_001);
+  assert.equal(session.state.kind, 'waiting');
+  bridge.rules.down = false;
+  await clock.advance(2_000);
+  assert.equal(session.state.kind, 'ready');
+  await session.close();
+});
+
+test('a request that was given up may have begun a session, and holds the key too', async () => {
+  const { clock, bridge, session } = setting(
+    (one) => {
+      one.rules.create = () => undefined;
+    },
+    { keys: OF_A_FILE },
+  );
+  session.open();
+  await clock.advance(BUILD_DEADLINE_MS);
+  bridge.rules.create = () => CREATED;
+  await clock.advance(KEY_LINGERS_MS - 1);
+  assert.equal(session.state.kind, 'building');
+  await clock.advance(2);
+  assert.equal(session.state.kind, 'ready');
+  await session.close();
+});
+
+test('a key that an earlier process may have used just now waits as well, and whoever needs the session waits with it', async () => {
+  const { clock, bridge, session } = setting(undefined, { keys: OF_A_FILE, keysHeldUntil: 4_000 });
+  const ready = session.ready(NEVER);
+  await clock.advance(3_999);
+  assert.equal(bridge.of('control').length, 0);
+  await clock.advance(2);
+  await ready;
+  await session.close();
+});
+
 test('the pauses double up to a minute, and start anew after a long life', async () => {
   const { clock, bridge, session, kinds, lose } = setting((one) => {
-    one.rules.down = true;
+    one.rules.create = () => 'SESSION STATUS RESULT=I2P_ERROR';
   });
   session.open();
   const pauses: number[] = [];
@@ -96,7 +165,7 @@ test('the pauses double up to a minute, and start anew after a long life', async
     pauses,
     [1, 2, 4, 8, 16, 32, 60, 60, 60].map((seconds) => seconds * 1_000),
   );
-  bridge.rules.down = false;
+  bridge.rules.create = () => CREATED;
   await clock.advance(60_000);
   assert.equal(session.state.kind, 'ready');
   await clock.advance(25_000);
@@ -109,6 +178,18 @@ test('the pauses double up to a minute, and start anew after a long life', async
   const after = stateOf(session);
   assert.ok(after.kind === 'waiting' && after.until - after.since === 1_000);
   assert.ok(kinds.length > 20);
+  await session.close();
+});
+
+test('a router that is down is asked every few seconds, however long that lasts', async () => {
+  const { clock, bridge, session } = setting((one) => {
+    one.rules.down = true;
+  });
+  session.open();
+  await clock.advance(300_000);
+  bridge.rules.down = false;
+  await clock.advance(5_000);
+  assert.equal(session.state.kind, 'ready');
   await session.close();
 });
 
@@ -145,9 +226,9 @@ test('whoever can wait sits through the pauses without cutting them short', asyn
   });
   const patient = session.readySomeTime(NEVER);
   await clock.advance(20_000);
-  assert.equal(bridge.opened, 5);
+  assert.equal(bridge.opened, 6);
   bridge.rules.down = false;
-  await clock.advance(16_000);
+  await clock.advance(5_000);
   assert.equal((await patient).me.b32, destination(1).b32);
   await session.close();
 });

@@ -5,6 +5,7 @@ import {
   chooseStream,
   type Direction,
   fateOf,
+  longestPauseMs,
   preferredDirection,
   type StreamFacts,
   UNHEARD_MS,
@@ -155,4 +156,11 @@ test('of two streams exactly one is given up, by the side that dialled it: the e
       assert.deepEqual(retired, [`${loser} retires ${loser}`]);
     }),
   );
+});
+
+test('a peer that was there a while ago is dialled more often than one that is off for long', () => {
+  assert.equal(longestPauseMs(undefined), 30_000);
+  assert.equal(longestPauseMs(0), 10_000);
+  assert.equal(longestPauseMs(10 * 60_000 - 1), 10_000);
+  assert.equal(longestPauseMs(10 * 60_000), 30_000);
 });
