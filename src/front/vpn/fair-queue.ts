@@ -7,6 +7,7 @@
  * step costs the same however many flows there are, but for the search for the largest one, which is made again only
  * after half of the last one found has gone.
  */
+import type { Block, Blocks } from '../../kit/blocks.ts';
 import { Codel, type CodelTimes } from '../../kit/codel.ts';
 import { isEcnCapable, markCongestion } from '../../wire/packet/ecn.ts';
 import { packetLength } from '../../wire/packet/ipv6.ts';
@@ -25,7 +26,7 @@ export type OnDrop = (bytes: Buffer, start: number, end: number, cause: DropCaus
 
 /** Packets of one flow, back to back from `start` on. */
 interface Run {
-  readonly bytes: Buffer;
+  readonly block: Block;
   start: number;
   readonly at: number;
   next: Run | undefined;
@@ -88,7 +89,10 @@ const UNMEASURED_MS = 1_000;
 
 export class FairQueue {
   readonly #limits: QueueLimits;
+  readonly #blocks: Blocks;
   readonly #onDrop: OnDrop;
+  /** What was pulled last, and memory for what is pulled next. */
+  #batch: Buffer = Buffer.alloc(0);
   readonly #flows = new Map<number, Flow>();
   /** Flows that have not had a whole turn since they became busy. */
   readonly #fresh = new Turns();
@@ -103,8 +107,9 @@ export class FairQueue {
   #openedAt = Number.NEGATIVE_INFINITY;
   #largest: { readonly flow: Flow; readonly bytes: number } | undefined;
 
-  constructor(limits: QueueLimits, onDrop: OnDrop) {
+  constructor(limits: QueueLimits, blocks: Blocks, onDrop: OnDrop) {
     this.#limits = limits;
+    this.#blocks = blocks;
     this.#onDrop = onDrop;
   }
 
@@ -142,13 +147,13 @@ export class FairQueue {
   }
 
   /**
-   * @param run whole packets of one flow, which the queue may keep and change
+   * @param run whole packets of one flow, borrowed
    * @param packets how many
    * @param now monotonic milliseconds, never less than at an earlier call
    */
-  push(run: Buffer, packets: number, flowNumber: number, now: number): void {
+  push(run: Uint8Array, packets: number, flowNumber: number, now: number): void {
     const flow = this.#flowFor(flowNumber);
-    const entry: Run = { bytes: run, start: 0, at: now, next: undefined };
+    const entry: Run = { block: this.#blocks.copy(run), start: 0, at: now, next: undefined };
     if (flow.last === undefined) flow.first = entry;
     else flow.last.next = entry;
     flow.last = entry;
@@ -162,7 +167,8 @@ export class FairQueue {
 
   /**
    * The packets whose turn it is: whole ones, as long as less than `room` bytes were taken, so that the last may be
-   * longer than the room. Undefined when there are none, or no room.
+   * longer than the room. Undefined when there are none, or no room. Borrowed until the next call, but for whoever keeps
+   * it.
    */
   pull(room: number, now: number): Buffer | undefined {
     const pieces: Piece[] = [];
@@ -183,7 +189,19 @@ export class FairQueue {
         if (flow.first === undefined) this.#finishTurn(flow);
       }
     }
-    return joined(pieces, taken);
+    return pieces.length === 0 ? undefined : this.#join(pieces, taken);
+  }
+
+  /** Whoever pulled last goes on using it. */
+  keep(): void {
+    this.#batch = Buffer.alloc(0);
+  }
+
+  #join(pieces: readonly Piece[], length: number): Buffer {
+    if (this.#batch.length < length) this.#batch = Buffer.allocUnsafeSlow(length);
+    let at = 0;
+    for (const { bytes, start, end } of pieces) at += bytes.copy(this.#batch, at, start, end);
+    return this.#batch.subarray(0, length);
   }
 
   /** Drops what is too old. Called by itself for what is pulled; call it also by timer while nobody pulls. */
@@ -250,7 +268,8 @@ export class FairQueue {
   #serve(flow: Flow, room: number, now: number, pieces: Piece[]): number {
     let taken = 0;
     for (let run = flow.first; run !== undefined && flow.credit > 0 && taken < room; run = flow.first) {
-      const { bytes, start, at } = run;
+      const { start, at } = run;
+      const { bytes } = run.block;
       const length = packetLength(bytes, start);
       const waited = now - Math.max(at, this.#openedAt);
       const isTold = flow.codel.judge(waited, flow.packets === 1, now, this.#times);
@@ -294,7 +313,8 @@ export class FairQueue {
   }
 
   #drop(flow: Flow, run: Run, cause: DropCause): void {
-    const { bytes, start } = run;
+    const { start } = run;
+    const { bytes } = run.block;
     const length = packetLength(bytes, start);
     this.#remove(flow, run, length);
     this.#onDrop(bytes, start, start + length, cause);
@@ -307,7 +327,9 @@ export class FairQueue {
     flow.bytes -= length;
     this.#packets -= 1;
     this.#bytes -= length;
-    if (run.start < run.bytes.length) return;
+    if (run.start < run.block.length) return;
+    // Used again at the next push: whoever took the packet has copied it by then.
+    this.#blocks.giveBack(run.block);
     flow.first = run.next;
     if (flow.first === undefined) flow.last = undefined;
   }
@@ -317,14 +339,4 @@ interface Piece {
   readonly bytes: Buffer;
   readonly start: number;
   end: number;
-}
-
-function joined(pieces: readonly Piece[], length: number): Buffer | undefined {
-  const [first] = pieces;
-  if (first === undefined) return undefined;
-  if (pieces.length === 1) return first.bytes.subarray(first.start, first.end);
-  const whole = Buffer.allocUnsafe(length);
-  let at = 0;
-  for (const { bytes, start, end } of pieces) at += bytes.copy(whole, at, start, end);
-  return whole;
 }

@@ -8,6 +8,7 @@ import type { Origin } from '../../core/inbound/switch.ts';
 import { type Peer, type PeerTable, shownAddress } from '../../core/peers/table.ts';
 import type { PacketRun, TunPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
+import { Blocks } from '../../kit/blocks.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
@@ -38,6 +39,7 @@ import { Admission } from './admission.ts';
 import { EchoProbe } from './echo-probe.ts';
 import type { QueueLimits } from './fair-queue.ts';
 import type { LinkReport } from './link-report.ts';
+import { RUN_BLOCK } from './outbound-packets.ts';
 import { OwnEcho, type OwnEchoReport } from './own-echo.ts';
 import { PeerLink } from './peer-link.ts';
 import { type PingResult, pingLink } from './ping.ts';
@@ -82,6 +84,9 @@ export interface VpnGateway extends Service {
 const ANSWERS_BURST = 50;
 const ANSWERS_PER_SECOND = 100;
 
+/** As much as is on its way at once on the fastest line: 2 MiB. */
+const SPARE_BLOCKS = 32;
+
 export function vpnGateway(options: VpnOptions): VpnGateway {
   const { tun, own, peers, clock } = options;
   const drops: Tally<EgressDrop> = tally([
@@ -93,6 +98,7 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
   ]);
   const answers = new TokenBucket(ANSWERS_BURST, ANSWERS_PER_SECOND, clock.now());
   const links = new Map<Peer, PeerLink>();
+  const blocks = new Blocks(RUN_BLOCK, SPARE_BLOCKS);
   const admission = new Admission(own.addresses, peers.list(), options.networks);
 
   const answerWith = (packet: Buffer, make: () => Buffer) => {
@@ -110,6 +116,7 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
       random: options.random,
       relay: options.relay,
       queue: options.queue,
+      blocks,
       takesFlows: options.takesFlows,
       mtu: tun.mtu,
       admission,

@@ -31,6 +31,8 @@ export interface LinkStreamParts {
   limitUnsent(bytes: number): void;
   /** Packets to be sent on this stream, about `room` bytes, if it is this stream's turn and there are any. */
   pull(stream: LinkStream, room: number): Buffer | undefined;
+  /** What was pulled last is still in use. */
+  kept(): void;
   /** The peer has spoken, with whatever comes next. */
   heard(stream: LinkStream): void;
   /** Packets for the TUN; borrowed until it returns. */
@@ -97,6 +99,7 @@ export class LinkStream implements StreamFacts {
     });
     this.#duplex = packetDuplex({
       pull: () => this.#pull(),
+      kept: () => parts.kept(),
       deliver: (bytes) => {
         this.#received += bytes.length;
         try {

@@ -3,6 +3,7 @@ import type { RelayEnd } from '../../core/dial/target.ts';
 import type { Peer } from '../../core/peers/table.ts';
 import type { PacketRun } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
+import type { Blocks } from '../../kit/blocks.ts';
 import type { Clock } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Addresses } from '../../wire/i2p/address.ts';
@@ -17,6 +18,8 @@ export interface LinkWorld {
   readonly random: () => number;
   readonly relay: Relay;
   readonly queue: QueueLimits;
+  /** Memory for packets that wait, shared by all links. */
+  readonly blocks: Blocks;
   readonly takesFlows: boolean;
   /** Of our interface, in bytes. */
   readonly mtu: number;

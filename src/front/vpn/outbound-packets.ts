@@ -3,12 +3,15 @@
  * to the stream that asks for them. Counts what leaves and what is lost. Knows no stream.
  */
 import type { PacketRun } from '../../core/ports.ts';
+import type { Blocks } from '../../kit/blocks.ts';
 import { flowNumber, isSameFlow } from '../../wire/packet/flow.ts';
 import { packetLength } from '../../wire/packet/ipv6.ts';
 import { type DropCause, FairQueue, type QueueLimits } from './fair-queue.ts';
 
 export interface OutboundParts {
   readonly limits: QueueLimits;
+  /** Of RUN_BLOCK bytes each. */
+  readonly blocks: Blocks;
   /** 32 bits that nobody outside knows. */
   readonly seed: number;
   dropped(cause: DropCause): void;
@@ -16,16 +19,19 @@ export interface OutboundParts {
   undeliverable(packet: Buffer): void;
 }
 
-/** Packets that are kept together at most, so that little memory hangs on the last of them. Bytes. */
-const LONGEST_RUN = 64 * 1024;
+/**
+ * Packets that are kept together at most, so that little memory hangs on the last of them: what the kernel hands over as
+ * one, with a header for each. Bytes.
+ */
+export const RUN_BLOCK = 72 * 1024;
 
 export class OutboundPackets {
   readonly #seed: number;
   readonly #queue: FairQueue;
 
-  constructor({ limits, seed, dropped, undeliverable }: OutboundParts) {
+  constructor({ limits, blocks, seed, dropped, undeliverable }: OutboundParts) {
     this.#seed = seed;
-    this.#queue = new FairQueue(limits, (bytes, start, end, cause) => {
+    this.#queue = new FairQueue(limits, blocks, (bytes, start, end, cause) => {
       dropped(cause);
       if (cause === 'age') undeliverable(bytes.subarray(start, end));
     });
@@ -59,14 +65,14 @@ export class OutboundPackets {
       const firstEnd = first + packetLength(run, first);
       let end = firstEnd;
       let packets = 1;
-      while (end < run.length && end - first < LONGEST_RUN) {
+      while (end < run.length) {
         const next = end + packetLength(run, end);
-        if (!isSameFlow(run, first, firstEnd, end, next)) break;
+        if (next - first > RUN_BLOCK || !isSameFlow(run, first, firstEnd, end, next)) break;
         end = next;
         packets += 1;
       }
       const flow = flowNumber(run, first, firstEnd, this.#seed);
-      this.#queue.push(Buffer.from(run.subarray(first, end)), packets, flow, now);
+      this.#queue.push(run.subarray(first, end), packets, flow, now);
       first = end;
     }
   }
@@ -74,6 +80,11 @@ export class OutboundPackets {
   /** See FairQueue.pull. */
   pull(room: number, now: number): Buffer | undefined {
     return this.#queue.pull(room, now);
+  }
+
+  /** See FairQueue.keep. */
+  keep(): void {
+    this.#queue.keep();
   }
 
   expire(now: number): void {

@@ -1,19 +1,23 @@
 /**
  * Makes the packets of one link look like a stream, so that the relay can join them to an I2P stream like any other:
- * reading pulls what is to be sent, writing hands over what arrived.
+ * reading pulls what is to be sent, writing hands over what arrived. Lends what it pulls, and is done with what is written
+ * when the write returns, so that memory can be used again on both ways.
  */
 import { Duplex } from 'node:stream';
+import type { LendingStream, Loan, WriteThroughStream } from '../../core/ports.ts';
 import { asGateError } from '../../kit/errors.ts';
 
 export interface PacketSource {
-  /** The next bytes to be sent, whole packets; undefined while there are none. */
+  /** The next bytes to be sent, whole packets, borrowed until the next call; undefined while there are none. */
   pull(): Buffer | undefined;
-  /** Takes what arrived, in pieces as they came. @throws GateError to close the stream */
+  /** What was pulled last is still in use. */
+  kept(): void;
+  /** Takes what arrived, in pieces as they came, borrowed. @throws GateError to close the stream */
   deliver(bytes: Buffer): void;
 }
 
 export interface PacketDuplex {
-  readonly stream: Duplex;
+  readonly stream: LendingStream & WriteThroughStream;
   /** There is something to pull again. */
   wake(): void;
   /** Sends nothing more, and ends when the other side has nothing more either. */
@@ -28,12 +32,17 @@ const OUTBOUND_MARK = 1;
 export function packetDuplex(source: PacketSource): PacketDuplex {
   let hungry = false;
   let finished = false;
+  let take: ((bytes: Uint8Array) => Loan) | undefined;
 
   const fill = () => {
     while (hungry && !finished && !stream.destroyed) {
+      if (take !== undefined && stream.isPaused()) return;
       const bytes = source.pull();
       if (bytes === undefined) return;
-      hungry = stream.push(bytes);
+      if (take === undefined) {
+        source.kept();
+        hungry = stream.push(bytes);
+      } else if (take(bytes) === 'kept') source.kept();
     }
   };
   const finish = () => {
@@ -42,7 +51,7 @@ export function packetDuplex(source: PacketSource): PacketDuplex {
     stream.push(null);
   };
 
-  const stream = new Duplex({
+  const duplex = new Duplex({
     allowHalfOpen: true,
     readableHighWaterMark: OUTBOUND_MARK,
     writableHighWaterMark: INBOUND_MARK,
@@ -63,6 +72,14 @@ export function packetDuplex(source: PacketSource): PacketDuplex {
       done();
     },
   });
+  const stream = Object.assign(duplex, {
+    writesThrough: true as const,
+    lend: (taker: (bytes: Uint8Array) => Loan) => {
+      take = taker;
+    },
+  });
+  // Nothing is pushed while it lends, so Node does not ask again by itself.
+  stream.on('resume', fill);
   // The link learns of every end through the relay.
   stream.on('error', () => {});
   return { stream, wake: fill, finish };

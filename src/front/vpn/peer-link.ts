@@ -61,6 +61,7 @@ export class PeerLink {
     this.#ledger = new LinkLedger(world.clock);
     this.#outbound = new OutboundPackets({
       limits: world.queue,
+      blocks: world.blocks,
       seed: Math.floor(world.random() * 2 ** 32),
       dropped: (cause) => this.#ledger.drops.add(DROPS[cause]),
       undeliverable: (packet) => world.undeliverable(packet),
@@ -211,6 +212,7 @@ export class PeerLink {
         if (canLimitUnsent(end.stream)) end.stream.limitUnsent(bytes);
       },
       pull: (one, room) => (one === this.#chosen ? this.#nextBatch(room) : undefined),
+      kept: () => this.#outbound.keep(),
       heard: (one) => this.#heard(one),
       packets: (run, count) => {
         this.#ledger.packetsCame(count, run.length);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { codelTimes, type DropCause, FairQueue, type QueueLimits } from '../../../../src/front/vpn/fair-queue.ts';
+import { Blocks } from '../../../../src/kit/blocks.ts';
 import { own, peer } from '../../core/support.ts';
 import { packet, split, tagOf } from './packets.ts';
 
@@ -19,7 +20,7 @@ interface Drop {
 
 function queue(limits: Partial<QueueLimits> = {}) {
   const drops: Drop[] = [];
-  const fair = new FairQueue({ ...ROOMY, ...limits }, (bytes, start, end, cause) =>
+  const fair = new FairQueue({ ...ROOMY, ...limits }, new Blocks(4096, 2), (bytes, start, end, cause) =>
     drops.push({ tag: tagOf(bytes.subarray(start, end)), cause }),
   );
   return { fair, drops };
@@ -151,13 +152,27 @@ test('a flow that sends little goes ahead of eight that send much', () => {
   assert.ok(ahead < 40, `${ahead} of 200`);
 });
 
-test('packets of one flow leave together in the memory in which they came', () => {
+test('what was pulled is borrowed until the next pull, unless somebody keeps it', () => {
   const { fair } = queue();
-  const run = Buffer.concat(Array.from({ length: 20 }, (_, tag) => tagged(tag, 1_000)));
-  fair.push(run, 20, 1, 0);
-  const bytes = fair.pull(1e6, 0);
-  assert.equal(bytes?.buffer, run.buffer);
-  assert.equal(bytes?.length, run.length);
+  const pullOne = (tag: number) => {
+    fair.push(tagged(tag, 1_000), 1, 1, 0);
+    return fair.pull(1e6, 0) ?? assert.fail('nothing to pull');
+  };
+  const first = pullOne(1);
+  const second = pullOne(2);
+  assert.equal(second.buffer, first.buffer, 'memory is used again');
+  fair.keep();
+  const third = pullOne(3);
+  assert.equal(tagOf(second), 2);
+  assert.equal(tagOf(third), 3);
+});
+
+test('a run is copied: what it was lent from may be overwritten', () => {
+  const { fair } = queue();
+  const run = Buffer.concat(Array.from({ length: 3 }, (_, tag) => tagged(tag, 1_000)));
+  fair.push(run, 3, 1, 0);
+  run.fill(0xee);
+  assert.deepEqual(split(fair.pull(1e6, 0) ?? Buffer.alloc(0)).map(tagOf), [0, 1, 2]);
 });
 
 test('where a queue stands too long packets are dropped, more and more often, and never the last one', () => {

@@ -4,7 +4,9 @@ import type { Peer } from '../../../../src/core/peers/table.ts';
 import { relayCore } from '../../../../src/core/relay/relay.ts';
 import { Admission } from '../../../../src/front/vpn/admission.ts';
 import type { LinkWorld } from '../../../../src/front/vpn/link-world.ts';
+import { RUN_BLOCK } from '../../../../src/front/vpn/outbound-packets.ts';
 import { PeerLink } from '../../../../src/front/vpn/peer-link.ts';
+import { Blocks } from '../../../../src/kit/blocks.ts';
 import { abortError, GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import type { Address } from '../../../../src/wire/i2p/address.ts';
@@ -93,6 +95,7 @@ export function node(options: NodeOptions): Node {
     random: () => 0.999,
     relay,
     queue: options.queue ?? QUEUE,
+    blocks: new Blocks(RUN_BLOCK, 4),
     takesFlows: true,
     mtu: 1500,
     admission: new Admission(me.addresses, [them], []),
