@@ -77,17 +77,16 @@ static napi_value throw_closed(napi_env env, const char *stage)
     return throw_failure(env, &failure);
 }
 
-/* (name, offload: most that is wanted, mtu) */
+/* (name, offload: most that is wanted) */
 static napi_value open_tun(napi_env env, napi_callback_info info)
 {
-    napi_value arguments[3];
+    napi_value arguments[2];
     char name[64];
     size_t length;
     uint32_t offload;
-    uint32_t mtu;
-    if (!take_arguments(env, info, 3, arguments) ||
+    if (!take_arguments(env, info, 2, arguments) ||
         napi_get_value_string_utf8(env, arguments[0], name, sizeof name, &length) != napi_ok ||
-        !take_uint32(env, arguments[1], &offload) || offload > OFFLOAD_TCP_UDP || !take_uint32(env, arguments[2], &mtu)) {
+        !take_uint32(env, arguments[1], &offload) || offload > OFFLOAD_TCP_UDP) {
         return throw_argument(env);
     }
     struct failure failure;
@@ -101,7 +100,6 @@ static napi_value open_tun(napi_env env, napi_callback_info info)
         free(handle);
         return throw_failure(env, &failure);
     }
-    handle->packets.mtu = mtu;
     if (!packets_open(&handle->packets, handle->device.fd, handle->device.offload)) {
         fail(&failure, ENOMEM, "attach");
         close_handle(handle);
@@ -299,26 +297,6 @@ static napi_value read_counters(napi_env env, napi_callback_info info)
     return result;
 }
 
-/* (handle, destinations: 16 bytes each): see packets_leave_whole. */
-static napi_value leave_whole(napi_env env, napi_callback_info info)
-{
-    napi_value arguments[2];
-    struct handle *handle;
-    void *data;
-    size_t length;
-    if (!take_arguments(env, info, 2, arguments) || (handle = take_handle(env, arguments[0])) == NULL ||
-        napi_get_buffer_info(env, arguments[1], &data, &length) != napi_ok || length % 16 != 0) {
-        return throw_argument(env);
-    }
-    if (handle->device.fd < 0) return throw_closed(env, "whole");
-    if (!packets_leave_whole(&handle->packets, data, length / 16)) {
-        struct failure failure;
-        fail(&failure, ENOMEM, "whole");
-        return throw_failure(env, &failure);
-    }
-    return undefined(env);
-}
-
 static napi_value close_tun(napi_env env, napi_callback_info info)
 {
     napi_value arguments[1];
@@ -334,7 +312,7 @@ bool export_tun(napi_env env, napi_value exports)
 {
     static const struct export list[] = {
         {"open", open_tun},   {"start", start_reading},    {"drain", drain},           {"writePackets", write_packets},
-        {"close", close_tun}, {"counters", read_counters}, {"leaveWhole", leave_whole},
+        {"close", close_tun}, {"counters", read_counters},
     };
     return export_all(env, exports, list, sizeof list / sizeof list[0]);
 }

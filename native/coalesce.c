@@ -41,7 +41,6 @@ struct group {
 struct writer {
     int fd;
     bool udp;
-    size_t mtu;
     struct counters *counters;
     struct written written;
     unsigned open;
@@ -109,22 +108,9 @@ static void write_super(struct writer *writer, struct group *group)
                  writer->counters);
 }
 
-/* A packet that a peer of our own kind sent in one piece although it is larger than our MTU. The kernel may have to cut it
- * for somebody behind us, so it is told how. */
-static bool is_big(const struct writer *writer, const struct packet *packet)
-{
-    return packet->protocol == PROTOCOL_TCP && packet->length > writer->mtu && packet->headers < writer->mtu;
-}
-
 static void flush(struct writer *writer, struct group *group)
 {
-    bool big = group->packets == 1 && is_big(writer, &group->first);
-    if (big) {
-        group->piece = writer->mtu - group->first.headers;
-        group->verified = group->verified || is_right(&group->first);
-        big = group->verified;
-    }
-    if (group->packets > 1 || big) write_super(writer, group);
+    if (group->packets > 1) write_super(writer, group);
     else if (group->packets == 1) write_alone(writer, &group->first);
     group->packets = 0;
 }
@@ -230,8 +216,6 @@ static void begin(struct writer *writer, struct group *group, const struct packe
     group->packets = 0;
     group->verified = group->push = group->complete = false;
     join(group, packet);
-    /* One that is larger than the MTU is a super-packet already. */
-    group->complete = group->complete || packet->length > writer->mtu;
 }
 
 static void take(struct writer *writer, const uint8_t *bytes, size_t length)
@@ -259,7 +243,6 @@ size_t coalesce_write(struct packets *packets, const uint8_t *run, size_t length
     struct writer writer;
     writer.fd = packets->fd;
     writer.udp = packets->offload == OFFLOAD_TCP_UDP;
-    writer.mtu = packets->mtu;
     writer.counters = &packets->counters;
     writer.written = (struct written){0};
     writer.open = writer.oldest = 0;

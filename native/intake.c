@@ -4,71 +4,26 @@
 #include "intake.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/uio.h>
 
 #include "ip.h"
 #include "segment.h"
 
-enum { ADDRESS = 16 };
-
 struct intake {
     struct virtio_net_hdr header;
     size_t held; /* bytes in `piece` that are in no run yet */
     uint8_t piece[PACKETS_ROOM];
-
-    pthread_mutex_t lock; /* guards the two below */
-    uint8_t *whole;       /* sorted addresses */
-    size_t whole_count;
 };
 
 struct intake *intake_new(void)
 {
-    struct intake *intake = calloc(1, sizeof *intake);
-    if (intake != NULL) pthread_mutex_init(&intake->lock, NULL);
-    return intake;
+    return calloc(1, sizeof(struct intake));
 }
 
 void intake_free(struct intake *intake)
 {
-    if (intake == NULL) return;
-    pthread_mutex_destroy(&intake->lock);
-    free(intake->whole);
     free(intake);
-}
-
-static int compare_addresses(const void *one, const void *other)
-{
-    return memcmp(one, other, ADDRESS);
-}
-
-bool intake_leave_whole(struct intake *intake, const uint8_t *destinations, size_t count)
-{
-    if (count > PACKETS_WHOLE) return false;
-    uint8_t *sorted = malloc(count * ADDRESS + 1);
-    if (sorted == NULL) return false;
-    memcpy(sorted, destinations, count * ADDRESS);
-    qsort(sorted, count, ADDRESS, compare_addresses);
-
-    pthread_mutex_lock(&intake->lock);
-    uint8_t *before = intake->whole;
-    intake->whole = sorted;
-    intake->whole_count = count;
-    pthread_mutex_unlock(&intake->lock);
-    free(before);
-    return true;
-}
-
-static bool stays_whole(struct intake *intake)
-{
-    if (intake->header.gso_type == VIRTIO_NET_HDR_GSO_NONE) return false;
-    pthread_mutex_lock(&intake->lock);
-    bool found = intake->whole_count > 0 && bsearch(intake->piece + IPV6_DESTINATION, intake->whole,
-                                                    intake->whole_count, ADDRESS, compare_addresses) != NULL;
-    pthread_mutex_unlock(&intake->lock);
-    return found;
 }
 
 bool intake_is_packet(const uint8_t *bytes, size_t length, struct counters *counters)
@@ -106,8 +61,8 @@ enum burst intake_read(struct intake *intake, int fd, struct counters *counters,
             enum burst end = read_piece(intake, fd, counters, progress);
             if (end != BURST_FULL) return end;
         }
-        enum cut cut = segment_cut(&intake->header, intake->piece, intake->held, stays_whole(intake),
-                                   slab + progress->used, size - progress->used, &progress->used, &progress->packets);
+        enum cut cut = segment_cut(&intake->header, intake->piece, intake->held, slab + progress->used,
+                                   size - progress->used, &progress->used, &progress->packets);
         /* Pieces so small that not even an empty slab holds them belong to no connection that works. */
         if (cut == CUT_NO_ROOM && progress->used > 0) return BURST_FULL;
         if (cut != CUT_DONE) packets_count(counters, COUNT_READ_BAD_OFFLOAD, 1);

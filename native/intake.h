@@ -12,9 +12,6 @@ struct intake;
 struct intake *intake_new(void);
 void intake_free(struct intake *intake);
 
-/* See packets_leave_whole. */
-bool intake_leave_whole(struct intake *intake, const uint8_t *destinations, size_t count);
-
 /* How far a burst has come. */
 struct progress {
     size_t used; /* bytes of the slab */

@@ -34,11 +34,6 @@ void packets_close(struct packets *packets)
     packets->intake = NULL;
 }
 
-bool packets_leave_whole(struct packets *packets, const uint8_t *destinations, size_t count)
-{
-    return packets->intake == NULL || intake_leave_whole(packets->intake, destinations, count);
-}
-
 /* Each packet is read where it is to stand, and overwritten by the next one when it is none. */
 static enum burst read_plain(struct packets *packets, uint8_t *slab, size_t size, struct progress *progress)
 {

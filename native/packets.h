@@ -47,7 +47,6 @@ void packets_count(struct counters *counters, enum counter which, uint64_t by);
 struct packets {
     int fd;
     enum offload offload;
-    size_t mtu; /* of the interface, bytes */
     struct counters counters;
     struct intake *intake; /* NULL without offload */
 };
@@ -55,13 +54,6 @@ struct packets {
 /* Returns false when there is no memory. */
 bool packets_open(struct packets *packets, int fd, enum offload offload);
 void packets_close(struct packets *packets);
-
-/*
- * TCP to these destinations (16 bytes each) is left in pieces as large as the kernel makes them, up to 65,575 bytes. At
- * most PACKETS_WHOLE of them; returns false beyond that. From any thread.
- */
-#define PACKETS_WHOLE 4096
-bool packets_leave_whole(struct packets *packets, const uint8_t *destinations, size_t count);
 
 enum burst {
     BURST_EMPTIED, /* the kernel holds no more packets for now */

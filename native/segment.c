@@ -102,12 +102,11 @@ static enum cut copy_one(const struct virtio_net_hdr *header, const uint8_t *pac
     return CUT_DONE;
 }
 
-enum cut segment_cut(const struct virtio_net_hdr *header, const uint8_t *packet, size_t length, bool whole, uint8_t *to,
-                     size_t room, size_t *written, uint64_t *packets)
+enum cut segment_cut(const struct virtio_net_hdr *header, const uint8_t *packet, size_t length, uint8_t *to, size_t room,
+                     size_t *written, uint64_t *packets)
 {
     struct super super;
     if (header->gso_type == VIRTIO_NET_HDR_GSO_NONE) return copy_one(header, packet, length, to, room, written, packets);
     if (!take_apart(&super, header, packet, length)) return CUT_MALFORMED;
-    if (whole && super.protocol == PROTOCOL_TCP) return copy_one(header, packet, length, to, room, written, packets);
     return cut_super(&super, to, room, written, packets);
 }

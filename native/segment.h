@@ -22,11 +22,8 @@ enum cut {
 /*
  * Writes the packets that `packet` stands for to `to`, back to back, each with its own lengths and checksum, and adds them
  * to `*written` (bytes) and `*packets`. Lengths inside the header are not believed: they are taken from the packet.
- *
- * `whole`: leave a TCP super-packet in one piece, with its checksum done. UDP is always cut: there the size of the pieces
- * is meaning, not only a matter of speed.
  */
-enum cut segment_cut(const struct virtio_net_hdr *header, const uint8_t *packet, size_t length, bool whole, uint8_t *to,
-                     size_t room, size_t *written, uint64_t *packets);
+enum cut segment_cut(const struct virtio_net_hdr *header, const uint8_t *packet, size_t length, uint8_t *to, size_t room,
+                     size_t *written, uint64_t *packets);
 
 #endif

@@ -85,11 +85,8 @@ export type TunCounters = {
  * named by their number.
  */
 export interface NativeAddon {
-  /**
-   * @param wanted the most; a kernel that cannot do it grants less
-   * @param mtu of the interface, bytes: how a packet that is larger is cut again behind us
-   */
-  open(name: string, wanted: Offload, mtu: number): OpenedTun;
+  /** @param wanted the most; a kernel that cannot do it grants less */
+  open(name: string, wanted: Offload): OpenedTun;
   /**
    * Starts the reading thread. `onReady`: packets can be drained, not told again until `drain` answers false. `onLost`:
    * the device is gone and the thread has ended; told once, with the errno's name. Keeps the process alive until `close`.
@@ -109,14 +106,6 @@ export interface NativeAddon {
    * @throws NativeError EBADMSG at a packet that is cut or not IPv6; those before it have been written
    */
   writePackets(handle: TunHandle, run: Buffer, start: number, end: number): number;
-  /**
-   * From now on TCP to exactly these destinations comes in pieces of up to 65,575 bytes, larger than the MTU, where the
-   * kernel hands it over so; to all others it comes in packets.
-   *
-   * @param destinations 16 bytes each
-   * @throws NativeError ENOMEM for more than 4096
-   */
-  leaveWhole(handle: TunHandle, destinations: Buffer): void;
   counters(handle: TunHandle): TunCounters;
   /** Idempotent, and allowed inside every callback. An interface that is not persistent goes with it. */
   close(handle: TunHandle): void;
@@ -191,14 +180,13 @@ export function isNativeError(thrown: unknown): thrown is NativeError {
 }
 
 /** The same number stands in native/addon.c. */
-const ADDON_VERSION = 4;
+const ADDON_VERSION = 5;
 
 const FUNCTIONS = {
   open: true,
   start: true,
   drain: true,
   writePackets: true,
-  leaveWhole: true,
   counters: true,
   close: true,
   listenTcp: true,

@@ -80,7 +80,7 @@ export function attachTun(options: TunOptions): AttachedTun {
   let opened: OpenedTun | undefined;
   try {
     const offload = options.offload && options.mtu < LARGE_MTU ? OFFLOAD.tcpAndUdp : OFFLOAD.none;
-    opened = native.open(options.name, offload, options.mtu);
+    opened = native.open(options.name, offload);
     for (const prefix of [VPN_PREFIX, ...options.networks]) checkPrefixFree(native, opened.index, prefix);
   } catch (error) {
     if (opened !== undefined) native.close(opened.handle);

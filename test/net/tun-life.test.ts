@@ -29,7 +29,7 @@ import {
 const WORKER = `
   const { parentPort, workerData } = require('node:worker_threads');
   const addon = require(workerData.addon);
-  const { handle, index } = addon.open(workerData.name, workerData.offload, 1500);
+  const { handle, index } = addon.open(workerData.name, workerData.offload);
   addon.setLinkAddressGeneration(index, 1);
   addon.setLinkUp(index, 1);
   addon.addRoute(Buffer.from(workerData.prefix), 48, index, 1024, undefined);
