@@ -5,12 +5,15 @@ import { isRoot, main, SetUpError } from '../scripts/lib/command.mjs';
 import { benchSocks, printSocksReport } from './socks.ts';
 import { benchSocksLab, printSocksLabReport } from './socks-lab.ts';
 import { benchTunnel, drawTunnelReport, printTunnelReport } from './tunnel.ts';
-import { benchVpn, printVpnReport } from './vpn.ts';
+import { benchVpn, MEGABYTE_LINE, printVpnReport } from './vpn.ts';
+import { benchVpnLab, printVpnLabReport } from './vpn-lab.ts';
+import { benchVpnPeers, printVpnPeersReport } from './vpn-peers.ts';
 
 const USAGE = `npm run bench                every measurement below
 npm run bench -- tunnel      the data path of the VPN against a relay that moves packet by packet, wireguard-go and a
                              bare cable; needs root
-npm run bench -- vpn         bulk transfers and small packets side by side on a line of 1 MB/s; needs root
+npm run bench -- vpn         bulk transfers and small packets side by side: on a line of 1 MB/s against that relay,
+                             and on the lab, over a line like I2P's, against a bare SAM stream; needs root
 npm run bench -- socks       the SOCKS front: on loopback against microsocks and dante, and, as root, on the lab against
                              i2pd's own SOCKS proxy
   --quick           everything short, below two minutes: figures to look at, not to quote
@@ -23,6 +26,7 @@ npm run bench -- socks       the SOCKS front: on loopback against microsocks and
 
 const MEASUREMENTS = ['tunnel', 'vpn', 'socks'] as const;
 const USUAL = { rounds: 5, seconds: 3, idle: 9000, labRounds: 4 };
+const LINE_LIKE_I2P = { roundTripMs: 800, bytesPerSecond: 100_000, loss: 0.01, seed: 1 };
 /** A flow on a slow line changes over seconds. */
 const SLOW_LINE_FACTOR = 5;
 const QUICK = { rounds: 1, seconds: 1, idle: 0, labRounds: 0 };
@@ -63,6 +67,16 @@ await main(async () => {
       ? await benchVpn({ rounds, seconds: seconds * SLOW_LINE_FACTOR, note })
       : undefined;
   if (vpn !== undefined) console.log(printVpnReport(vpn));
+  const vpnPeers =
+    wanted('vpn') && rounds > 0 && isRoot()
+      ? await benchVpnPeers({ starts: rounds, line: MEGABYTE_LINE, note })
+      : undefined;
+  if (vpnPeers !== undefined) console.log(printVpnPeersReport(vpnPeers));
+  const vpnLab =
+    wanted('vpn') && labRounds > 0 && isRoot()
+      ? await benchVpnLab({ rounds: labRounds, line: LINE_LIKE_I2P, note })
+      : undefined;
+  if (vpnLab !== undefined) console.log(printVpnLabReport(vpnLab));
   const loopback = wanted('socks') && rounds > 0 ? await benchSocks({ rounds, seconds, idle, note }) : undefined;
   if (loopback !== undefined) console.log(printSocksReport(loopback));
   const lab =
@@ -70,7 +84,7 @@ await main(async () => {
       ? await benchSocksLab({ rounds: labRounds, note })
       : undefined;
   if (lab !== undefined) console.log(printSocksLabReport(lab));
-  const report = { tunnel, vpn, loopback, lab };
+  const report = { tunnel, vpn, vpnPeers, vpnLab, loopback, lab };
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, undefined, 2)}\n`);
   if (values.picture !== undefined && tunnel !== undefined) writeFileSync(values.picture, drawTunnelReport(tunnel));
 });

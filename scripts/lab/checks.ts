@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { lastLines, limit, messageOf, waitUntil } from './command.ts';
-import type { LineShape } from './line-shape.ts';
+import { describeRate, type LineShape } from './line-shape.ts';
 import type { NamespaceHelper } from './namespace-helper.ts';
 import { inNamespace, runInside } from './namespaces.ts';
 import type { RoundTrips } from './tasks.ts';
@@ -98,8 +98,7 @@ export async function download(
   if (got.length !== expected.length) throw new Error(`${got.length} of ${expected.length} bytes came`);
   if (got.sha256 !== expected.sha256) throw new Error(`SHA-256 is ${got.sha256} instead of ${expected.sha256}`);
   const seconds = (performance.now() - start) / 1000;
-  const megabytes = got.length / 1_000_000;
-  return `${megabytes.toFixed(0)} MB, ${(megabytes / seconds).toFixed(2)} MB/s, SHA-256 equal`;
+  return `${describeRate(got.length / seconds)}, SHA-256 equal`;
 }
 
 async function curlToHash(

@@ -13,7 +13,7 @@ export type Check = {
 
 export function labChecks(lab: Lab): Check[] {
   const { a, b, stranger, file, line } = lab;
-  const size = `${file.length / 1e6} MB`;
+  const size = file.length < 1e6 ? `${file.length / 1e3} kB` : `${file.length / 1e6} MB`;
   const webOfB = `http://[${b.addresses.oc}]:${WEB_PORT}`;
   const closedOfB = `http://[${b.addresses.oc}]:${CLOSED_PORT}/`;
   const pageBy = (name: string, curlArgs: readonly string[], url: string): Check => ({

@@ -16,7 +16,7 @@ export interface ServedFile {
 
 export const LARGE_FILE: ServedFile = { path: '/20MB.bin', length: 20_000_000 };
 /** For slow lines. */
-export const SMALL_FILE: ServedFile = { path: '/1MB.bin', length: 1_000_000 };
+export const SMALL_FILE: ServedFile = { path: '/300kB.bin', length: 300_000 };
 
 /** Bytes that do not compress and do not repeat: the AES-CTR key stream of a zero key. */
 function fileBytes({ length }: ServedFile): Buffer {
@@ -29,7 +29,7 @@ export function fileHash(file: ServedFile): string {
 }
 
 /**
- * `GET /` answers PAGE_TEXT, `GET /20MB.bin` and `/1MB.bin` the files, anything else 404. Not listening yet.
+ * `GET /` answers PAGE_TEXT, `GET /20MB.bin` and `/300kB.bin` the files, anything else 404. Not listening yet.
  *
  * @param folder whose files are there too, under their paths in it
  */

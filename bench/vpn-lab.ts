@@ -1,0 +1,197 @@
+/**
+ * `npm run bench -- vpn`, the half on the lab: real routers with a line between them that is like I2P's. TCP through the VPN
+ * against a bare SAM stream between the same routers, and what a download does to ping.
+ */
+import type { Socket } from 'node:net';
+import { type Lab, startLab, WEB_PORT } from '../scripts/lab/lab.ts';
+import { describeLine, type LineShape } from '../scripts/lab/line-shape.ts';
+import { runInside } from '../scripts/lab/namespaces.ts';
+import type { Progress } from '../scripts/lab/progress.ts';
+import { openSession, type SamSession } from '../scripts/lab/sam-client.ts';
+import { LARGE_FILE } from '../scripts/lab/web-server.ts';
+import { atLeast, atMost, type Goal, goalsTable } from './lib/goals.ts';
+import { median, percentile, ratio, spread } from './lib/statistics.ts';
+import { table } from './lib/table.ts';
+
+export interface VpnLabOptions {
+  readonly rounds: number;
+  readonly line: LineShape;
+  readonly note: (text: string) => void;
+}
+
+interface Round {
+  /** Bytes per second. */
+  readonly bare: number;
+  readonly vpn: number;
+  /** Milliseconds. */
+  readonly idle: readonly number[];
+  readonly beside: readonly number[];
+}
+
+export interface VpnLabReport {
+  readonly line: LineShape;
+  readonly rounds: readonly Round[];
+  readonly goals: readonly Goal[];
+}
+
+/** A router's stream needs some tens of round trips until it knows the line. */
+const LOAD_SECONDS = 30;
+const GRACE_MS = 30_000;
+const IDLE_PINGS = 30;
+const PING_EVERY_SECONDS = 0.5;
+const PIECE = Buffer.alloc(16 * 1024, 1);
+/** Larger than any line of this kind carries in the time of a load. */
+const FILE_PATH = LARGE_FILE.path;
+
+export async function benchVpnLab({ rounds, line, note }: VpnLabOptions): Promise<VpnLabReport> {
+  const end = new AbortController();
+  const onInterrupt = () => end.abort(new Error('interrupted'));
+  process.once('SIGINT', onInterrupt);
+  process.once('SIGTERM', onInterrupt);
+  const { signal } = end;
+  let lab: Lab | undefined;
+  try {
+    lab = await startLab({ signal, progress: quiet(note), line, keys: 'reserved' });
+    const { network } = lab;
+    note('bare SAM sessions beside the gateways');
+    const [from, to] = await Promise.all(
+      [2, 1].map((router) => openSession((stop) => network.openBridge(router, stop), 'TRANSIENT', signal)),
+    );
+    if (from === undefined || to === undefined) throw new Error('a bare SAM session is missing');
+    const samples: Round[] = [];
+    for (let round = 1; round <= rounds; round += 1) {
+      note(`lab round ${round} of ${rounds}`);
+      const bare = await sendBare(from, to, signal);
+      const idle = await ping(lab, IDLE_PINGS, signal);
+      const [vpn, beside] = await Promise.all([
+        download(lab, signal),
+        ping(lab, LOAD_SECONDS / PING_EVERY_SECONDS, signal),
+      ]);
+      samples.push({ bare, vpn, idle, beside });
+    }
+    from.close();
+    to.close();
+    return { line, rounds: samples, goals: judge(samples) };
+  } finally {
+    process.off('SIGINT', onInterrupt);
+    process.off('SIGTERM', onInterrupt);
+    await lab?.stop();
+  }
+}
+
+function quiet(note: (text: string) => void): Progress {
+  return {
+    hasShown: () => false,
+    say: note,
+    step: async (title, work, describe = () => '') => {
+      const result = await work(() => {});
+      note(`${title} ${describe(result)}`);
+      return result;
+    },
+  };
+}
+
+/** From router 2 to router 1 as fast as it goes. @returns what arrived per second, from the moment of connecting on */
+async function sendBare(from: SamSession, to: SamSession, signal: AbortSignal): Promise<number> {
+  const waiting = to.accept(signal);
+  const begun = performance.now();
+  const sender = await from.connect(to.destination, signal);
+  const stop = AbortSignal.any([signal, AbortSignal.timeout(LOAD_SECONDS * 1000)]);
+  feed(sender, stop);
+  const receiver = await waiting;
+  let bytes = 0;
+  receiver.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+  });
+  try {
+    await new Promise<void>((resolve, reject) => {
+      stop.addEventListener('abort', () => resolve(), { once: true });
+      if (stop.aborted) resolve();
+      receiver.once('close', () => reject(new Error(`the bare stream ended after ${bytes} bytes`)));
+    });
+    signal.throwIfAborted();
+    return bytes / ((performance.now() - begun) / 1000);
+  } finally {
+    sender.destroy();
+    receiver.destroy();
+  }
+}
+
+function feed(sender: Socket, stop: AbortSignal): void {
+  sender.on('error', () => {}); // The receiver hears of it.
+  const fill = () => {
+    while (!stop.aborted && !sender.destroyed && sender.write(PIECE));
+  };
+  sender.on('drain', fill);
+  fill();
+}
+
+/** From b, which is on router 2, to a. @returns bytes per second */
+async function download({ a, b }: Lab, signal: AbortSignal): Promise<number> {
+  const url = `http://[${b.addresses.oc}]:${WEB_PORT}${FILE_PATH}`;
+  const args = ['--silent', '--show-error', '--fail', '--globoff', '--max-time', String(LOAD_SECONDS), url];
+  const format = ['--output', '/dev/null', '--write-out', '%{size_download} %{time_total}'];
+  // 28: the time was up.
+  const script = 'curl "$@" || test $? -eq 28';
+  const timeoutMs = LOAD_SECONDS * 1000 + GRACE_MS;
+  const said = await runInside(a.namespace, 'sh', ['-c', script, 'curl', ...args, ...format], { signal, timeoutMs });
+  const [bytes = 0, seconds = 1] = said.split(' ').map(Number);
+  return bytes / seconds;
+}
+
+async function ping({ a, b }: Lab, count: number, signal: AbortSignal): Promise<readonly number[]> {
+  const args = ['-6', '-n', '-i', `${PING_EVERY_SECONDS}`, '-c', `${count}`, '-W', '20', b.addresses.oc];
+  const timeoutMs = count * PING_EVERY_SECONDS * 1000 + GRACE_MS;
+  const said = await runInside(a.namespace, 'ping', args, { signal, timeoutMs });
+  return [...said.matchAll(/time=([\d.]+) ms/g)].map(([, time]) => Number(time));
+}
+
+function judge(rounds: readonly Round[]): Goal[] {
+  const beside = rounds.map((round) => median(round.beside) / median(round.idle));
+  return [
+    atLeast(
+      0.9,
+      'TCP through the VPN on a line like I2P, against a bare SAM stream',
+      ratio(
+        rounds.map(({ vpn }) => vpn),
+        rounds.map(({ bare }) => bare),
+      ),
+    ),
+    atMost(2, 'ping beside a download there, against idle', median(beside)),
+  ];
+}
+
+export function printVpnLabReport({ line, rounds, goals }: VpnLabReport): string {
+  const row = (name: string, values: readonly number[], digits: number) => [
+    name,
+    median(values).toFixed(digits),
+    `${(spread(values) * 100).toFixed(0)} %`,
+  ];
+  const trips = (name: string, of: (round: Round) => readonly number[]) => [
+    row(
+      `${name}, p50, ms`,
+      rounds.map((round) => median(of(round))),
+      0,
+    ),
+    row(
+      `${name}, p99, ms`,
+      rounds.map((round) => percentile(of(round), 99)),
+      0,
+    ),
+  ];
+  const rows = [
+    row(
+      'bare SAM stream, kB/s',
+      rounds.map(({ bare }) => bare / 1e3),
+      1,
+    ),
+    row(
+      'TCP through the VPN, kB/s',
+      rounds.map(({ vpn }) => vpn / 1e3),
+      1,
+    ),
+    ...trips('ping idle', ({ idle }) => idle),
+    ...trips('ping beside the download', ({ beside }) => beside),
+  ];
+  return `On the lab: ${describeLine(line)}\n\n${table([['', 'median', 'spread'], ...rows])}\n\n${goalsTable(goals)}\n`;
+}
