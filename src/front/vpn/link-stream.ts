@@ -5,7 +5,7 @@
 import type { Duplex } from 'node:stream';
 import type { Origin } from '../../core/inbound/switch.ts';
 import { type Peer, shownAddress } from '../../core/peers/table.ts';
-import type { PacketRun } from '../../core/ports.ts';
+import { canLimitUnsent, type PacketRun } from '../../core/ports.ts';
 import type { Clock } from '../../kit/clock.ts';
 import type { Addresses } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
@@ -27,8 +27,8 @@ export interface LinkStreamParts {
   /** Announced: the largest packet that we take. */
   readonly mtu: number;
   readonly clock: Clock;
-  /** Keeps what the kernel takes ahead of the router near so many bytes. */
-  limitUnsent(bytes: number): void;
+  /** The I2P stream that it will be joined to; only its socket is looked at. */
+  readonly line: Duplex;
   /** Packets to be sent on this stream, about `room` bytes, if it is this stream's turn and there are any. */
   pull(stream: LinkStream, room: number): Buffer | undefined;
   /** What was pulled last is still in use. */
@@ -72,7 +72,7 @@ export class LinkStream implements StreamFacts {
   readonly #duplex: PacketDuplex;
   readonly #inFlight = new InFlight();
   #due: KeepaliveDue | undefined;
-  #unsent = UNSENT.least;
+  #unsent = 0;
   #stamp = 0;
   /** Stamp of a keepalive of the peer that wants an answer. */
   #toEcho: number | undefined;
@@ -88,7 +88,7 @@ export class LinkStream implements StreamFacts {
     this.lastHeardAt = this.openedAt;
     this.lastSentAt = this.openedAt;
     this.lastPacketSentAt = this.openedAt;
-    parts.limitUnsent(this.#unsent);
+    this.#limitUnsent(UNSENT.least);
     const inbound = new InboundPackets(parts.judge, {
       packets: (run, count) => {
         this.hear();
@@ -224,8 +224,13 @@ export class LinkStream implements StreamFacts {
   #fitSocket(): void {
     const wanted = within(UNSENT, this.#inFlight.momentBytes);
     if (wanted < this.#unsent * 2 && wanted * 2 > this.#unsent) return;
-    this.#unsent = wanted;
-    this.#parts.limitUnsent(wanted);
+    this.#limitUnsent(wanted);
+  }
+
+  #limitUnsent(bytes: number): void {
+    this.#unsent = bytes;
+    const { line } = this.#parts;
+    if (canLimitUnsent(line)) line.limitUnsent(bytes);
   }
 }
 

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { RelayEnd } from '../../core/dial/target.ts';
 import type { Origin } from '../../core/inbound/switch.ts';
 import { ASSUMED_MTU, type Peer } from '../../core/peers/table.ts';
-import { canLimitUnsent, type PacketRun } from '../../core/ports.ts';
+import type { PacketRun } from '../../core/ports.ts';
 import { sharedController } from '../../kit/abort.ts';
 import type { Timer } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
@@ -208,9 +208,7 @@ export class PeerLink {
       takesFlows,
       mtu,
       clock,
-      limitUnsent: (bytes) => {
-        if (canLimitUnsent(end.stream)) end.stream.limitUnsent(bytes);
-      },
+      line: end.stream,
       pull: (one, room) => (one === this.#chosen ? this.#nextBatch(room) : undefined),
       kept: () => this.#outbound.keep(),
       heard: (one) => this.#heard(one),
