@@ -178,8 +178,10 @@ class Pair {
       passRest();
       this.#closed(from);
     });
-    if (stream.destroyed) this.#closed(from);
-    else if (stream.readableEnded) this.#finished(from, to);
+    if (stream.destroyed) {
+      passRest();
+      this.#closed(from);
+    } else if (stream.readableEnded) this.#finished(from, to);
     else stream.resume();
   }
 

@@ -25,7 +25,7 @@ const IPV6 = 4;
  */
 export async function fetchLikeGo(lab: ClientLab, host: string, credentials?: Credentials): Promise<string> {
   const signal = AbortSignal.timeout(PATIENCE_MS);
-  const socket = await connectProxy(lab);
+  const socket = await connectProxy(lab.unixProxies.gateway);
   const methods = credentials === undefined ? [NO_AUTHENTICATION] : [NO_AUTHENTICATION, USER_AND_PASSWORD];
   socket.write(Buffer.from([5, methods.length, ...methods]));
   const chosen = await readExactly(socket, 2, signal);
@@ -53,7 +53,7 @@ export async function fetchLikeGo(lab: ClientLab, host: string, credentials?: Cr
  */
 export async function fetchLikeFirefox(lab: ClientLab, host: string): Promise<string> {
   const signal = AbortSignal.timeout(PATIENCE_MS);
-  const socket = await connectProxy(lab);
+  const socket = await connectProxy(lab.unixProxies.gateway);
   socket.write(Buffer.from([5, 1, NO_AUTHENTICATION]));
   const chosen = await readExactly(socket, 2, signal);
   demand(chosen[0] === 5, 'not a SOCKS version 5 server');
@@ -76,9 +76,13 @@ export async function fetchByNode(
   return get(await connectByNode(lab, host, type, credentials), host);
 }
 
-/** By whom the witness was called: the b32 that services see for these credentials. */
-export async function seenAs(lab: ClientLab, credentials?: Credentials): Promise<string> {
-  const socket = await connectByNode(lab, lab.witness.host, 5, credentials);
+/** By whom the witness was called: the b32 that services see for these credentials. @param proxy a unix socket */
+export async function seenAs(
+  lab: ClientLab,
+  credentials?: Credentials,
+  proxy = lab.unixProxies.gateway,
+): Promise<string> {
+  const socket = await connectByNode(lab, lab.witness.host, 5, credentials, proxy);
   try {
     socket.write('Who am I?');
     return (await readExactly(socket, B32_LENGTH, AbortSignal.timeout(PATIENCE_MS))).toString();
@@ -99,11 +103,7 @@ export async function awaitWitness(lab: ClientLab, credentials?: Credentials) {
   awaiting.write(Buffer.concat([Buffer.from([5, 2, 0, NAME]), counted(lab.witness.host), Buffer.from([0, 21])]));
   const first = await readExactly(awaiting, 22, signal);
   demand(first[1] === 0 && first[3] === IPV6, `BIND was answered ${first[1]}`);
-  const asking = await greeted(lab, credentials, signal);
-  asking.write(Buffer.concat([Buffer.from([5, 0xf1, 0, IPV6]), first.subarray(4, 20), Buffer.from([0, 0])]));
-  const [, code, , type, length] = await readExactly(asking, 5, signal);
-  demand(code === 0 && type === NAME, `RESOLVE_PTR was answered ${code}`);
-  const name = (await readExactly(asking, (length ?? 0) + 2, signal)).toString('latin1', 0, length);
+  const name = await nameOf(lab, first.subarray(4, 20), credentials);
 
   const calling = await lab.witness.call(name, signal);
   calling.write('hello');
@@ -112,12 +112,36 @@ export async function awaitWitness(lab: ClientLab, credentials?: Credentials) {
   const heard = [(await readExactly(awaiting, 'hello'.length, signal)).toString()];
   awaiting.write('good day');
   heard.push((await readExactly(calling, 'good day'.length, signal)).toString());
-  for (const socket of [awaiting, asking, calling]) socket.destroy();
+  for (const socket of [awaiting, calling]) socket.destroy();
   return { own: name.slice(0, B32_LENGTH), caller: second.subarray(4, 20), heard };
 }
 
+/** Tor's RESOLVE. @returns 16 bytes */
+export async function addressOf(lab: ClientLab, name: string): Promise<Buffer> {
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const asking = await greeted(lab, undefined, signal);
+  asking.write(Buffer.concat([Buffer.from([5, 0xf0, 0, NAME]), counted(name), Buffer.from([0, 0])]));
+  const [version, code, , type] = await readExactly(asking, 4, signal);
+  demand(version === 5 && code === 0 && type === IPV6, `RESOLVE was answered ${code} with an address of type ${type}`);
+  const address = await readExactly(asking, 16, signal);
+  asking.destroy();
+  return address;
+}
+
+/** Tor's RESOLVE_PTR. @param address 16 bytes */
+export async function nameOf(lab: ClientLab, address: Uint8Array, credentials?: Credentials): Promise<string> {
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const asking = await greeted(lab, credentials, signal);
+  asking.write(Buffer.concat([Buffer.from([5, 0xf1, 0, IPV6]), address, Buffer.from([0, 0])]));
+  const [, code, , type, length = 0] = await readExactly(asking, 5, signal);
+  demand(code === 0 && type === NAME, `RESOLVE_PTR was answered ${code}`);
+  const name = (await readExactly(asking, length + 2, signal)).toString('latin1', 0, length);
+  asking.destroy();
+  return name;
+}
+
 async function greeted(lab: ClientLab, credentials: Credentials | undefined, signal: AbortSignal): Promise<Socket> {
-  const socket = await connectProxy(lab);
+  const socket = await connectProxy(lab.unixProxies.gateway);
   if (credentials === undefined) {
     socket.write(Buffer.from([5, 1, NO_AUTHENTICATION]));
     await readExactly(socket, 2, signal);
@@ -129,7 +153,13 @@ async function greeted(lab: ClientLab, credentials: Credentials | undefined, sig
   return socket;
 }
 
-async function connectByNode(lab: ClientLab, host: string, type: 4 | 5, credentials: Credentials | undefined) {
+async function connectByNode(
+  lab: ClientLab,
+  host: string,
+  type: 4 | 5,
+  credentials: Credentials | undefined,
+  proxy = lab.unixProxies.gateway,
+) {
   const { socket } = await SocksClient.createConnection({
     proxy: {
       host: lab.proxy.host,
@@ -137,7 +167,7 @@ async function connectByNode(lab: ClientLab, host: string, type: 4 | 5, credenti
       type,
       ...(credentials && { userId: credentials.user, password: credentials.password }),
     },
-    existing_socket: await connectProxy(lab),
+    existing_socket: await connectProxy(proxy),
     command: 'connect',
     destination: { host, port: 80 },
     timeout: PATIENCE_MS,

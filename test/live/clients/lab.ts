@@ -1,5 +1,5 @@
 /**
- * What the client matrix runs against: a private I2P network, one gateway with three SOCKS listeners, and behind
+ * What the client matrix runs against: a private I2P network, one gateway with several SOCKS listeners, and behind
  * routers of their own a web server with a git repository, a real sshd, and a witness that tells who it was called by.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -21,13 +21,17 @@ import { parseDestination } from '../../../src/wire/i2p/destination.ts';
 export const TEXT = PAGE_TEXT.trim();
 /** The pair of all entries with credentials: i2pd takes 20 s for the session of each new one. */
 export const CREDENTIALS = { user: 'ann', password: 'secret' };
+const NAMED = 'mail';
 const HTTP_PROXY = '127.0.0.1:9161';
 const GATEWAY_ROUTER = 1;
 const WITNESS_ROUTER = 2;
 const WEB = { router: 3, host: 'web.i2p', port: 8080 };
 const SSH = { router: 4, host: 'ssh.i2p', port: 2022 };
-/** Streams that the witness waits for at the same time: one that nobody waits for is refused by i2pd. */
-const WITNESS_ACCEPTS = 3;
+/**
+ * Streams that the witness waits for at the same time: more than come in a row before one is awaited again, since i2pd refuses
+ * a stream that nobody waits for.
+ */
+const WITNESS_ACCEPTS = 8;
 /** The slowest, a browser on a busy machine, takes 15 s; a client that had to wait for a new session some 30 s more. */
 const CLIENT_MS = 90_000;
 const SSHD_GRACE_MS = 2_000;
@@ -41,14 +45,22 @@ export interface Witness {
   call(host: string, signal: AbortSignal): Promise<Socket>;
 }
 
+export interface UnixProxies {
+  readonly gateway: string;
+  readonly isolated: string;
+  readonly named: string;
+}
+
 export interface ClientLab {
   readonly gateway: Gateway;
   /** Its SOCKS port as the clients see it, inside the gateway's namespace. */
   readonly proxy: { readonly host: string; readonly port: number; readonly text: string };
   /** The one of its SOCKS ports that speaks HTTP CONNECT too. */
   readonly httpProxy: { readonly text: string };
-  /** Another SOCKS listener, a unix socket, which is the same in every namespace. */
-  readonly unixProxy: string;
+  /** SOCKS listeners at unix sockets, which are the same in every namespace, by the identity of their clients. */
+  readonly unixProxies: UnixProxies;
+  /** The key file of the named identity. */
+  readonly namedKey: string;
   readonly web: { readonly host: string; readonly b32: string; readonly repository: string };
   readonly ssh: { readonly host: string; readonly key: string; readonly knownHosts: string };
   readonly witness: Witness;
@@ -89,7 +101,8 @@ export async function startClientLab(signal: AbortSignal): Promise<ClientLab> {
       gateway,
       proxy: { host, port: Number(port), text: gateway.socks },
       httpProxy: { text: HTTP_PROXY },
-      unixProxy: unixProxyOf(network),
+      unixProxies: unixProxiesOf(network),
+      namedKey: namedKeyOf(network),
       web: {
         host: WEB.host,
         b32: `${keys.web.destination.b32}.b32.i2p`,
@@ -108,10 +121,10 @@ export async function startClientLab(signal: AbortSignal): Promise<ClientLab> {
   }
 }
 
-/** Connects to the unix listener, from wherever the caller is. */
-export function connectProxy(lab: ClientLab): Promise<Socket> {
+/** Connects to one of the unix listeners, from wherever the caller is. */
+export function connectProxy(path: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ path: lab.unixProxy });
+    const socket = connect({ path });
     socket.once('error', reject);
     socket.once('connect', () => {
       socket.off('error', reject);
@@ -124,6 +137,7 @@ export function connectProxy(lab: ClientLab): Promise<Socket> {
 type Undo = (() => Promise<unknown>)[];
 
 async function startGateway(network: I2pNetwork, undo: Undo, signal: AbortSignal): Promise<Gateway> {
+  const unix = unixProxiesOf(network);
   const gateway = await createGateway(network, {
     name: 'a',
     address: '198.18.101.1',
@@ -132,7 +146,10 @@ async function startGateway(network: I2pNetwork, undo: Undo, signal: AbortSignal
     keys: network.reservedKeys(GATEWAY_ROUTER, 1),
     peers: [],
     moreConfig: [
-      `[[socks]]\nlisten = "unix:${unixProxyOf(network)}"\nmode = "0600"`,
+      `[[socks]]\nlisten = "unix:${unix.gateway}"\nmode = "0600"`,
+      `[[socks]]\nlisten = "unix:${unix.isolated}"\nmode = "0600"\nidentity = "isolated"`,
+      `[[socks]]\nlisten = "unix:${unix.named}"\nmode = "0600"\nidentity = "${NAMED}"`,
+      `[identities.${NAMED}]\nkey_file = "${namedKeyOf(network)}"`,
       `[[socks]]\nlisten = "${HTTP_PROXY}"\nhttp_connect = true`,
       '',
     ].join('\n'),
@@ -142,8 +159,16 @@ async function startGateway(network: I2pNetwork, undo: Undo, signal: AbortSignal
   return gateway;
 }
 
-function unixProxyOf(network: I2pNetwork): string {
-  return join(network.directory, 'socks.sock');
+function unixProxiesOf({ directory }: I2pNetwork): UnixProxies {
+  return {
+    gateway: join(directory, 'socks.sock'),
+    isolated: join(directory, 'isolated.sock'),
+    named: join(directory, 'named.sock'),
+  };
+}
+
+function namedKeyOf({ directory }: I2pNetwork): string {
+  return join(directory, `${NAMED}.key`);
 }
 
 async function startWeb(network: I2pNetwork, folder: string, undo: Undo): Promise<void> {

@@ -46,7 +46,7 @@ export const CLIENT_MATRIX: readonly ClientEntry[] = [
     client: 'curl',
     way: '`--proxy socks5h://localhost/PATH`, a unix socket',
     expected: WORKS,
-    run: (lab) => curl(lab, ['--proxy', `socks5h://localhost${lab.unixProxy}`, `http://${lab.web.b32}/`]),
+    run: (lab) => curl(lab, ['--proxy', `socks5h://localhost${lab.unixProxies.gateway}`, `http://${lab.web.b32}/`]),
   },
   {
     client: 'curl',

@@ -619,6 +619,25 @@ for (const [kind, path] of [
   });
 }
 
+for (const who of ['near', 'far'] as const) {
+  test(`sockets: what had come on the ${who} side is passed on, though it broke before the two were joined`, async () => {
+    const [[outside, broken], [hearer, whole]] = await Promise.all([socketPair(), socketPair()]);
+    outside.write('last words');
+    broken.read(0);
+    await until('the words arrived', () => broken.readableLength === 10);
+    outside.resetAndDestroy();
+    await until('it is noticed', () => broken.destroyed);
+    const relay = relayCore({ clock: systemClock, maxPairs: 1, heldEndMs: 200 });
+    const [one, other] = [broken, whole].map((stream) => ({ stream, halfClose: true }));
+    assert.ok(one && other);
+    const heard = hearAll(hearer);
+    const how = { signal: new AbortController().signal, idleMs: 0 };
+    const report = who === 'near' ? relay.join(one, other, how) : relay.join(other, one, how);
+    assert.equal((await withinSeconds(heard)).bytes.toString(), 'last words');
+    assert.equal((await report).ended, `${who}-failed`);
+  });
+}
+
 test('sockets: abort ends both', async () => {
   const { client, service, report, abort } = await joinedSockets();
   const gone = [hearAll(client), hearAll(service)];
