@@ -7,10 +7,10 @@ import { GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
 import { turnstile } from '../../kit/turnstile.ts';
-import type { SamCredentials, SessionOptions } from '../../wire/sam/command.ts';
+import type { SessionOptions } from '../../wire/sam/command.ts';
 import type { DatagramBridgePort } from '../ports.ts';
 import type { IsolatedKey, SessionKey } from '../session/key.ts';
-import type { NamedIdentity } from '../session/manager.ts';
+import type { SessionManagerOptions } from '../session/manager.ts';
 import { type PoolLease, sessionPool } from '../session/pool.ts';
 import { DatagramSession } from './session.ts';
 
@@ -20,13 +20,9 @@ export interface DatagramSessions extends Service {
   list(): readonly DatagramSession[];
 }
 
-export interface DatagramSessionsOptions {
-  /** The tunnels of every session that has none of its own. */
-  readonly options: SessionOptions;
-  readonly named: ReadonlyMap<string, Pick<NamedIdentity, 'options'>>;
-  /** What `IsolatedKey.tunnels` stands for. */
-  readonly tunnels: ReadonlyMap<string, SessionOptions>;
-  readonly credentials: SamCredentials | undefined;
+/** The tunnels of all identities are those of their streams. */
+export interface DatagramSessionsOptions
+  extends Pick<SessionManagerOptions, 'options' | 'named' | 'tunnels' | 'credentials'> {
   /** Sessions at one time. */
   readonly most: number;
   /** A session that nobody uses is closed after this long. Milliseconds. */

@@ -3,38 +3,22 @@
  * nothing of the protocol, which is the business of `client.ts`.
  */
 import type { Duplex } from 'node:stream';
-import type { Dialer } from '../../core/dial/target.ts';
-import type { Binder } from '../../core/inbound/binder.ts';
-import type { AddressNames } from '../../core/naming/addresses.ts';
 import type { ClientOrigin, ListenerPort } from '../../core/ports.ts';
-import type { Relay } from '../../core/relay/report.ts';
-import type { Clock } from '../../kit/clock.ts';
 import { abortError, asGateError, GateError } from '../../kit/errors.ts';
-import type { Logger } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
-import type { Access } from './access.ts';
 import type { Authenticate } from './authentication.ts';
 import { serveClient } from './client.ts';
 import { type DnsLeaks, DnsLeakWatch } from './dns-leaks.ts';
 import { USUAL_ISOLATION } from './isolation.ts';
-import { CLIENT_ENDS, type ClientEnd, type ClientSettings } from './serving.ts';
+import { CLIENT_ENDS, type ClientEnd, type ClientSettings, type ClientWorld } from './serving.ts';
 import type { UdpCounter } from './udp/counters.ts';
-import type { UdpService } from './udp/service.ts';
 
-export interface SocksServerParts {
+/** What serving a client takes, but for what the server itself adds. */
+export interface SocksServerParts extends Omit<ClientWorld, 'listener' | 'authenticate' | 'counts' | 'settings'> {
   readonly listener: ListenerPort;
-  readonly access: Access;
-  readonly dialer: Pick<Dialer, 'dial'>;
-  readonly names: AddressNames;
-  readonly binder: Pick<Binder, 'bind'>;
-  readonly relay: Relay;
-  /** Absent where UDP ASSOCIATE is not served. */
-  readonly udp?: UdpService | undefined;
   /** Left out where everybody is served, whatever credentials they show. */
   readonly authenticate?: Authenticate | undefined;
-  readonly clock: Clock;
-  readonly log: Logger;
 }
 
 export interface SocksServerOptions extends ClientSettings {
