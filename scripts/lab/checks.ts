@@ -13,7 +13,8 @@ import type { RoundTrips } from './tasks.ts';
 import { PAGE_TEXT, type ServedFile } from './web-server.ts';
 
 const PING_COUNT = 10;
-const PING_MS = 30_000;
+const SHORTEST_PING_INTERVAL_MS = 200;
+const PING_MS = 60_000;
 const PAGE_MS = 60_000;
 /** 20 MB take 6 to 10 s here when the machine has nothing else to do. */
 const DOWNLOAD_MS = 180_000;
@@ -40,8 +41,15 @@ export async function untilPingable(
 }
 
 /** Ten echo requests; every one must be answered. */
-export async function ping(namespace: string, address: string, signal: AbortSignal): Promise<string> {
-  const args = ['-6', '-n', '-c', `${PING_COUNT}`, '-i', '0.2', '-W', '10', address];
+export async function ping(
+  namespace: string,
+  address: string,
+  line: LineShape | undefined,
+  signal: AbortSignal,
+): Promise<string> {
+  // After its last request ping waits for twice the longest round trip that it has seen: it has to see some before.
+  const interval = Math.max(SHORTEST_PING_INTERVAL_MS, line?.roundTripMs ?? 0) / 1000;
+  const args = ['-6', '-n', '-c', `${PING_COUNT}`, '-i', `${interval}`, '-W', '10', address];
   const said = await runInside(namespace, 'ping', args, { signal, timeoutMs: PING_MS });
   const received = Number(/(\d+) received/.exec(said)?.[1] ?? 0);
   if (received !== PING_COUNT) throw new Error(`${received} of ${PING_COUNT} pings came back: ${lastLines(said, 3)}`);

@@ -25,9 +25,9 @@ export function labChecks(lab: Lab): Check[] {
     run: (signal) => download(a.namespace, curlArgs, `${url}${file.path}`, file, signal),
   });
   return [
-    ...bothWays('ping -6', lab, (from, to, signal) => ping(from.namespace, to.addresses.oc, signal)),
+    ...bothWays('ping -6', lab, (from, to, signal) => ping(from.namespace, to.addresses.oc, line, signal)),
     ...bothWays('ping -6, OnionCat 4 address', lab, (from, to, signal) =>
-      ping(from.namespace, to.addresses.ocat4, signal),
+      ping(from.namespace, to.addresses.ocat4, line, signal),
     ),
     ...bothWays('TCP, one short message at a time', lab, (from, to) =>
       talk(from.helper, to.addresses.oc, ECHO_PORT, line),
