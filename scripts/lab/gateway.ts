@@ -56,6 +56,7 @@ export interface Gateway {
   stop(): Promise<void>;
   /** kill -9 */
   kill(): Promise<void>;
+  signal(name: NodeJS.Signals): void;
   alive(): boolean;
   said(lines?: number): string;
   /** kill -9 for it and everything in its namespace that the lab started. */
@@ -128,6 +129,7 @@ export async function createGateway(network: I2pNetwork, plan: GatewayPlan): Pro
       if (ending !== 'exit code 0') throw new Error(`gateway ${plan.name} ended with ${ending}: ${said()}`);
     },
     kill: async () => program?.kill(),
+    signal: (name) => program?.signal(name),
     remove: async () => {
       await Promise.all([program?.kill(), helper.stop()]);
     },

@@ -36,6 +36,11 @@ export class LinkLedger {
     this.stateSince = clock.now();
   }
 
+  /** Since the peer was heard last; undefined when it never was. */
+  get silenceMs(): number | undefined {
+    return this.heardAt === undefined ? undefined : this.#clock.now() - this.heardAt;
+  }
+
   /** Calls `look` after each change of state and each answer, until what it returns is called. */
   watch(look: () => void): () => void {
     this.#watchers.add(look);

@@ -187,14 +187,8 @@ export class PeerLink {
   }
 
   #retryLater(): void {
-    if (!this.#hasStreams()) this.#redialer.rest(longestPauseMs(this.#silenceMs()));
+    if (!this.#hasStreams()) this.#redialer.rest(longestPauseMs(this.#ledger.silenceMs));
     this.#stateMayHaveChanged();
-  }
-
-  /** Since the peer was heard last. */
-  #silenceMs(): number | undefined {
-    const { heardAt } = this.#ledger;
-    return heardAt === undefined ? undefined : this.#world.clock.now() - heardAt;
   }
 
   #carry(end: RelayEnd, direction: Direction, origin: Origin): void {

@@ -1,0 +1,103 @@
+/** Watches traffic from one gateway to the other, and says for how long each kind was away while something happened. */
+import { spawn } from 'node:child_process';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { inNamespace, runInside } from '../lab/namespaces.ts';
+import type { Heard } from './watch.ts';
+
+export const KINDS = ['ping', 'tcp', 'udp'] as const;
+export type Kind = (typeof KINDS)[number];
+
+export interface Outage {
+  /** Longest time without an echo, in milliseconds; undefined when none came any more. */
+  readonly away: Readonly<Record<Kind, number | undefined>>;
+  /** Why TCP connections ended meanwhile, and bytes that were under way on them. */
+  readonly broken: readonly { readonly why: string; readonly lost: number }[];
+}
+
+export interface Traffic {
+  /**
+   * @param happen returns when what broke has been repaired
+   * @param patienceMs how long traffic may take from then on
+   */
+  during(happen: () => Promise<void>, patienceMs: number): Promise<Outage>;
+  stop(): void;
+}
+
+export interface Way {
+  readonly namespace: string;
+  readonly host: string;
+  readonly echoPort: number;
+  readonly signal: AbortSignal;
+}
+
+const WATCH = fileURLToPath(new URL('watch.ts', import.meta.url));
+const CHECKOUT = fileURLToPath(new URL('../..', import.meta.url));
+const PING_EVERY_MS = 500;
+/** All must have been heard for so long before something happens, and after. */
+const QUIET_MS = 3_000;
+const SETTLE_MS = 60_000;
+
+export async function startTraffic({ namespace, host, echoPort, signal }: Way): Promise<Traffic> {
+  const stopping = new AbortController();
+  const over = AbortSignal.any([signal, stopping.signal]);
+  const last = new Map<Kind, number>();
+  const longest = new Map<Kind, number>();
+  let broken: { why: string; lost: number }[] = [];
+  const heard = (kind: Kind) => {
+    const now = performance.now();
+    longest.set(kind, Math.max(longest.get(kind) ?? 0, now - (last.get(kind) ?? now)));
+    last.set(kind, now);
+  };
+
+  const args = ['--import', 'tsx', WATCH, host, `${echoPort}`];
+  const watcher = spawn(...inNamespace(namespace, process.execPath, args), {
+    cwd: CHECKOUT,
+    detached: true,
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  watcher.on('message', (message: Heard) => {
+    if (message.what === 'broken') broken.push(message);
+    else heard(message.what);
+  });
+
+  const pinging = async () => {
+    while (!over.aborted) {
+      const ping = ['-6', '-n', '-c', '1', '-W', '1', host];
+      await runInside(namespace, 'ping', ping, { signal: over }).then(
+        () => heard('ping'),
+        () => {}, // Not answered: the next one may be.
+      );
+      await pause(PING_EVERY_MS, undefined, { signal: over }).catch(() => {});
+    }
+  };
+  void pinging();
+
+  const allHeardSince = (at: number) => KINDS.every((kind) => (last.get(kind) ?? Number.NEGATIVE_INFINITY) > at);
+  const untilAllHeard = async (patienceMs: number) => {
+    const since = performance.now();
+    while (!allHeardSince(since) && performance.now() - since < patienceMs) {
+      await pause(100, undefined, { signal: over });
+    }
+  };
+
+  return {
+    during: async (happen, patienceMs) => {
+      await untilAllHeard(SETTLE_MS);
+      await pause(QUIET_MS, undefined, { signal: over });
+      if (!allHeardSince(performance.now() - QUIET_MS)) throw new Error('not all traffic flows before the fault');
+      longest.clear();
+      broken = [];
+      await happen();
+      const repairedAt = performance.now();
+      await untilAllHeard(patienceMs);
+      await pause(QUIET_MS, undefined, { signal: over });
+      const awayOf = (kind: Kind) => ((last.get(kind) ?? 0) > repairedAt ? longest.get(kind) : undefined);
+      return { away: { ping: awayOf('ping'), tcp: awayOf('tcp'), udp: awayOf('udp') }, broken };
+    },
+    stop: () => {
+      stopping.abort();
+      watcher.kill('SIGKILL');
+    },
+  };
+}
