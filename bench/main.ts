@@ -16,7 +16,7 @@ npm run bench -- vpn         bulk transfers and small packets side by side: on a
                              and on the lab, over a line like I2P's, against a bare SAM stream; needs root
 npm run bench -- socks       the SOCKS front: on loopback against microsocks and dante, and, as root, on the lab against
                              i2pd's own SOCKS proxy
-  --quick           everything short, below two minutes: figures to look at, not to quote
+  --quick           everything short: figures to look at, not to quote
   --rounds N        rounds of every load (5)
   --seconds N       of each load (3)
   --idle N          idle connections for the memory figure, 0 for none (9000)
