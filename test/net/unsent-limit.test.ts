@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
-import { unsentLimit } from '../../../src/io/unsent-limit.ts';
+import { unsentLimit } from '../../src/io/unsent-limit.ts';
 
 let server: Server;
 let port = 0;
