@@ -9,6 +9,12 @@ export interface Block {
   readonly length: number;
 }
 
+/**
+ * Node cuts small buffers from a pool of its own, up to 64 KiB since Node 24, and all of that lives as long as one of them:
+ * worth it only for what is really small. Bytes.
+ */
+const SMALL = 1024;
+
 export class Blocks {
   readonly #size: number;
   readonly #most: number;
@@ -26,8 +32,9 @@ export class Blocks {
   /** Bytes that would leave most of a block empty, or do not fit into one, get memory of their own. */
   copy(bytes: Uint8Array): Block {
     const { length } = bytes;
-    if (length <= this.#size / 2 || length > this.#size) return { bytes: Buffer.from(bytes), length };
-    const block = this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#size);
+    if (length < SMALL) return { bytes: Buffer.from(bytes), length };
+    const fitsWell = length > this.#size / 2 && length <= this.#size;
+    const block = (fitsWell ? this.#spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(fitsWell ? this.#size : length);
     block.set(bytes);
     return { bytes: block, length };
   }
