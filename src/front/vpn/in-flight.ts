@@ -20,8 +20,11 @@ const FIRST_LIMIT = 16 * 1024;
 const LEAST_LIMIT = 6_000;
 /** More is under way on no line that I2P has. Bytes. */
 const HIGHEST_LIMIT = 16 * 1024 * 1024;
-/** On the quickest lines our own event loop takes longer than the way. Milliseconds. */
-const SHORTEST_ROUND_TRIP_MS = 5;
+/**
+ * A round trip that was measured while nothing moved says too little of a quick line: under load routers handle packets by
+ * the batch, and acknowledge them so. Milliseconds.
+ */
+const SHORTEST_ROUND_TRIP_MS = 20;
 /** No rate is measured over less. */
 const SHORTEST_SAMPLE_MS = 0.1;
 /** A shortest round trip that old may be one of another tunnel: less is sent for one round trip, to see it anew. */
