@@ -138,11 +138,11 @@ test('a RESULT inside a message does not count', () => {
 test('the longest line of garbage takes no time worth mentioning', () => {
   for (const piece of ['a', '=', '"', '\\', 'a=', 'a="', '" ', 'a ', '="\\', 'a.']) {
     const line = piece.repeat(Math.floor((16 * 1024) / piece.length));
-    // Of this process alone, however busy the machine is; a parser that goes back and forth would take minutes.
+    // Of this process alone, however busy the machine is.
     const before = process.cpuUsage();
     parseReply(line);
     parseReply(`A B M="${line}`);
     const { user } = process.cpuUsage(before);
-    assert.ok(user < 1_000_000, `${user} us for ${JSON.stringify(piece)}`);
+    assert.ok(user < 100_000, `${user} us for ${JSON.stringify(piece)}`);
   }
 });
