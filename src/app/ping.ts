@@ -7,8 +7,10 @@ import type { Peer } from '../core/peers/table.ts';
 import type { BridgePort } from '../core/ports.ts';
 import { converse } from '../core/session/bridge.ts';
 import { GATEWAY } from '../core/session/key.ts';
+import type { SessionState } from '../core/session/life.ts';
 import { type Clock, within } from '../kit/clock.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
+import { span } from '../kit/span.ts';
 import { formatAddress } from '../wire/i2p/address.ts';
 import type { SamCredentials } from '../wire/sam/command.ts';
 import { hello, lookupName } from '../wire/sam/conversation.ts';
@@ -25,6 +27,8 @@ export interface PingParts {
 
 const ADVICE: Readonly<Record<PingStepName, string>> = {
   sam: 'see whether the router runs and its SAM bridge is enabled, and `garligate status`',
+  session:
+    'a router needs 20 to 40 s for a new session, and minutes after its own start: wait, and see `garligate status`',
   leaseSet:
     "the router does not find the peer in I2P's database: see whether the peer's router runs and its b32 name is right; a peer that has just started is not found for some minutes",
   stream: "the peer's router does not take a stream: see whether garligate runs there",
@@ -41,12 +45,16 @@ export async function pingPeer(parts: PingParts, name: string, timeoutMs: number
     throw new GateError('unsupported', 'ping.no-vpn', 'this gateway runs without the VPN, and has no links to peers');
   }
   const { clock, signal } = parts;
+  const { session } = parts.gateway.sessions.lease(GATEWAY);
   const end = clock.now() + timeoutMs;
   const left = () => Math.max(end - clock.now(), 0);
   const steps: PingStepReport[] = [];
-  const attempt = async (step: 'sam' | 'leaseSet', run: (limit: AbortSignal) => Promise<void>): Promise<boolean> => {
+  const attempt = async (
+    step: 'sam' | 'session' | 'leaseSet',
+    run: (limit: AbortSignal) => Promise<unknown>,
+    late = () => new GateError('router-refused', `ping.${step}-silent`, 'the router did not answer in time'),
+  ): Promise<boolean> => {
     const start = clock.now();
-    const late = () => new GateError('router-refused', `ping.${step}-silent`, 'the router did not answer in time');
     try {
       await within(clock, left(), late, signal, run);
       steps.push({ step, outcome: 'ok', ms: clock.now() - start });
@@ -57,7 +65,12 @@ export async function pingPeer(parts: PingParts, name: string, timeoutMs: number
     }
   };
   const reachesRouter =
-    (await attempt('sam', (limit) => hasSession(parts, limit))) &&
+    (await attempt('sam', (limit) => answers(parts, limit))) &&
+    (await attempt(
+      'session',
+      (limit) => session.ready(limit),
+      () => notYet(session.state, clock.now()),
+    )) &&
     (await attempt('leaseSet', (limit) => knowsPeer(parts, peer, limit)));
   if (reachesRouter) {
     for (const { step, outcome } of await vpn.ping(peer, left(), signal)) {
@@ -66,7 +79,7 @@ export async function pingPeer(parts: PingParts, name: string, timeoutMs: number
       else steps.push({ step, outcome: 'ok', ms: outcome.ms });
     }
   }
-  return { schema: 1, peer: peer.name, address: formatAddress(peer.addresses.oc), steps };
+  return { schema: 2, peer: peer.name, address: formatAddress(peer.addresses.oc), steps };
 }
 
 function findPeer(gateway: Gateway, name: string): Peer {
@@ -76,10 +89,15 @@ function findPeer(gateway: Gateway, name: string): Peer {
   throw new GateError('peer-unreachable', 'ping.unknown-peer', 'no peer has this name; see `garligate peers`');
 }
 
-async function hasSession({ gateway, bridge, credentials }: PingParts, signal: AbortSignal): Promise<void> {
+async function answers({ bridge, credentials }: PingParts, signal: AbortSignal): Promise<void> {
   const { stream } = await converse(bridge, hello(credentials), 'greeting the SAM bridge', signal);
   stream.destroy();
-  await gateway.sessions.lease(GATEWAY).session.ready(signal);
+}
+
+/** Why the session does not stand although nothing has failed. */
+function notYet(state: SessionState, now: number): GateError {
+  const since = 'since' in state ? `, for ${span((now - state.since) / 1_000)} so far` : '';
+  return new GateError('router-refused', 'ping.session-building', `the session is still being built${since}`);
 }
 
 async function knowsPeer({ bridge, credentials }: PingParts, peer: Peer, signal: AbortSignal): Promise<void> {

@@ -178,8 +178,7 @@ function* banner(
   const address = formatAddress(own.addresses.oc);
   yield `identity ${created ? 'made' : 'read'}: ${own.b32}.b32.i2p`;
   if (tun === undefined) yield `vpn is off; peers know this gateway as ${address}`;
-  else
-    yield `vpn up: ${tun.name} has ${address} and ${formatAddress(own.addresses.ocat4)}, ${config.peer.length} peers`;
+  else yield `vpn up: ${tun.name} has ${address} and ${formatAddress(own.addresses.ocat4)}, ${peerCount(config)}`;
   for (const [index, socks] of config.socks.entries()) {
     yield `socks up: ${listeners[index]?.where ?? 'nowhere'}; ${meaningOf(socks)}`;
   }
@@ -196,6 +195,10 @@ function* banner(
     default:
       router satisfies never;
   }
+}
+
+function peerCount({ peer: { length } }: Config): string {
+  return length === 1 ? '1 peer' : `${length} peers`;
 }
 
 /** Resolves when the gateway shall stop. @throws GateError what it cannot go on without */

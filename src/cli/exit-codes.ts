@@ -25,6 +25,8 @@ export const EXIT = {
   gateway: 11,
   /** `ping`: the host behind the peer's gateway does not answer. */
   ipv6: 12,
+  /** `ping`: the router answers, and our session on it does not stand. */
+  session: 13,
   /** As timeout(1) says it. */
   timeout: 124,
 } as const;

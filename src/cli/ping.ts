@@ -25,6 +25,7 @@ export interface PingOptions extends ControlOptions {
 
 const EXIT_OF_STEP: Readonly<Record<PingStepName, ExitCode>> = {
   sam: EXIT.router,
+  session: EXIT.session,
   leaseSet: EXIT.leaseSet,
   stream: EXIT.stream,
   gateway: EXIT.gateway,
@@ -33,6 +34,7 @@ const EXIT_OF_STEP: Readonly<Record<PingStepName, ExitCode>> = {
 
 const NAMES: Readonly<Record<PingStepName, string>> = {
   sam: 'SAM',
+  session: 'session',
   leaseSet: 'lease set',
   stream: 'stream',
   gateway: 'gateway',

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 
-export const PING_STEPS = ['sam', 'leaseSet', 'stream', 'gateway', 'ipv6'] as const;
+export const PING_STEPS = ['sam', 'session', 'leaseSet', 'stream', 'gateway', 'ipv6'] as const;
 
 const pingStep = z.object({
   step: z.enum(PING_STEPS),
@@ -20,7 +20,7 @@ const pingStep = z.object({
 });
 
 export const pingReport = z.object({
-  schema: z.literal(1),
+  schema: z.literal(2),
   peer: z.string(),
   address: z.string(),
   steps: z.array(pingStep),

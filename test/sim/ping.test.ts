@@ -42,7 +42,7 @@ async function ping(from: RunningGateway, bridge: FakeBridge, timeoutMs: number)
   return steps.map(({ step, outcome, code }) => [step, outcome, ...(code === undefined ? [] : [code])].join(' '));
 }
 
-test('all is well: five steps, each with its time; without the host behind it, the last one fails', async () => {
+test('all is well: six steps, each with its time; without the host behind it, the last one fails', async () => {
   const network = new FakeNetwork();
   const bridge = await bridgeOn(network);
   const [ofAlice, ofBob] = [generateKeys(), generateKeys()];
@@ -53,6 +53,7 @@ test('all is well: five steps, each with its time; without the host behind it, t
   });
   assert.deepEqual(await ping(alice, bridge, 1_500), [
     'sam ok',
+    'session ok',
     'leaseSet ok',
     'stream ok',
     'gateway ok',
@@ -67,7 +68,14 @@ test('all is well: five steps, each with its time; without the host behind it, t
     }
   }, 5);
   cleaners.push(() => clearInterval(answering));
-  assert.deepEqual(await ping(alice, bridge, 10_000), ['sam ok', 'leaseSet ok', 'stream ok', 'gateway ok', 'ipv6 ok']);
+  assert.deepEqual(await ping(alice, bridge, 10_000), [
+    'sam ok',
+    'session ok',
+    'leaseSet ok',
+    'stream ok',
+    'gateway ok',
+    'ipv6 ok',
+  ]);
   assert.ok(answered > 0);
   await assert.rejects(
     pingPeer(
@@ -93,6 +101,7 @@ test('nobody runs garligate behind the stream', async () => {
   const alice = await running({ bridge, peers: [stranger.b32] });
   assert.deepEqual(await ping(alice, bridge, 1_500), [
     'sam ok',
+    'session ok',
     'leaseSet ok',
     'stream ok',
     'gateway failed ping.gateway-silent',
@@ -103,9 +112,9 @@ test('the router does not know the peer', async () => {
   const bridge = await bridgeOn(new FakeNetwork());
   const alice = await running({ bridge, peers: [generateKeys().destination.b32] });
   const steps = await ping(alice, bridge, 3_000);
-  assert.equal(steps[0], 'sam ok');
-  assert.match(steps[1] ?? '', /^leaseSet failed /);
-  assert.equal(steps.length, 2);
+  assert.deepEqual(steps.slice(0, 2), ['sam ok', 'session ok']);
+  assert.match(steps[2] ?? '', /^leaseSet failed /);
+  assert.equal(steps.length, 3);
 });
 
 test('the router is gone', async () => {
@@ -113,4 +122,15 @@ test('the router is gone', async () => {
   const alice = await running({ bridge, peers: [generateKeys().destination.b32] });
   await bridge.stop();
   assert.match((await ping(alice, bridge, 2_000)).join(), /^sam failed router\.unreachable$/);
+});
+
+test('the router answers, and builds the session still', async () => {
+  const bridge = await FakeBridge.start({
+    network: new FakeNetwork(),
+    temperament: 'i2pd-2.45',
+    timing: { sessionMs: 60_000 },
+  });
+  cleaners.push(() => bridge.stop());
+  const alice = await running({ bridge, peers: [generateKeys().destination.b32] });
+  assert.deepEqual(await ping(alice, bridge, 300), ['sam ok', 'session failed ping.session-building']);
 });

@@ -101,11 +101,12 @@ export function sampleExposure(): ExposureReport {
 /** A ping that got as far as the peer's gateway. */
 export function samplePing(): PingReport {
   return {
-    schema: 1,
+    schema: 2,
     peer: 'alice',
     address: 'fd60:db4d:ddb5:842:1084:2108:4210:8421',
     steps: [
       { step: 'sam', outcome: 'ok', ms: 0.4 },
+      { step: 'session', outcome: 'ok', ms: 0 },
       { step: 'leaseSet', outcome: 'ok', ms: 12 },
       { step: 'stream', outcome: 'ok', ms: 0 },
       { step: 'gateway', outcome: 'unknown', ms: 0, text: 'an OnionCat answers no keepalives' },
