@@ -6,6 +6,7 @@ import { GateError } from '../../kit/errors.ts';
 import { type Address, type Addresses, addressesOf, addressKey } from '../../wire/i2p/address.ts';
 import type { B32, Destination } from '../../wire/i2p/destination.ts';
 import type { AllowRule } from '../../wire/packet/allow-rule.ts';
+import { LEAST_MTU, LONGEST_PACKET } from '../../wire/packet/ipv6.ts';
 import type { Prefix } from '../../wire/packet/prefix.ts';
 
 export interface PeerSettings {
@@ -44,6 +45,11 @@ export function shownAddress({ onionCat, addresses }: Peer): Address {
 
 /** What an OnionCat takes, since it leaves its interface as the kernel made it; and what is assumed of who says nothing. */
 export const ASSUMED_MTU = 1500;
+
+/** The longest packet that may be sent to a peer, in bytes. One that has said nothing yet may take anything. */
+export function longestFor({ mtu }: Peer): number {
+  return mtu === undefined ? LONGEST_PACKET : Math.max(mtu, LEAST_MTU);
+}
 
 export interface PeerTable {
   byAddress(key: string): Peer | undefined;

@@ -7,10 +7,11 @@
  * step costs the same however many flows there are, but for the search for the largest one, which is made again only
  * after half of the last one found has gone.
  */
-import type { Block, Blocks } from '../../kit/blocks.ts';
+import type { Blocks } from '../../kit/blocks.ts';
 import { Codel, type CodelTimes } from '../../kit/codel.ts';
 import { isEcnCapable, markCongestion } from '../../wire/packet/ecn.ts';
 import { packetLength } from '../../wire/packet/ipv6.ts';
+import { type Flow, type Run, Turns } from './queued-flow.ts';
 
 export interface QueueLimits {
   readonly packets: number;
@@ -18,60 +19,11 @@ export interface QueueLimits {
   readonly ageMs: number;
 }
 
-/** `overflow`: no room; `age`: waited in vain; `congestion`: its sender has to slow down. */
-export type DropCause = 'overflow' | 'age' | 'congestion';
+/** `overflow`: no room; `age`: waited in vain; `congestion`: its sender has to slow down; `tooBig`: the peer takes no such packet. */
+export type DropCause = 'overflow' | 'age' | 'congestion' | 'tooBig';
 
 /** Told about each packet that is dropped, except those of a queue that is cleared. Borrowed until it returns. */
 export type OnDrop = (bytes: Buffer, start: number, end: number, cause: DropCause) => void;
-
-/** Packets of one flow, back to back from `start` on. */
-interface Run {
-  readonly block: Block;
-  start: number;
-  readonly at: number;
-  next: Run | undefined;
-}
-
-interface Flow {
-  readonly number: number;
-  readonly codel: Codel;
-  first: Run | undefined;
-  last: Run | undefined;
-  packets: number;
-  bytes: number;
-  /** What it may still send before others get their turn; bytes. */
-  credit: number;
-  turns: Turns;
-  before: Flow | undefined;
-  after: Flow | undefined;
-}
-
-/** Flows in the order in which it is their turn. */
-class Turns {
-  first: Flow | undefined;
-  #last: Flow | undefined;
-
-  append(flow: Flow): void {
-    flow.turns = this;
-    flow.before = this.#last;
-    flow.after = undefined;
-    if (this.#last === undefined) this.first = flow;
-    else this.#last.after = flow;
-    this.#last = flow;
-  }
-
-  remove(flow: Flow): void {
-    if (flow.before === undefined) this.first = flow.after;
-    else flow.before.after = flow.after;
-    if (flow.after === undefined) this.#last = flow.before;
-    else flow.after.before = flow.before;
-  }
-
-  clear(): void {
-    this.first = undefined;
-    this.#last = undefined;
-  }
-}
 
 /** What a flow may send in one turn: a packet of the usual size. Bytes. */
 const QUANTUM = 1514;
@@ -103,6 +55,7 @@ export class FairQueue {
   #pulled = 0;
   #marked = 0;
   #times = codelTimes(UNMEASURED_MS);
+  #longest = Number.POSITIVE_INFINITY;
   /** Packets that came before have waited for a stream, which says nothing about congestion. */
   #openedAt = Number.NEGATIVE_INFINITY;
   #largest: { readonly flow: Flow; readonly bytes: number } | undefined;
@@ -139,6 +92,11 @@ export class FairQueue {
   /** Fits CoDel to the way. */
   measured(roundTripMs: number): void {
     this.#times = codelTimes(roundTripMs);
+  }
+
+  /** The peer has said what it takes: longer packets are dropped when it is their turn. Bytes. */
+  fits(longest: number): void {
+    this.#longest = longest;
   }
 
   /** There is a stream again. */
@@ -271,6 +229,10 @@ export class FairQueue {
       const { start, at } = run;
       const { bytes } = run.block;
       const length = packetLength(bytes, start);
+      if (length > this.#longest) {
+        this.#drop(flow, run, 'tooBig');
+        continue;
+      }
       const waited = now - Math.max(at, this.#openedAt);
       const isTold = flow.codel.judge(waited, flow.packets === 1, now, this.#times);
       if (isTold && !isEcnCapable(bytes, start)) {

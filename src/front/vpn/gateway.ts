@@ -5,7 +5,7 @@
 import type { Duplex } from 'node:stream';
 import type { RelayEnd } from '../../core/dial/target.ts';
 import type { Origin } from '../../core/inbound/switch.ts';
-import { type Peer, type PeerTable, shownAddress } from '../../core/peers/table.ts';
+import { longestFor, type Peer, type PeerTable, shownAddress } from '../../core/peers/table.ts';
 import type { PacketRun, TunPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
 import { Blocks } from '../../kit/blocks.ts';
@@ -26,14 +26,7 @@ import {
   type UnreachableCode,
   unreachable,
 } from '../../wire/packet/icmpv6.ts';
-import {
-  DESTINATION_OFFSET,
-  HEADER_LENGTH,
-  LEAST_MTU,
-  LONGEST_PACKET,
-  packetLength,
-  SOURCE_OFFSET,
-} from '../../wire/packet/ipv6.ts';
+import { DESTINATION_OFFSET, HEADER_LENGTH, packetLength, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
 import type { Prefix } from '../../wire/packet/prefix.ts';
 import { Admission } from './admission.ts';
 import { EchoProbe } from './echo-probe.ts';
@@ -104,6 +97,8 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
   const answerWith = (packet: Buffer, make: () => Buffer) => {
     if (mayAnswer(packet) && answers.take(clock.now())) tun.write(make());
   };
+  const answerTooBig = (packet: Buffer, longest: number) =>
+    answerWith(packet, () => packetTooBig(own.addresses.oc, longest, packet));
   const answer = (packet: Buffer, code: UnreachableCode) =>
     answerWith(packet, () => unreachable(own.addresses.oc, code, packet));
 
@@ -126,6 +121,7 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
         tun.write(run);
       },
       undeliverable: (packet) => answer(packet, UNREACHABLE.address),
+      tooBig: (packet) => answerTooBig(packet, longestFor(peer)),
     });
     links.set(peer, link);
   }
@@ -197,11 +193,10 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
         at = end;
         continue;
       }
-      const limit = largestFor(link.peer);
+      const limit = longestFor(link.peer);
       if (end - at > limit) {
-        const packet = run.subarray(at, end);
         drops.add('tooBig');
-        answerWith(packet, () => packetTooBig(own.addresses.oc, limit, packet));
+        answerTooBig(run.subarray(at, end), limit);
         at = end;
         continue;
       }
@@ -247,11 +242,6 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
 /** Multicast (ff00::/8) and link-local (fe80::/10) have no meaning beyond this link. */
 function staysLocal(bytes: Buffer, offset: number): boolean {
   return bytes[offset] === 0xff || (bytes[offset] === 0xfe && ((bytes[offset + 1] ?? 0) & 0xc0) === 0x80);
-}
-
-/** The largest packet that a peer takes, in bytes. One that has said nothing yet may take anything. */
-function largestFor({ mtu }: Peer): number {
-  return mtu === undefined ? LONGEST_PACKET : Math.max(mtu, LEAST_MTU);
 }
 
 /** Do the packets at `one` and `other` carry the same source and destination? */

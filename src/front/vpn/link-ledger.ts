@@ -10,6 +10,7 @@ export class LinkLedger {
     'queueOverflow',
     'queueAge',
     'queueCongestion',
+    'queueTooBig',
     'foreignSource',
     'foreignDestination',
     'linkMessage',

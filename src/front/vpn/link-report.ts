@@ -8,10 +8,10 @@ import type { RedialState } from './redialer.ts';
 export type LinkState = RedialState | { readonly kind: 'up'; readonly direction: Direction };
 
 /**
- * Why a packet of a link was lost. The first three wait for the peer: no room, too old, and dropped to tell its sender to
- * slow down. The others came from it and were not admitted.
+ * Why a packet of a link was lost. The first four wait for the peer: no room, too old, dropped to tell its sender to slow
+ * down, and longer than the peer takes, as it said meanwhile. The others came from it and were not admitted.
  */
-export type LinkDrop = 'queueOverflow' | 'queueAge' | 'queueCongestion' | Refusal;
+export type LinkDrop = 'queueOverflow' | 'queueAge' | 'queueCongestion' | 'queueTooBig' | Refusal;
 
 export type LinkCounter = 'bytesOut' | 'packetsIn' | 'bytesIn' | 'dials' | 'deadStreams';
 

@@ -212,12 +212,14 @@ export class LinkStream implements StreamFacts {
       this.#inFlight.answered(measurement.echo, measurement.received, this.#parts.clock.now());
       this.#fitSocket();
     }
-    this.hear();
+    // Before it counts as heard, and packets that wait may go: they have to fit it, and come behind our own announcement.
     this.#parts.announced(announcement);
     if (announcement?.wantsAnswer === true) {
       this.#toEcho = measurement?.stamp;
       this.sendKeepalive(false);
-    } else this.wake();
+    }
+    this.hear();
+    this.wake();
   }
 
   /** The kernel is asked only when it makes a difference. */

@@ -29,4 +29,6 @@ export interface LinkWorld {
   deliver(run: PacketRun): void;
   /** A packet waited for the peer until it was too old. */
   undeliverable(packet: Buffer): void;
+  /** A packet waited for the peer, which takes none so long. */
+  tooBig(packet: Buffer): void;
 }

@@ -17,6 +17,8 @@ export interface OutboundParts {
   dropped(cause: DropCause): void;
   /** A packet waited for the peer until it was too old; borrowed until it returns. */
   undeliverable(packet: Buffer): void;
+  /** A packet is longer than the peer takes, which it said while the packet waited; borrowed until it returns. */
+  tooBig(packet: Buffer): void;
 }
 
 /**
@@ -29,11 +31,12 @@ export class OutboundPackets {
   readonly #seed: number;
   readonly #queue: FairQueue;
 
-  constructor({ limits, blocks, seed, dropped, undeliverable }: OutboundParts) {
+  constructor({ limits, blocks, seed, dropped, undeliverable, tooBig }: OutboundParts) {
     this.#seed = seed;
     this.#queue = new FairQueue(limits, blocks, (bytes, start, end, cause) => {
       dropped(cause);
       if (cause === 'age') undeliverable(bytes.subarray(start, end));
+      else if (cause === 'tooBig') tooBig(bytes.subarray(start, end));
     });
   }
 
@@ -93,6 +96,11 @@ export class OutboundPackets {
 
   clear(): void {
     this.#queue.clear();
+  }
+
+  /** See FairQueue.fits. */
+  fits(longest: number): void {
+    this.#queue.fits(longest);
   }
 
   opened(now: number): void {

@@ -5,7 +5,7 @@
 import type { Duplex } from 'node:stream';
 import type { RelayEnd } from '../../core/dial/target.ts';
 import type { Origin } from '../../core/inbound/switch.ts';
-import { ASSUMED_MTU, type Peer } from '../../core/peers/table.ts';
+import { ASSUMED_MTU, longestFor, type Peer } from '../../core/peers/table.ts';
 import type { PacketRun } from '../../core/ports.ts';
 import { sharedController } from '../../kit/abort.ts';
 import type { Timer } from '../../kit/clock.ts';
@@ -32,6 +32,7 @@ const DROPS = {
   overflow: 'queueOverflow',
   age: 'queueAge',
   congestion: 'queueCongestion',
+  tooBig: 'queueTooBig',
 } as const satisfies Record<DropCause, LinkDrop>;
 
 /** OnionCat closes an idle link after this; one that is only kept on demand does the same. */
@@ -65,6 +66,7 @@ export class PeerLink {
       seed: Math.floor(world.random() * 2 ** 32),
       dropped: (cause) => this.#ledger.drops.add(DROPS[cause]),
       undeliverable: (packet) => world.undeliverable(packet),
+      tooBig: (packet) => world.tooBig(packet),
     });
     this.#preferred = preferredDirection(world.own.b32, peer.b32);
     this.#flowLabel = Math.floor(world.random() * 0x100000);
@@ -216,6 +218,7 @@ export class PeerLink {
         this.#ledger.keepaliveCame();
         this.peer.knowsFlows = announcement?.knowsFlows ?? false;
         this.peer.mtu = announcement?.mtu ?? ASSUMED_MTU;
+        this.#outbound.fits(longestFor(this.peer));
         this.#measure(stream);
       },
       judge: (bytes, start, end) => admission.judgeInbound(this.peer, origin, bytes, start, end),
@@ -282,7 +285,9 @@ export class PeerLink {
     this.#chosen = chooseStream(this.#streams, this.#preferred);
     if (before === undefined && this.#chosen !== undefined) this.#outbound.opened(this.#world.clock.now());
     this.#stateMayHaveChanged();
-    this.#chosen?.wake();
+    if (this.#chosen === undefined) return;
+    this.#measure(this.#chosen);
+    this.#chosen.wake();
   }
 
   #tick(): void {

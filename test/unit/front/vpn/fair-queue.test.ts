@@ -271,3 +271,17 @@ test('a step costs about the same with two flows and with two thousand', () => {
   const [few, many] = [cost(2), cost(2_000)];
   assert.ok(many < 10 * few + 100, `${few.toFixed(0)} ms and ${many.toFixed(0)} ms`);
 });
+
+test('packets that turn out longer than the peer takes are dropped in their turn, and no others', () => {
+  const { fair, drops } = queue();
+  const sizes = [1_400, 1_401, 100, 9_000, 1_400];
+  fair.push(Buffer.concat(sizes.map((size, tag) => tagged(tag, size - 40))), sizes.length, 1, 0);
+  fair.fits(1_400);
+  const left = split(fair.pull(100_000, 1) ?? assert.fail()).map(tagOf);
+  assert.deepEqual(left, [0, 2, 4]);
+  assert.deepEqual(drops, [
+    { tag: 1, cause: 'tooBig' },
+    { tag: 3, cause: 'tooBig' },
+  ]);
+  assert.deepEqual([fair.length, fair.bytes], [0, 0]);
+});

@@ -70,7 +70,7 @@ test('E19: 50 peers that read nothing under a flood hold what the formula says, 
   for (const { link } of nodes) {
     const { queued, drops, traffic } = link.report();
     assert.ok(queued.bytes <= QUEUE.bytes && queued.packets <= QUEUE.packets);
-    const lost = drops.queueOverflow + drops.queueAge + drops.queueCongestion;
+    const lost = drops.queueOverflow + drops.queueAge + drops.queueCongestion + drops.queueTooBig;
     assert.equal(lost + queued.packets + traffic.packetsOut, 60 * 20);
     assert.ok(lost > 600, `${lost} of ${60 * 20} dropped`);
   }

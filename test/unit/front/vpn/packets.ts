@@ -1,4 +1,5 @@
 /** Packets for the tests of the VPN front, and a network between two links that can fail in the ways of I2P. */
+import assert from 'node:assert/strict';
 import type { RelayEnd } from '../../../../src/core/dial/target.ts';
 import type { Peer } from '../../../../src/core/peers/table.ts';
 import { relayCore } from '../../../../src/core/relay/relay.ts';
@@ -104,6 +105,7 @@ export function node(options: NodeOptions): Node {
       for (const one of split(run)) (options.deliver ?? ((packet) => delivered.push(packet)))(one);
     },
     undeliverable: (bytes) => undeliverable.push(Buffer.from(bytes)),
+    tooBig: () => assert.fail('no peer of these tests takes less than it is sent'),
   });
   return { link, peer: them, address: me.addresses.oc, delivered, undeliverable, streams, relay };
 }
