@@ -80,16 +80,17 @@ export async function greetBridge(open: OpenBridge, signal: AbortSignal): Promis
   stream.destroy();
 }
 
-/** The next `length` bytes of a stream. */
+/** The next `length` bytes of a stream; what came with them stays in it. */
 export async function readExactly(stream: Socket, length: number, signal: AbortSignal): Promise<Buffer> {
-  for (;;) {
-    const bytes: unknown = stream.read(length);
-    if (bytes instanceof Buffer) {
-      if (bytes.length === length) return bytes;
-      throw new Error(`the stream ended after ${bytes.length} of ${length} bytes`);
-    }
-    await moreOf(stream, signal);
+  // Takes whatever is there: asked for more than that, a stream says again and again that there is something to read.
+  let bytes = Buffer.alloc(0);
+  while (bytes.length < length) {
+    const chunk: unknown = stream.read();
+    if (chunk instanceof Buffer) bytes = Buffer.concat([bytes, chunk]);
+    else await moreOf(stream, signal);
   }
+  if (bytes.length > length) stream.unshift(bytes.subarray(length));
+  return bytes.subarray(0, length);
 }
 
 async function greet(open: OpenBridge, signal: AbortSignal): Promise<Socket> {
