@@ -157,7 +157,7 @@ function newWatch() {
     command: ['strace', '-D', '-f', '-q', '-s', '200', '-o', file, '-e', `trace=${calls}`, '-e', 'signal=none'],
     seen: async (): Promise<readonly string[]> => {
       const first = () => readFileSync(file, 'utf8').split(' ', 1)[0] ?? '';
-      const ended = () => new RegExp(`^${first()} \\+\\+\\+ exited`, 'm').test(readFileSync(file, 'utf8'));
+      const ended = () => new RegExp(`^${first()} +\\+\\+\\+ exited`, 'm').test(readFileSync(file, 'utf8'));
       await until('strace has told all', ended, 10_000);
       const lines = readFileSync(file, 'utf8').split('\n');
       rmSync(directory, { recursive: true });
