@@ -82,6 +82,12 @@ export async function seenAs(
   credentials?: Credentials,
   proxy = lab.unixProxies.gateway,
 ): Promise<string> {
+  // i2pd 2.45.1 says that a stream stands before the other side has answered, and gives up after a minute on one whose
+  // first packet it could not deliver, as happens on tunnels that are new: then a person presses reload.
+  return askWho(lab, proxy, credentials).catch(() => askWho(lab, proxy, credentials));
+}
+
+async function askWho(lab: ClientLab, proxy: string, credentials: Credentials | undefined): Promise<string> {
   const socket = await connectByNode(lab, lab.witness.host, 5, credentials, proxy);
   try {
     socket.write('Who am I?');
