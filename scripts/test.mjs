@@ -59,7 +59,7 @@ async function runGroup(group, files) {
   console.log(`\n${group.name}: ${group.what}`);
   const startedAt = performance.now();
   const results = await runFiles(files, {
-    atOnce: group.serial ? 1 : Math.max(2, availableParallelism()),
+    atOnce: Math.max(2, availableParallelism()),
     fileSeconds: group.fileSeconds,
     onFile: printFile,
   });

@@ -65,9 +65,9 @@ async function reaches(from: RunningGateway, to: RunningGateway, withinMs: numbe
   return false;
 }
 
-describe('a router that restarts is got over without touching the peer', { concurrency: true }, () => {
+describe('with nobody touching anything', { concurrency: true }, () => {
   for (const [steady, restarted] of PAIRS) {
-    it(`${restarted}, with the peer on ${steady}`, async () => {
+    it(`a restarted ${restarted} is got over, with the peer on ${steady}`, async () => {
       const { there, alice, bob, stop } = await startPair(steady, restarted);
       await there.restart();
       await until('the session is back', () => sessionOf(bob).state.kind === 'ready', 20_000);
@@ -75,13 +75,9 @@ describe('a router that restarts is got over without touching the peer', { concu
       await stop();
     });
   }
-});
 
-describe('a session that is built anew lives longer than what the router kept of the old one', {
-  concurrency: true,
-}, () => {
   for (const temperament of ['i2pd-2.45', 'i2pd-2.59', 'java'] as const) {
-    it(temperament, async () => {
+    it(`a session built anew on ${temperament} lives longer than what the router kept of the old one`, async () => {
       const { alice, bob, stop } = await startPair(temperament, temperament);
       const { state } = sessionOf(alice);
       assert.ok(state.kind === 'ready');
