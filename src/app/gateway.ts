@@ -14,7 +14,7 @@ import { inboundSwitch } from '../core/inbound/switch.ts';
 import { addressNames } from '../core/naming/addresses.ts';
 import { resolver } from '../core/naming/resolver.ts';
 import type { PeerTable } from '../core/peers/table.ts';
-import type { ConnectorPort, DatagramBridgePort, DatagramPort, ListenerPort, TunPort, UdpPort } from '../core/ports.ts';
+import type { ConnectorPort, DatagramBridgePort, ListenerPort, TunPort, UdpPort } from '../core/ports.ts';
 import { relayCore } from '../core/relay/relay.ts';
 import { acceptor, type InboundStream } from '../core/session/acceptor.ts';
 import { GATEWAY } from '../core/session/key.ts';
@@ -55,8 +55,7 @@ export interface World {
   /** Undefined where the VPN is switched off. */
   readonly tun: TunPort | undefined;
   readonly connector: ConnectorPort;
-  readonly datagrams: DatagramPort;
-  /** UDP for clients of this machine. */
+  /** For SOCKS clients of this machine, and on our own addresses inside the /48. */
   readonly udp: UdpPort;
   /** One for each `[[socks]]`, in the order of the config. */
   readonly listeners: readonly ListenerPort[];
@@ -181,7 +180,7 @@ export function assembleGateway(config: Config, world: World) {
     resolver: names,
     peers,
     own: addresses,
-    vpn: tun === undefined ? undefined : world.datagrams,
+    vpn: tun === undefined ? undefined : world.udp,
     clock,
   };
   const associationPlaces = new Places(config.limits.associations);
@@ -231,7 +230,7 @@ export function assembleGateway(config: Config, world: World) {
   const dns =
     tun === undefined || !asked
       ? undefined
-      : nameServer({ own, peers, tellsPeers: config.vpn.dns === 'peers', datagrams: world.datagrams, clock, log });
+      : nameServer({ own, peers, tellsPeers: config.vpn.dns === 'peers', udp: world.udp, clock, log });
   const inboundService: Service = { name: 'inbound', start: async () => {}, stop: async () => inbound.stop() };
   const services: readonly Service[] = [
     sessions,

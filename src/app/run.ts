@@ -12,7 +12,6 @@ import { loadCredentials } from '../io/config-file.ts';
 import { STREAM_MARKS } from '../io/connected.ts';
 import { kernelConnector } from '../io/connector.ts';
 import { ControlServer } from '../io/control-socket.ts';
-import { kernelDatagrams } from '../io/datagrams.ts';
 import { forwardsIpv6 } from '../io/forwarding.ts';
 import { type KeyLock, type LoadedKeys, loadOrCreateKeys, lockKeys, sameKeys } from '../io/key-file.ts';
 import { listen } from '../io/listener.ts';
@@ -84,7 +83,6 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
       keysHeldUntil,
       tun,
       connector: kernelConnector,
-      datagrams: kernelDatagrams,
       udp: kernelUdp,
       listeners,
       clock: systemClock,

@@ -74,10 +74,10 @@ export interface UdpSocket {
   /** Called when the kernel reports an error, such as that nobody listens at the other side of a connected socket. */
   onError(failed: (error: GateError) => void): void;
   /**
-   * Never waits: what does not fit into the queue of the kernel is lost, as on any network.
+   * Never waits, and holds little where the kernel takes no more: what does not fit is lost, as on any network.
    *
-   * @param to left out on a connected socket
-   * @returns whether it was taken
+   * @param to a literal address; left out on a connected socket
+   * @returns whether it was taken; what the kernel says of it afterwards comes to `onError`
    */
   send(bytes: Buffer, to?: UdpAddress): boolean;
   /** Idempotent. */
@@ -86,8 +86,12 @@ export interface UdpSocket {
 
 /** Sockets for UDP datagrams. */
 export interface UdpPort {
-  /** @param address a literal address of this machine; the port is any free one. @throws GateError */
-  bind(address: string): Promise<UdpSocket>;
+  /**
+   * @param address a literal address of this machine
+   * @param port 0 for any free one
+   * @throws GateError `udp.permission`, `udp.port-taken` and others
+   */
+  bind(address: string, port: number): Promise<UdpSocket>;
 }
 
 /**
@@ -169,19 +173,4 @@ export interface ListenerPort {
 export interface ConnectorPort {
   /** @throws GateError `peer-refused`, `peer-unreachable` or `peer-timeout` as the kernel reports */
   connect(address: Address, port: number, signal: AbortSignal): Promise<Duplex>;
-}
-
-/** A bound UDP socket. */
-export interface Datagrams {
-  /** @param take gets what came, and the 16 bytes and the port it came from */
-  onDatagram(take: (bytes: Buffer, from: Buffer, port: number) => void): void;
-  /** What cannot be sent is lost, as datagrams are. */
-  send(bytes: Buffer, to: Buffer, port: number): void;
-  close(): Promise<void>;
-}
-
-/** UDP on our own addresses inside the /48. */
-export interface DatagramPort {
-  /** @throws GateError `permission` or `local-io` with what to do */
-  bind(address: Address, port: number): Promise<Datagrams>;
 }

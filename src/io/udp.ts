@@ -1,5 +1,5 @@
-/** UDP sockets on literal addresses, as ports.ts wants them. Asks no resolver. */
-import { createSocket, type Socket } from 'node:dgram';
+/** UDP sockets on literal addresses, as ports.ts wants them. No resolver sees an address. */
+import { createSocket, type Socket, type SocketType } from 'node:dgram';
 import type { UdpPort, UdpSocket } from '../core/ports.ts';
 import { abortError, GateError } from '../kit/errors.ts';
 import type { UdpAddress } from '../wire/sam/command.ts';
@@ -9,9 +9,16 @@ import { exhausted } from './exhausted.ts';
 const RECEIVE_BUFFER = 1024 * 1024;
 /** Bytes that may wait for the kernel: Node and libuv would queue without end. */
 const MOST_QUEUED = 512 * 1024;
+/** What a datagram costs while it waits, however small it is. Bytes. */
+const COST_OF_ONE = 512;
 
 export const kernelUdp: UdpPort = {
-  bind: async (address) => wrapped(await bound(address)),
+  bind: async (address, port) => {
+    const socket = socketFor(address);
+    // Exclusive: in a cluster of processes nobody else may get our datagrams.
+    await opened(socket, 'opening a UDP socket', (ready) => socket.bind({ address, port, exclusive: true }, ready));
+    return wrapped(socket);
+  },
 };
 
 /**
@@ -22,27 +29,31 @@ export const kernelUdp: UdpPort = {
 export async function connectUdp(remote: UdpAddress, signal: AbortSignal): Promise<UdpSocket> {
   const doing = 'opening a UDP socket to the SAM bridge';
   if (signal.aborted) throw abortError(signal, doing);
-  const socket = createSocket({ type: typeOf(remote.address), recvBufferSize: RECEIVE_BUFFER });
-  await new Promise<void>((resolve, reject) => {
-    socket.once('error', (error) => reject(explain(error, doing)));
-    socket.connect(remote.port, remote.address, () => resolve());
-  });
+  const socket = socketFor(remote.address);
+  await opened(socket, doing, (ready) => socket.connect(remote.port, remote.address, ready));
   return wrapped(socket);
 }
 
-function bound(address: string): Promise<Socket> {
-  const socket = createSocket({ type: typeOf(address), recvBufferSize: RECEIVE_BUFFER });
+function socketFor(address: string): Socket {
+  const type: SocketType = address.includes(':') ? 'udp6' : 'udp4';
+  return createSocket({ type, recvBufferSize: RECEIVE_BUFFER, lookup: asItStands });
+}
+
+/** In the place of Node's look-up: what is given is an address already. */
+function asItStands(address: string, _options: unknown, done: (error: null, address: string, family: number) => void) {
+  done(null, address, address.includes(':') ? 6 : 4);
+}
+
+/** @throws GateError; the socket is closed then */
+function opened(socket: Socket, doing: string, open: (done: (error?: Error | null) => void) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    socket.once('error', (error) => {
+    const failed = (error: Error) => {
       socket.close();
-      reject(
-        'code' in error && error.code === 'EADDRNOTAVAIL'
-          ? new GateError('local-io', 'udp.address', 'this machine does not have the address for a UDP socket')
-          : explain(error, 'opening a UDP socket'),
-      );
-    });
-    // Exclusive: in a cluster of processes nobody else may get our datagrams.
-    socket.bind({ address, port: 0, exclusive: true }, () => resolve(socket));
+      reject(openError(error, doing));
+    };
+    socket.once('error', failed);
+    // `connect` tells its error here, in contrast to the types: a socket that is not connected would hear everybody.
+    open((error) => (error ? failed(error) : resolve()));
   });
 }
 
@@ -62,11 +73,12 @@ function wrapped(socket: Socket): UdpSocket {
       failed = report;
     },
     send: (bytes, to) => {
-      if (closed || queued + bytes.length > MOST_QUEUED) return false;
-      queued += bytes.length;
+      const cost = bytes.length + COST_OF_ONE;
+      if (closed || queued + cost > MOST_QUEUED) return false;
+      queued += cost;
       // An error of one datagram comes with the callback, and not as an event where there is one.
       const sent = (error: Error | null) => {
-        queued -= bytes.length;
+        queued -= cost;
         if (error !== null && !closed) failed(explain(error, 'sending UDP'));
       };
       if (to === undefined) socket.send(bytes, sent);
@@ -81,8 +93,20 @@ function wrapped(socket: Socket): UdpSocket {
   };
 }
 
-function typeOf(address: string): 'udp4' | 'udp6' {
-  return address.includes(':') ? 'udp6' : 'udp4';
+function openError(error: NodeJS.ErrnoException, doing: string): GateError {
+  const told = (kind: 'permission' | 'local-io', code: string, message: string) =>
+    new GateError(kind, code, message, { facts: { errno: error.code }, cause: error });
+  switch (error.code) {
+    case 'EACCES':
+    case 'EPERM':
+      return told('permission', 'udp.permission', `${doing} is not allowed to this user`);
+    case 'EADDRINUSE':
+      return told('local-io', 'udp.port-taken', 'another program has this UDP port already');
+    case 'EADDRNOTAVAIL':
+      return told('local-io', 'udp.address', 'this machine does not have the address for a UDP socket');
+    default:
+      return explain(error, doing);
+  }
 }
 
 function explain(error: NodeJS.ErrnoException, doing: string): GateError {

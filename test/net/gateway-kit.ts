@@ -7,7 +7,6 @@ import { decodeConfig } from '../../src/config/decode.ts';
 import type { BridgePort, TunPort } from '../../src/core/ports.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { kernelConnector } from '../../src/io/connector.ts';
-import { kernelDatagrams } from '../../src/io/datagrams.ts';
 import { pinoLogger } from '../../src/io/log-pino.ts';
 import { SYSTEM_PATHS } from '../../src/io/places.ts';
 import { kernelUdp } from '../../src/io/udp.ts';
@@ -50,7 +49,6 @@ export async function startNetGateway({ bridge, keys, config: toml, mtu = 1500 }
     peers,
     tun,
     connector: kernelConnector,
-    datagrams: kernelDatagrams,
     udp: kernelUdp,
     listeners: [],
     clock: systemClock,

@@ -22,8 +22,8 @@ import { GateError } from '../../src/kit/errors.ts';
 import { type Address, type Addresses, addressesOf, addressKey } from '../../src/wire/i2p/address.ts';
 import type { B32, PrivateKeys } from '../../src/wire/i2p/destination.ts';
 import type { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
-import { FakeDatagrams } from '../helpers/fake-datagrams.ts';
 import { FakeTun } from '../helpers/fake-tun.ts';
+import { FakeUdp } from '../helpers/fake-udp.ts';
 
 export { generateKeys };
 
@@ -47,7 +47,6 @@ export interface RunningGateway {
   readonly b32: B32;
   readonly addresses: Addresses;
   readonly tun: FakeTun;
-  readonly datagrams: FakeDatagrams;
   readonly socksPort: number;
   /** Makes a loopback server reachable as a TCP port of a VPN address, for this gateway's connector. */
   serve(address: Address, port: number, server: Server): void;
@@ -69,7 +68,7 @@ export async function startGateway(plan: GatewayPlan): Promise<RunningGateway> {
   for (const { listen: endpoint, mode } of config.socks) listeners.push(await listen({ endpoint, mode }, log));
   const services = new Map<string, Server>();
   const tun = new FakeTun();
-  const datagrams = new FakeDatagrams();
+  const vpnUdp = new FakeUdp();
   const { host, port } = plan.bridge.address;
   const endpoint = { kind: 'tcp', host, port } as const;
   const clock = plan.clock ?? systemClock;
@@ -85,8 +84,8 @@ export async function startGateway(plan: GatewayPlan): Promise<RunningGateway> {
     identities: plan.identities ?? new Map(),
     tun: config.vpn.enabled ? tun : undefined,
     connector: loopbackConnector(services),
-    datagrams,
-    udp: kernelUdp,
+    // This machine does not have the addresses of the VPN.
+    udp: { bind: (address, port) => (address.startsWith('fd60:') ? vpnUdp : kernelUdp).bind(address, port) },
     listeners,
     clock,
     log,
@@ -102,7 +101,6 @@ export async function startGateway(plan: GatewayPlan): Promise<RunningGateway> {
     b32,
     addresses: addressesOf(b32),
     tun,
-    datagrams,
     socksPort: Number(listeners[0]?.where.split(':').at(-1)),
     serve: (address, port, server) => {
       services.set(serviceKey(address, port), server);

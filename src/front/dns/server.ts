@@ -4,28 +4,37 @@
  * each of them so often. Knows neither packets nor SOCKS.
  */
 import type { PeerTable } from '../../core/peers/table.ts';
-import type { DatagramPort, Datagrams } from '../../core/ports.ts';
+import type { UdpPort, UdpSocket } from '../../core/ports.ts';
 import type { Clock, Timer } from '../../kit/clock.ts';
-import { asGateError, type GateError } from '../../kit/errors.ts';
+import { asGateError, GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
 import { TokenBucket } from '../../kit/token-bucket.ts';
 import { answerQuery } from '../../wire/dns/ptr.ts';
-import { type Address, type Addresses, addressKey, inPrefix } from '../../wire/i2p/address.ts';
+import {
+  type Address,
+  type Addresses,
+  addressKey,
+  formatAddress,
+  inPrefix,
+  parseIpv6,
+} from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
+import type { UdpAddress } from '../../wire/sam/command.ts';
 
 export interface NameServerOptions {
   readonly own: { readonly b32: B32; readonly addresses: Addresses };
   readonly peers: PeerTable;
   /** Whether configured peers are spoken about as well. */
   readonly tellsPeers: boolean;
-  readonly datagrams: DatagramPort;
+  readonly udp: UdpPort;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
-export type NameCounter = 'answered' | 'unknown' | 'malformed' | 'ignored' | 'notAPeer' | 'tooOften';
+/** Each question is one of these; `notSent` counts answers besides that the kernel did not take. */
+export type NameCounter = 'answered' | 'unknown' | 'malformed' | 'ignored' | 'notAPeer' | 'tooOften' | 'notSent';
 
 export interface NameServer extends Service {
   counters(): Readonly<Record<NameCounter, number>>;
@@ -43,8 +52,16 @@ const QUERIES_PER_SECOND = 5;
 const RETRY_MS = 60_000;
 
 export function nameServer(options: NameServerOptions): NameServer {
-  const { own, peers, clock, log, datagrams } = options;
-  const counts: Tally<NameCounter> = tally(['answered', 'unknown', 'malformed', 'ignored', 'notAPeer', 'tooOften']);
+  const { own, peers, clock, log, udp } = options;
+  const counts: Tally<NameCounter> = tally([
+    'answered',
+    'unknown',
+    'malformed',
+    'ignored',
+    'notAPeer',
+    'tooOften',
+    'notSent',
+  ]);
   const askers = new Map(
     peers
       .list()
@@ -54,7 +71,7 @@ export function nameServer(options: NameServerOptions): NameServer {
   const wanted = NAME_PORTS.flatMap((port) =>
     [own.addresses.oc, own.addresses.ocat4].map((address) => ({ address, port })),
   );
-  const bound = new Map<(typeof wanted)[number], Datagrams>();
+  const bound = new Map<(typeof wanted)[number], UdpSocket>();
   let problem: GateError | undefined;
   let retry: Timer | undefined;
   let stopped = false;
@@ -64,19 +81,21 @@ export function nameServer(options: NameServerOptions): NameServer {
     return options.tellsPeers && inPrefix(address, 0) ? peers.byAddress(addressKey(address))?.b32 : undefined;
   };
 
-  const answer = (socket: Datagrams, query: Buffer, from: Buffer, port: number) => {
-    const peer = inPrefix(from, 0) ? peers.byAddress(addressKey(from)) : undefined;
+  const answer = (socket: UdpSocket, query: Buffer, from: UdpAddress) => {
+    const address = parseIpv6(from.address);
+    const peer = address !== undefined && inPrefix(address, 0) ? peers.byAddress(addressKey(address)) : undefined;
     const bucket = peer === undefined ? undefined : askers.get(peer);
     if (bucket === undefined) return counts.add('notAPeer');
     if (!bucket.take(clock.now())) return counts.add('tooOften');
     const outcome = answerQuery(query, nameOf);
     counts.add(outcome.kind === 'unsupported' ? 'malformed' : outcome.kind);
-    if (outcome.kind !== 'ignored') socket.send(outcome.reply, from, port);
+    if (outcome.kind !== 'ignored' && !socket.send(outcome.reply, from)) counts.add('notSent');
   };
 
-  const bindOne = async (address: Address, port: number): Promise<Datagrams> => {
-    const socket = await datagrams.bind(address, port);
-    socket.onDatagram((bytes, from, fromPort) => answer(socket, bytes, from, fromPort));
+  const bindOne = async (address: Address, port: number): Promise<UdpSocket> => {
+    const socket = await udp.bind(formatAddress(address), port);
+    socket.onDatagram((bytes, from) => answer(socket, bytes, from));
+    socket.onError(() => counts.add('notSent'));
     return socket;
   };
 
@@ -87,20 +106,19 @@ export function nameServer(options: NameServerOptions): NameServer {
       try {
         bound.set(place, await bindOne(place.address, place.port));
       } catch (error) {
-        problem ??= asGateError(error, 'binding the name server');
+        problem ??= explain(asGateError(error, 'binding the name server'), place.port);
       }
     }
-    if (stopped) await closeAll();
+    if (stopped) closeAll();
     else if (problem !== undefined) {
       log.debug(problem.message, { code: problem.code });
       retry = clock.after(RETRY_MS, () => void bindAll());
     }
   };
 
-  const closeAll = async () => {
-    const sockets = [...bound.values()];
+  const closeAll = () => {
+    for (const socket of bound.values()) socket.close();
     bound.clear();
-    await Promise.all(sockets.map((socket) => socket.close()));
   };
 
   return {
@@ -109,9 +127,29 @@ export function nameServer(options: NameServerOptions): NameServer {
     stop: async () => {
       stopped = true;
       retry?.cancel();
-      await closeAll();
+      closeAll();
     },
     counters: () => counts.snapshot(),
     problem: () => problem,
   };
+}
+
+/** What the operator can do about it. */
+function explain(error: GateError, port: number): GateError {
+  const told = (message: string) =>
+    new GateError(error.kind, error.code, message, { facts: error.facts, cause: error });
+  switch (error.code) {
+    case 'udp.permission':
+      return told(
+        `UDP port ${port} of the VPN address may not be used by this user; run as root, give the process ` +
+          'CAP_NET_BIND_SERVICE, or set vpn.dns = "off"',
+      );
+    case 'udp.port-taken':
+      return told(
+        `another program answers on UDP port ${port} of the VPN address already; keep it to its own addresses, or set ` +
+          'vpn.dns = "off"',
+      );
+    default:
+      return error;
+  }
 }

@@ -15,7 +15,7 @@ after(() => {
 });
 
 async function bind(address: string) {
-  const socket = await kernelUdp.bind(address);
+  const socket = await kernelUdp.bind(address, 0);
   open.push(socket);
   const heard: Array<{ readonly text: string; readonly from: UdpAddress }> = [];
   socket.onDatagram((bytes, from) => heard.push({ text: bytes.toString(), from }));
@@ -77,9 +77,39 @@ it('what does not fit into the queue is refused, not kept', async () => {
   assert.ok(taken.includes(false), '12 MB within one turn of the event loop');
 });
 
+it('small ones are refused too, for each costs more than its bytes', async () => {
+  const [one, other] = [await bind('127.0.0.1'), await bind('127.0.0.1')];
+  const taken = Array.from({ length: 5_000 }, () => one.socket.send(Buffer.from('x'), other.socket.local));
+  const count = taken.filter(Boolean).length;
+  assert.ok(count > 100 && count < 1_100, `${count} within one turn of the event loop`);
+  await until('there is room again', () => one.socket.send(Buffer.from('x'), other.socket.local));
+});
+
+it('a port can be asked for; one that is taken is said to be that', async () => {
+  const { socket } = await bind('::1');
+  await assert.rejects(
+    kernelUdp.bind('::1', socket.local.port),
+    (error) => error instanceof GateError && error.code === 'udp.port-taken',
+  );
+  const { port } = socket.local;
+  socket.close();
+  const again = await kernelUdp.bind('::1', port);
+  open.push(again);
+  assert.deepEqual(again.local, { address: '::1', port });
+});
+
+it('a socket that cannot be connected is refused and closed', async () => {
+  const sockets = () => process.getActiveResourcesInfo().filter((kind) => kind === 'UDPWrap').length;
+  // Those of the tests before are closed by then.
+  await new Promise((resolve) => setImmediate(resolve));
+  const before = sockets();
+  await assert.rejects(connectUdp({ address: '255.255.255.255', port: 7 }, signal), GateError);
+  await until('it is gone', () => sockets() <= before);
+});
+
 it('an address that this machine does not have is said to be that', async () => {
   await assert.rejects(
-    kernelUdp.bind('192.0.2.1'),
+    kernelUdp.bind('192.0.2.1', 0),
     (error) => error instanceof GateError && error.code === 'udp.address',
   );
 });

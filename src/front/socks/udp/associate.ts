@@ -73,7 +73,7 @@ async function openAssociation(request: AssociateRequest, serving: Serving): Pro
   let socket: UdpSocket | undefined;
   try {
     // On the very address that the client has reached us by, and so of its family.
-    socket = await udp.sockets.bind(localAddress);
+    socket = await udp.sockets.bind(localAddress, 0);
     const bound = socket;
     const lock = sourceLock(clientAddress, request.port);
     const activity = idleWatch(serving);
@@ -98,6 +98,7 @@ async function openAssociation(request: AssociateRequest, serving: Serving): Pro
         return bound.send(bytes, to) ? 'received' : 'busy';
       },
     });
+    bound.onError(() => udp.counts.add('kernelRefused'));
     bound.onDatagram((bytes, from) => {
       if (!lock.admits(from)) {
         udp.counts.add('foreignSource');

@@ -7,7 +7,7 @@ import { datagramWay } from '../../../core/datagram/way.ts';
 import type { DialTarget } from '../../../core/dial/target.ts';
 import type { Resolver } from '../../../core/naming/resolver.ts';
 import type { PeerTable } from '../../../core/peers/table.ts';
-import type { DatagramPort, Datagrams } from '../../../core/ports.ts';
+import type { UdpPort, UdpSocket } from '../../../core/ports.ts';
 import { mayReachPeers, type SessionKey } from '../../../core/session/key.ts';
 import { ExpiringCache } from '../../../kit/cache.ts';
 import { type Clock, within } from '../../../kit/clock.ts';
@@ -16,6 +16,7 @@ import type { Tally } from '../../../kit/tally.ts';
 import { TokenBucket } from '../../../kit/token-bucket.ts';
 import { type Address, type Addresses, addressKey, formatAddress } from '../../../wire/i2p/address.ts';
 import type { B32, Destination, NamedDestination } from '../../../wire/i2p/destination.ts';
+import type { UdpAddress } from '../../../wire/sam/command.ts';
 import type { SamDatagram } from '../../../wire/sam/datagram.ts';
 import { encodeUdpReply, parseUdpRequest, type UdpRequest, type UdpSource } from '../../../wire/socks/datagram.ts';
 import type { Verdict } from '../policy.ts';
@@ -41,7 +42,7 @@ export interface AssociationWorld {
   readonly peers: PeerTable;
   readonly own: Addresses;
   /** Sockets on our VPN address; undefined where there is no TUN. */
-  readonly vpn: DatagramPort | undefined;
+  readonly vpn: UdpPort | undefined;
   readonly clock: Clock;
 }
 
@@ -68,7 +69,7 @@ type ClientDatagram = Extract<UdpRequest, { kind: 'datagram' }>;
 /** Where datagrams go from here. */
 type Way =
   | { readonly kind: 'i2p'; readonly destination: Destination; readonly port: number; readonly via: Attachment }
-  | { readonly kind: 'tun'; readonly socket: Datagrams; readonly address: Address; readonly port: number };
+  | { readonly kind: 'tun'; readonly socket: UdpSocket; readonly to: UdpAddress };
 
 type Lost = Extract<UdpCounter, 'policyRefused' | 'needsTun' | 'unknownAddress' | 'nameFailed' | 'noSession'>;
 
@@ -90,7 +91,7 @@ export class Association {
   readonly #ways = new ExpiringCache<Way>(WAYS);
   readonly #waiting: Waiting<Way, Lost>;
   readonly #closing = new AbortController();
-  #tun: Promise<Datagrams> | undefined;
+  #tun: Promise<UdpSocket> | undefined;
 
   /** @throws GateError `limit` when there is no session for it */
   constructor(parts: AssociationParts) {
@@ -198,20 +199,22 @@ export class Association {
   async #findTun(address: Address, port: number): Promise<Found<Way, Lost>> {
     try {
       const socket = await this.#openTun();
-      return { kind: 'way', way: { kind: 'tun', socket, address, port } };
+      return { kind: 'way', way: { kind: 'tun', socket, to: { address: formatAddress(address), port } } };
     } catch {
       return { kind: 'none', why: 'needsTun' };
     }
   }
 
-  #openTun(): Promise<Datagrams> {
-    this.#tun ??= openTunWay(this.#parts.world, (bytes) => this.#parts.counts.add(this.#parts.toClient(bytes))).catch(
-      (error: unknown) => {
-        // The next datagram tries again: the interface may be up by then.
-        this.#tun = undefined;
-        throw error;
-      },
-    );
+  #openTun(): Promise<UdpSocket> {
+    const { counts, toClient, world } = this.#parts;
+    this.#tun ??= openTunWay(world, {
+      arrived: (bytes) => counts.add(toClient(bytes)),
+      refused: () => counts.add('kernelRefused'),
+    }).catch((error: unknown) => {
+      // The next datagram tries again: the interface may be up by then.
+      this.#tun = undefined;
+      throw error;
+    });
     return this.#tun;
   }
 
@@ -219,8 +222,7 @@ export class Association {
   #send(way: Way, payload: Buffer): boolean {
     const { counts } = this.#parts;
     if (way.kind === 'tun') {
-      way.socket.send(payload, way.address, way.port);
-      counts.add('sent');
+      counts.add(way.socket.send(payload, way.to) ? 'sent' : 'busy');
       return true;
     }
     const { destination, port, via } = way;

@@ -1,4 +1,4 @@
-/** What is counted of the datagrams of a listener's clients. Every one of them adds to exactly one of these. */
+/** What is counted of the datagrams of a listener's clients. Every one of them adds to exactly one of these, but for the last. */
 export const UDP_COUNTERS = [
   /** Handed to the router, or to the VPN. */
   'sent',
@@ -33,6 +33,8 @@ export const UDP_COUNTERS = [
   'busy',
   /** For a client that has not said where it listens. */
   'clientUnknown',
+  /** Was taken and counted above, and then the kernel had no way for it: the TUN is down, or it is too large. */
+  'kernelRefused',
 ] as const;
 
 export type UdpCounter = (typeof UDP_COUNTERS)[number];

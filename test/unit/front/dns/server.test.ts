@@ -4,9 +4,9 @@ import { peerTable } from '../../../../src/core/peers/table.ts';
 import { nameServer } from '../../../../src/front/dns/server.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
-import type { Address } from '../../../../src/wire/i2p/address.ts';
+import { type Address, formatAddress } from '../../../../src/wire/i2p/address.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
-import { FakeDatagrams } from '../../../helpers/fake-datagrams.ts';
+import { FakeUdp } from '../../../helpers/fake-udp.ts';
 import { own, peer } from '../../core/support.ts';
 
 const NEVER = new AbortController().signal;
@@ -16,14 +16,14 @@ const OTHER = peer(3);
 
 async function setting({ tellsPeers = false, refuse }: { tellsPeers?: boolean; refuse?: GateError } = {}) {
   const clock = new FakeClock();
-  const datagrams = new FakeDatagrams();
-  datagrams.refuse = refuse;
+  const udp = new FakeUdp();
+  udp.refuse = refuse;
   const peers = peerTable([CAT, OTHER], ME.addresses);
-  const server = nameServer({ own: ME, peers, tellsPeers, datagrams, clock, log: silentLogger });
+  const server = nameServer({ own: ME, peers, tellsPeers, udp, clock, log: silentLogger });
   await server.start(NEVER);
   const ask = (about: Buffer, from: Buffer = CAT.addresses.ocat4, to: Address = ME.addresses.ocat4, port = 53) =>
-    datagrams.receive(question(about), to, port, from);
-  return { clock, datagrams, server, ask };
+    udp.receive(question(about), to, port, from);
+  return { clock, udp, server, ask };
 }
 
 function question(about: Buffer): Buffer {
@@ -34,27 +34,27 @@ function question(about: Buffer): Buffer {
   ]);
 }
 
-function said({ sent }: FakeDatagrams): string {
+function said({ sent }: FakeUdp): string {
   return sent.map(({ bytes }) => bytes.toString('latin1')).join('');
 }
 
 test('listens on both of our addresses, on 53 and for older OnionCats on 8060, and closes with the gateway', async () => {
-  const { datagrams, server, ask, clock } = await setting();
+  const { udp, server, ask, clock } = await setting();
   for (const to of [ME.addresses.oc, ME.addresses.ocat4]) {
     for (const port of [53, 8060]) assert.ok(ask(to, CAT.addresses.ocat4, to, port));
   }
-  assert.equal(datagrams.bound.size, 4);
+  assert.equal(udp.bound.size, 4);
   assert.equal(server.counters().answered, 4);
-  for (const { to, port, bytes } of datagrams.sent) {
-    assert.deepEqual([to, port], [CAT.addresses.ocat4, 40_000]);
+  for (const { to, bytes } of udp.sent) {
+    assert.deepEqual(to, { address: formatAddress(CAT.addresses.ocat4), port: 40_000 });
     assert.ok(bytes.toString('latin1').includes(ME.b32));
   }
   await server.stop();
-  assert.deepEqual([datagrams.bound.size, clock.pending], [0, 0]);
+  assert.deepEqual([udp.bound.size, clock.pending], [0, 0]);
 });
 
 test('answers OnionCats among the peers, and nobody else', async () => {
-  const { datagrams, server, ask } = await setting();
+  const { udp, server, ask } = await setting();
   const strangers = [
     peer(9).addresses.oc,
     OTHER.addresses.oc,
@@ -65,23 +65,23 @@ test('answers OnionCats among the peers, and nobody else', async () => {
     Buffer.concat([Buffer.from('fe8000000000', 'hex'), CAT.addresses.ocat4.subarray(6)]),
   ];
   for (const from of strangers) ask(ME.addresses.oc, from);
-  assert.equal(datagrams.sent.length, 0);
+  assert.equal(udp.sent.length, 0);
   assert.equal(server.counters().notAPeer, strangers.length);
   ask(ME.addresses.oc, CAT.addresses.oc);
-  assert.equal(datagrams.sent.length, 1);
+  assert.equal(udp.sent.length, 1);
   await server.stop();
 });
 
 test('speaks about our peers only where the operator wants it', async () => {
   const silent = await setting();
   silent.ask(OTHER.addresses.ocat4);
-  assert.ok(!said(silent.datagrams).includes(OTHER.b32));
+  assert.ok(!said(silent.udp).includes(OTHER.b32));
   assert.equal(silent.server.counters().unknown, 1);
   await silent.server.stop();
 
   const open = await setting({ tellsPeers: true });
   for (const about of [OTHER.addresses.ocat4, OTHER.addresses.oc, peer(9).addresses.oc]) open.ask(about);
-  assert.equal(said(open.datagrams).split(OTHER.b32).length - 1, 2);
+  assert.equal(said(open.udp).split(OTHER.b32).length - 1, 2);
   const { answered, unknown } = open.server.counters();
   assert.deepEqual([answered, unknown], [2, 1]);
   // Bytes behind the prefix alone are no address of ours.
@@ -91,27 +91,37 @@ test('speaks about our peers only where the operator wants it', async () => {
 });
 
 test('a peer that asks too often waits', async () => {
-  const { clock, datagrams, server, ask } = await setting();
+  const { clock, udp, server, ask } = await setting();
   for (let count = 0; count < 1_000; count += 1) ask(ME.addresses.oc);
-  assert.equal(datagrams.sent.length, 20);
+  assert.equal(udp.sent.length, 20);
   assert.equal(server.counters().tooOften, 980);
   await clock.advance(1_000);
   for (let count = 0; count < 1_000; count += 1) ask(ME.addresses.oc);
-  assert.equal(datagrams.sent.length, 25);
+  assert.equal(udp.sent.length, 25);
   await server.stop();
 });
 
 test('a port that is taken does not keep the gateway from starting; it is told, and tried again', async () => {
-  const refuse = new GateError('local-io', 'dns.port-taken', 'taken');
-  const { clock, datagrams, server, ask } = await setting({ refuse });
-  assert.equal(server.problem(), refuse);
-  assert.equal(datagrams.bound.size, 0);
-  datagrams.refuse = undefined;
+  const refuse = new GateError('local-io', 'udp.port-taken', 'taken');
+  const { clock, udp, server, ask } = await setting({ refuse });
+  assert.match(server.problem()?.message ?? '', /UDP port 53 .* vpn\.dns = "off"/);
+  assert.equal(udp.bound.size, 0);
+  udp.refuse = undefined;
   await clock.advance(60_000);
   assert.equal(server.problem(), undefined);
   ask(ME.addresses.oc);
-  assert.equal(datagrams.sent.length, 1);
+  assert.equal(udp.sent.length, 1);
   await server.stop();
   await clock.settle();
   assert.equal(clock.pending, 0);
+});
+
+test('an answer that the kernel does not take is counted', async () => {
+  const { udp, server, ask } = await setting();
+  udp.full = true;
+  ask(ME.addresses.oc);
+  for (const { fail } of udp.bound) fail(new GateError('local-io', 'udp.failed', 'no route'));
+  const { answered, notSent } = server.counters();
+  assert.deepEqual([answered, notSent], [1, 1 + udp.bound.size]);
+  await server.stop();
 });

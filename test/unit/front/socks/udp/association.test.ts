@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { SessionKey } from '../../../../../src/core/session/key.ts';
+import { GateError } from '../../../../../src/kit/errors.ts';
 import { addressesOf, formatAddress, shortNameOf } from '../../../../../src/wire/i2p/address.ts';
 import { parseUdpRequest } from '../../../../../src/wire/socks/datagram.ts';
 import { udpHeader } from '../../../../helpers/udp-client.ts';
@@ -232,23 +233,40 @@ describe('peers', () => {
       association.fromClient(datagram(host, 53, host));
     }
     await settle();
-    const there = vpn.sent.map(({ bytes, to, port }) => [bytes.toString(), to.toString('hex'), port]);
+    const there = vpn.sent.map(({ bytes, to }) => [bytes.toString(), to?.address, to?.port]);
     assert.deepEqual(there, [
-      [oc.toString('hex'), oc.toString('hex'), 53],
-      [ocat4.toString('hex'), ocat4.toString('hex'), 53],
-      [`${peer.b32}.b32.i2p`, oc.toString('hex'), 53],
-      ['peer.peer.b32.i2p', oc.toString('hex'), 53],
+      [oc.toString('hex'), formatAddress(oc), 53],
+      [ocat4.toString('hex'), formatAddress(ocat4), 53],
+      [`${peer.b32}.b32.i2p`, formatAddress(oc), 53],
+      ['peer.peer.b32.i2p', formatAddress(oc), 53],
     ]);
     assert.equal(vpn.bound.size, 1);
     assert.deepEqual(sent, []);
     const [bound] = vpn.bound;
-    assert.deepEqual(bound?.address, addressesOf(own.b32).oc);
-    bound?.take(Buffer.from('answer'), oc, 53);
+    assert.deepEqual(bound?.local, { address: formatAddress(addressesOf(own.b32).oc), port: 0 });
+    bound?.take(Buffer.from('answer'), { address: formatAddress(oc), port: 53 });
+    // This machine can write from other addresses, which are nobody's.
+    bound?.take(Buffer.from('forged'), { address: '2001:db8::1', port: 53 });
+    assert.equal(toClient.length, 1);
     assert.deepEqual(shown(toClient[0]), { host: oc.toString('hex'), port: 53, text: 'answer' });
     assert.equal(counts()['received'], 1);
     association.close();
     await settle();
     assert.equal(vpn.bound.size, 0);
+  });
+
+  test('what the kernel does not take for them is counted', async () => {
+    const { association, counts, peer, vpn } = setUp();
+    association.fromClient(datagram(hexOf(peer.b32), 53, 'taken'));
+    await settle();
+    vpn.full = true;
+    association.fromClient(datagram(hexOf(peer.b32), 53, 'one too many'));
+    await settle();
+    assert.deepEqual(counts(), { sent: 1, busy: 1 });
+    vpn.full = false;
+    const [bound] = vpn.bound;
+    bound?.fail(new GateError('local-io', 'udp.failed', 'no route'));
+    assert.deepEqual(counts(), { sent: 1, busy: 1, kernelRefused: 1 });
   });
 
   test('are out of reach without a TUN, and that is counted', async () => {

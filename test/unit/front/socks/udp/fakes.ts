@@ -13,7 +13,7 @@ import { addressesOf } from '../../../../../src/wire/i2p/address.ts';
 import type { Destination } from '../../../../../src/wire/i2p/destination.ts';
 import { generateKeys } from '../../../../helpers/fake-bridge/keys.ts';
 import { FakeClock } from '../../../../helpers/fake-clock.ts';
-import { FakeDatagrams } from '../../../../helpers/fake-datagrams.ts';
+import { FakeUdp } from '../../../../helpers/fake-udp.ts';
 
 export function newDestination(): Destination {
   return generateKeys().destination;
@@ -39,7 +39,7 @@ export function setUp(more: Partial<AssociationParts> & { readonly withTun?: boo
   const names = new Map<string, Destination>();
   const sent: Sent[] = [];
   const toClient: Buffer[] = [];
-  const vpn = new FakeDatagrams();
+  const vpn = new FakeUdp();
   const state = { outcome: 'sent' as SendOutcome, ready: true, leases: 0, refuse: false };
   const takers = new Map<string, TakeDatagram>();
   const counts = tally([...UDP_COUNTERS, 'dnsLeak']);
