@@ -67,6 +67,7 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
       clock: systemClock,
       log,
       random: Math.random,
+      gatewayUser: undefined,
       searchPath: usualSearchPath(),
       extraArguments: [],
     });

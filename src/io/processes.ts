@@ -1,6 +1,6 @@
 /** What Linux tells about processes, users and programs, out of /proc and /etc/passwd. */
 import { constants } from 'node:fs';
-import { access, readdir, readFile, readlink } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** A process that cannot be mistaken for a later one with the same number. */
@@ -29,24 +29,30 @@ export async function isAlive(mark: ProcessMark): Promise<boolean> {
   return (await markOf(mark.pid))?.startedAt === mark.startedAt;
 }
 
-/** Does this very process listen at 127.0.0.1:port? A stranger who is faster must not be taken for it. */
-export async function listensAt(pid: number, port: number): Promise<boolean> {
-  const inode = await listenerInode(port);
-  if (inode === undefined) return false;
-  const files = await readdir(`/proc/${pid}/fd`).catch(() => []);
-  for (const file of files) {
-    const target = await readlink(`/proc/${pid}/fd/${file}`).catch(() => '');
-    if (target === `socket:[${inode}]`) return true;
-  }
-  return false;
+/** 127.0.0.1 as /proc/net/tcp writes it: the four bytes in host order. */
+const LOOPBACK = '0100007F';
+const STATE_LISTEN = '0A';
+
+/**
+ * Does this user listen at 127.0.0.1:port? A stranger who is faster must not be taken for a program of ours; whoever is
+ * the same user has that program in his hands anyway.
+ */
+export async function listensAt(uid: number, port: number): Promise<boolean> {
+  const table = await readFile('/proc/net/tcp', 'latin1').catch(() => '');
+  const local = `${LOOPBACK}:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  return table.split('\n').some((line) => {
+    const [, address, , state, , , , owner] = line.trim().split(/\s+/);
+    return address === local && state === STATE_LISTEN && owner === String(uid);
+  });
 }
 
-/** The first of these users that exists. */
-export async function findUser(names: readonly string[]): Promise<UserIds | undefined> {
+/** The first of these users that exists, and is not `except`. */
+export async function findUser(names: readonly string[], except?: number): Promise<UserIds | undefined> {
   const lines = (await readFile('/etc/passwd', 'utf8').catch(() => '')).split('\n').map((line) => line.split(':'));
   for (const wanted of names) {
     const [, , uid, gid] = lines.find(([name]) => name === wanted) ?? [];
-    if (uid !== undefined && gid !== undefined) return { uid: Number(uid), gid: Number(gid) };
+    if (uid === undefined || gid === undefined || Number(uid) === except) continue;
+    return { uid: Number(uid), gid: Number(gid) };
   }
   return undefined;
 }
@@ -60,20 +66,6 @@ export async function findProgram(name: string, path: string): Promise<string | 
       () => false,
     );
     if (isThere) return candidate;
-  }
-  return undefined;
-}
-
-/** 127.0.0.1 as /proc/net/tcp writes it: the four bytes in host order. */
-const LOOPBACK = '0100007F';
-const STATE_LISTEN = '0A';
-
-async function listenerInode(port: number): Promise<string | undefined> {
-  const table = await readFile('/proc/net/tcp', 'latin1').catch(() => '');
-  const local = `${LOOPBACK}:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-  for (const line of table.split('\n')) {
-    const fields = line.trim().split(/\s+/);
-    if (fields[1] === local && fields[3] === STATE_LISTEN) return fields[9];
   }
   return undefined;
 }

@@ -1,9 +1,8 @@
 /**
- * An i2pd of our own: started without privileges in its own directory, with nothing but a SAM bridge on a private
- * loopback port, started again when it ends, and ended with us, however we end.
+ * An i2pd of our own: a user of its own without privileges, in its own directory, with nothing but a SAM bridge on a
+ * private loopback port, started again when it ends, and ended with us, however we end.
  */
-import type { ChildProcess } from 'node:child_process';
-import { chmod, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir } from 'node:fs/promises';
 import type { TcpEndpoint } from '../config/endpoint.ts';
 import type { DatagramPortChoice } from '../config/values.ts';
 import type { RouterState } from '../control/status.ts';
@@ -15,12 +14,16 @@ import type { Logger } from '../kit/log.ts';
 import type { Service } from '../kit/service.ts';
 import { tcpBridge } from './bridge-tcp.ts';
 import { openBridgeDatagrams } from './bridge-udp.ts';
-import { endOf, freePort, spawnI2pd } from './i2pd-program.ts';
-import { findProgram, findUser, isAlive, listensAt, markOf, type ProcessMark, type UserIds } from './processes.ts';
+import { freePort, i2pdArguments } from './i2pd-program.ts';
+import { type LaunchedRun, type Launcher, startLauncher } from './launcher.ts';
+import { findProgram, findUser, listensAt, type UserIds } from './processes.ts';
+import { claimRecord, type RunRecord } from './run-record.ts';
 
 export interface ManagedRouterParts {
   /** Where i2pd keeps its data; made when it is missing. A file `<directory>.pid` stands beside it. */
   readonly directory: string;
+  /** Who the gateway will be, when it is another one than now. */
+  readonly gatewayUser: UserIds | undefined;
   /** The search path for programs, as in the environment variable. */
   readonly searchPath: string;
   /** Further arguments for i2pd, for tests. */
@@ -48,13 +51,17 @@ export const NO_PROGRAM = {
   advice: 'install i2pd (apt-get install i2pd), or set router.sam',
 } as const;
 
-/** One run of the program. */
-interface Run {
-  readonly child: ChildProcess;
-  readonly pid: number;
+/** What needs rights that the gateway has only at its start. */
+interface Prepared {
+  readonly launcher: Launcher;
+  readonly record: RunRecord;
+  /** Whom the router runs as. */
+  readonly uid: number;
+}
+
+interface Run extends LaunchedRun {
   readonly port: number;
   readonly since: number;
-  readonly ended: Promise<string>;
   ready: boolean;
 }
 
@@ -63,6 +70,7 @@ export class ManagedRouter implements Service {
   readonly bridge: DatagramBridgePort;
   readonly #parts: ManagedRouterParts;
   readonly #stopping = new AbortController();
+  #prepared: Prepared | undefined;
   #loop: Promise<void> = Promise.resolve();
   #run: Run | undefined;
   #restarts = 0;
@@ -77,21 +85,41 @@ export class ManagedRouter implements Service {
   }
 
   /**
+   * Does what needs the rights to become another user. `start` does it where it was not done before.
+   *
+   * @throws GateError `local-io` when another gateway uses the directory, or something cannot be had
+   */
+  async prepare(): Promise<void> {
+    if (this.#prepared !== undefined) return;
+    const { directory, searchPath, gatewayUser } = this.#parts;
+    try {
+      const user = process.geteuid?.() === 0 ? await routersUser(gatewayUser) : undefined;
+      const record = await claimRecord(`${directory}.pid`, directory, this.#parts);
+      try {
+        await prepareDirectory(directory, user);
+        const launcher = await startLauncher({ user, directory, searchPath });
+        this.#prepared = { launcher, record, uid: user?.uid ?? process.geteuid?.() ?? 0 };
+      } catch (error) {
+        await record.release();
+        throw error;
+      }
+    } catch (error) {
+      throw asGateError(error, 'preparing the own i2pd');
+    }
+  }
+
+  /**
    * Returns as soon as the program runs; its SAM bridge may need minutes at the very first start.
    *
-   * @throws GateError `router-down` when there is no i2pd, `local-io` when another gateway uses the directory
+   * @throws GateError `router-down` when there is no i2pd, and what `prepare` throws
    */
   async start(): Promise<void> {
-    const { directory, searchPath } = this.#parts;
-    const program = await findProgram('i2pd', searchPath);
+    const program = await findProgram('i2pd', this.#parts.searchPath);
     if (program === undefined) throw noProgram();
-    const setpriv = await findProgram('setpriv', searchPath);
-    const user = process.geteuid?.() === 0 ? await findUser(USERS) : undefined;
+    await this.prepare();
     try {
-      await endLeftover(this.#pidFile, this.#parts);
-      await prepareDirectory(directory, user);
-      const first = await this.#launch(program, setpriv, user);
-      this.#loop = this.#supervise(first, () => this.#launch(program, setpriv, user));
+      const first = await this.#launch(program);
+      this.#loop = this.#supervise(first, () => this.#launch(program));
     } catch (error) {
       throw asGateError(error, 'starting the own i2pd');
     }
@@ -102,11 +130,10 @@ export class ManagedRouter implements Service {
     const run = this.#run;
     if (run !== undefined) await terminate(run, this.#parts.clock);
     await this.#loop;
-    await rm(this.#pidFile, { force: true }).catch((error: unknown) => {
-      // Harmless: what it names does not run any more, and the next start sees that.
-      const { message, code } = asGateError(error, 'removing the mark of the own i2pd');
-      this.#parts.log.warn(message, { code });
-    });
+    const prepared = this.#prepared;
+    this.#prepared = undefined;
+    await prepared?.launcher.close();
+    await prepared?.record.release();
   }
 
   state(): RouterState {
@@ -119,10 +146,6 @@ export class ManagedRouter implements Service {
     }
     const { pid, since } = this.#run;
     return { kind: 'managed', pid, age: (this.#parts.clock.now() - since) / 1000, restarts: this.#restarts };
-  }
-
-  get #pidFile(): string {
-    return `${this.#parts.directory}.pid`;
   }
 
   /** Waits for the bridge as long as the caller does. */
@@ -166,33 +189,33 @@ export class ManagedRouter implements Service {
     }
   }
 
-  async #launch(program: string, setpriv: string | undefined, user: UserIds | undefined): Promise<Run> {
-    const { directory, extraArguments, clock, log } = this.#parts;
+  async #launch(program: string): Promise<Run> {
+    const { extraArguments, clock, log } = this.#parts;
+    const prepared = this.#prepared;
+    if (prepared === undefined) throw new GateError('bug', 'bug', 'a router was started that is not prepared');
+    const { launcher, record } = prepared;
     const port = await freePort();
-    const child = spawnI2pd({ program, setpriv, user, directory, port, extraArguments });
-    const ended = endOf(child);
-    const { pid } = child;
-    if (pid === undefined) throw new GateError('local-io', 'router.start', `i2pd cannot be started: ${await ended}`);
-    const run: Run = { child, pid, port, since: clock.now(), ended, ready: false };
+    const launched = await launcher.run([program, ...i2pdArguments(port), ...extraArguments]);
+    const run: Run = { ...launched, port, since: clock.now(), ready: false };
     this.#run = run;
     try {
-      await recordRun(this.#pidFile, pid);
+      await record.write(run.pid);
     } catch (error) {
       // Nobody would find an i2pd again that is not on record, and every further attempt would add one.
       await terminate(run, clock);
       this.#run = undefined;
-      throw asGateError(error, `recording the own i2pd in ${this.#pidFile}`);
+      throw asGateError(error, 'recording the own i2pd');
     }
-    log.info('an own i2pd was started', { pid });
-    void this.#watchReadiness(run);
+    log.info('an own i2pd was started', { pid: run.pid });
+    void this.#watchReadiness(run, prepared.uid);
     return run;
   }
 
   /** Never rejects. */
-  async #watchReadiness(run: Run): Promise<void> {
+  async #watchReadiness(run: Run, uid: number): Promise<void> {
     const over = AbortSignal.any([this.#stopping.signal, abortedBy(run.ended)]);
     try {
-      while (!(await listensAt(run.pid, run.port))) await sleep(this.#parts.clock, POLL_MS, over);
+      while (!(await listensAt(uid, run.port))) await sleep(this.#parts.clock, POLL_MS, over);
       run.ready = true;
     } catch {
       // The run is over before its bridge came up: the supervisor says so.
@@ -210,63 +233,23 @@ function abortedBy(ended: Promise<unknown>): AbortSignal {
   return controller.signal;
 }
 
-async function terminate({ child, ended }: Run, clock: Clock): Promise<void> {
-  child.kill('SIGTERM');
-  const timer = clock.after(TERMINATE_MS, () => child.kill('SIGKILL'));
-  await ended;
+async function terminate(run: Run, clock: Clock): Promise<void> {
+  run.signal('TERM');
+  const timer = clock.after(TERMINATE_MS, () => run.signal('KILL'));
+  await run.ended;
   timer.cancel();
+}
+
+/** Never the gateway's own: who breaks into the router shall not have the gateway as well. */
+async function routersUser(gatewayUser: UserIds | undefined): Promise<UserIds> {
+  const user = await findUser(USERS, gatewayUser?.uid);
+  if (user !== undefined) return user;
+  const message = `there is no user for an own i2pd besides the gateway's own; the package i2pd makes one`;
+  throw new GateError('local-io', 'router.no-user', message);
 }
 
 async function prepareDirectory(directory: string, user: UserIds | undefined): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 });
   if (user !== undefined) await chown(directory, user.uid, user.gid);
   await chmod(directory, 0o700);
-}
-
-/** The child first, then the gateway that owns it. */
-async function recordRun(pidFile: string, pid: number): Promise<void> {
-  const marks = [await markOf(pid), await markOf(process.pid)];
-  await writeFile(pidFile, `${JSON.stringify(marks)}\n`, { mode: 0o600 });
-}
-
-/** Ends what a gateway that was killed has left running in our directory. */
-async function endLeftover(pidFile: string, { clock, log, directory }: ManagedRouterParts): Promise<void> {
-  const [child, owner] = await readMarks(pidFile);
-  if (child === undefined || !(await isAlive(child))) return;
-  if (owner !== undefined && owner.pid !== process.pid && (await isAlive(owner))) {
-    const message = `another gateway (process ${owner.pid}) runs a router in ${directory}; set router.directory`;
-    throw new GateError('local-io', 'router.directory-in-use', message);
-  }
-  log.warn('ending an i2pd that a killed gateway left behind', { pid: child.pid });
-  process.kill(child.pid, 'SIGTERM');
-  const end = clock.now() + TERMINATE_MS;
-  const never = new AbortController().signal;
-  while (clock.now() < end && (await isAlive(child))) await sleep(clock, POLL_MS, never);
-  if (await isAlive(child)) process.kill(child.pid, 'SIGKILL');
-}
-
-async function readMarks(pidFile: string): Promise<readonly (ProcessMark | undefined)[]> {
-  const text = await readFile(pidFile, 'utf8').catch(() => '');
-  const marks = parseJson(text);
-  return Array.isArray(marks) ? marks.map((mark) => (isMark(mark) ? mark : undefined)) : [];
-}
-
-/** A file that was cut off by a power failure names no process that could still run. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function isMark(value: unknown): value is ProcessMark {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'pid' in value &&
-    typeof value.pid === 'number' &&
-    'startedAt' in value &&
-    typeof value.startedAt === 'string'
-  );
 }

@@ -12,10 +12,16 @@ import type { Service } from '../kit/service.ts';
 import { conversationMachine, hello } from '../wire/sam/conversation.ts';
 import { tcpBridge } from './bridge-tcp.ts';
 import { withDatagrams } from './bridge-udp.ts';
+import type { UserIds } from './processes.ts';
 import { ManagedRouter, NO_PROGRAM } from './router-i2pd.ts';
 
 export interface RouterService extends Service {
   readonly bridge: DatagramBridgePort;
+  /**
+   * Before `start`: does what needs rights that the gateway is about to give up. That it fails is a state like any other,
+   * and it is tried again when a router is wanted.
+   */
+  prepare(): Promise<void>;
   state(): RouterState;
 }
 
@@ -24,6 +30,8 @@ export interface RouterParts {
   readonly log: Logger;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Who the gateway will be, when it is another one than now: an own i2pd is never the same user. */
+  readonly gatewayUser: UserIds | undefined;
   /** Where to look for i2pd, as in the environment variable PATH. */
   readonly searchPath: string;
   /** Further arguments for an own i2pd, for tests. */
@@ -63,6 +71,7 @@ function externalRouter(endpoint: TcpEndpoint, { udp }: RouterConfig, clock: Clo
   return {
     name: 'router',
     bridge: withDatagrams(tcpBridge(endpoint, clock), endpoint, udp),
+    prepare: async () => {},
     start: async () => {},
     stop: async () => {},
     state: () => ({ kind: 'external', where: formatEndpoint(endpoint) }),
@@ -78,7 +87,9 @@ class ChosenRouter implements RouterService {
   readonly bridge: DatagramBridgePort;
   readonly #candidates: readonly TcpEndpoint[];
   readonly #config: RouterConfig;
-  readonly #parts: RouterParts;
+  readonly #log: Logger;
+  readonly #clock: Clock;
+  readonly #managed: ManagedRouter;
   #chosen: RouterService | undefined;
   #choosing: Promise<RouterService> | undefined;
   #isStopped = false;
@@ -87,24 +98,33 @@ class ChosenRouter implements RouterService {
   constructor(candidates: readonly TcpEndpoint[], config: RouterConfig, parts: RouterParts) {
     this.#candidates = candidates;
     this.#config = config;
-    this.#parts = parts;
+    this.#log = parts.log;
+    this.#clock = parts.clock;
+    this.#managed = new ManagedRouter({ ...parts, directory: config.directory, udp: config.udp });
     this.bridge = {
       open: async (signal) => (await this.#choose()).bridge.open(signal),
       openDatagrams: async (signal) => (await this.#choose()).bridge.openDatagrams(signal),
     };
   }
 
+  async prepare(): Promise<void> {
+    await this.#managed.prepare().catch((error: unknown) => {
+      const { message, code } = asGateError(error, 'preparing an own router');
+      this.#log.debug(message, { code });
+    });
+  }
+
   async start(): Promise<void> {
     await this.#choose().catch((error: unknown) => {
       const { message, code } = asGateError(error, 'choosing a router');
-      this.#parts.log.warn(message, { code });
+      this.#log.warn(message, { code });
     });
   }
 
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.#choosing?.catch(() => {});
-    await this.#chosen?.stop();
+    await this.#managed.stop();
   }
 
   state(): RouterState {
@@ -121,19 +141,18 @@ class ChosenRouter implements RouterService {
   }
 
   async #look(): Promise<RouterService> {
-    const { clock, log } = this.#parts;
     if (this.#isStopped) throw new GateError('shutdown', 'shutdown', 'the gateway is ending');
     try {
       for (const endpoint of this.#candidates) {
-        if (!(await speaksSam(endpoint, clock))) continue;
-        log.info('using the SAM bridge that is there', { at: formatEndpoint(endpoint) });
-        this.#chosen = externalRouter(endpoint, this.#config, clock);
+        if (!(await speaksSam(endpoint, this.#clock))) continue;
+        this.#log.info('using the SAM bridge that is there', { at: formatEndpoint(endpoint) });
+        this.#chosen = externalRouter(endpoint, this.#config, this.#clock);
+        await this.#managed.stop();
         return this.#chosen;
       }
-      const managed = new ManagedRouter({ ...this.#parts, directory: this.#config.directory, udp: this.#config.udp });
-      await managed.start();
-      this.#chosen = managed;
-      return managed;
+      await this.#managed.start();
+      this.#chosen = this.#managed;
+      return this.#managed;
     } catch (error) {
       const failure = asGateError(error, 'starting a router');
       this.#failure = explain(failure);

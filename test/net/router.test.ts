@@ -192,7 +192,13 @@ if (process.env[INSIDE] === undefined) {
 }
 
 function parts() {
-  return { clock: systemClock, log: silentLogger, random: Math.random, searchPath: usualSearchPath() };
+  return {
+    clock: systemClock,
+    log: silentLogger,
+    random: Math.random,
+    gatewayUser: undefined,
+    searchPath: usualSearchPath(),
+  };
 }
 
 function managed(directory: string, extraArguments = OFFLINE, searchPath = usualSearchPath()): ManagedRouter {

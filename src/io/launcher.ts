@@ -1,0 +1,213 @@
+/**
+ * Starts a program as another user, and again, also when we may no longer become that user: a shell that has been that
+ * user from the beginning, and has no rights beyond, starts what it is told. Everything it started ends with it, and it
+ * with us, however we end. Knows nothing of the program.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { stripVTControlCharacters } from 'node:util';
+import { within } from '../kit/clock.ts';
+import { GateError } from '../kit/errors.ts';
+import { systemClock } from './clock.ts';
+import { findProgram, type UserIds } from './processes.ts';
+
+export interface LauncherSettings {
+  /** Whom everything runs as; ourselves when undefined. */
+  readonly user: UserIds | undefined;
+  /** In which everything runs. No way to it has to be open to that user. */
+  readonly directory: string;
+  /** The search path for setpriv, as in the environment variable. */
+  readonly searchPath: string;
+}
+
+/** One run of a program. */
+export interface LaunchedRun {
+  readonly pid: number;
+  /** Resolves with the reason when it has ended. Never rejects. */
+  readonly ended: Promise<string>;
+  signal(name: 'TERM' | 'KILL'): void;
+}
+
+export interface Launcher {
+  readonly pid: number;
+  /**
+   * One at a time.
+   *
+   * @param words the program, with its path, and its arguments
+   * @throws GateError `local-io` when it cannot be started, `launcher.gone` when the launcher itself has ended
+   */
+  run(words: readonly string[]): Promise<LaunchedRun>;
+  /** Ends what still runs. Idempotent, never rejects. */
+  close(): Promise<void>;
+}
+
+/** Takes one word a line, and an empty line after the last one; runs them beside itself; ends with its input. */
+const TAKE_COMMANDS = `while :; do
+  set --
+  while IFS= read -r word && [ -n "$word" ]; do set -- "$@" "$word"; done
+  [ $# -gt 0 ] || exit 0
+  "$@" &
+done`;
+
+/** Tells the number of the process and how it ended, each in a line that begins with the mark. In one line, as a word. */
+const REPORT_RUN = [
+  'mark=$1; shift',
+  '"$@" 2>&1 & pid=$!; echo "$mark started $pid"',
+  'wait $pid; status=$?; printf "\\n%s ended %s\\n" "$mark" "$status"',
+].join('; ');
+
+/** A router needs no capability, also none that we hold on behalf of the TUN. */
+const WITHOUT_RIGHTS = ['--no-new-privs', '--inh-caps=-all', '--ambient-caps=-all'];
+const START_MS = 10_000;
+const CLOSE_MS = 2_000;
+/** Characters of a line that are kept for the reason of an end. */
+const LONGEST_REASON = 200;
+/** A shell says that a signal ended a program by adding its number to this. */
+const BY_SIGNAL = 128;
+
+/** @throws GateError `local-io` when there is no shell, or the user cannot be had */
+export async function startLauncher({ user, directory, searchPath }: LauncherSettings): Promise<Launcher> {
+  const setpriv = await findProgram('setpriv', searchPath);
+  /** With setpriv the kernel ends a child when its parent dies without a word. */
+  const boundTo = (signal: string, rights: readonly string[]) =>
+    setpriv === undefined ? [] : [setpriv, '--pdeathsig', signal, ...rights, '--'];
+  const [command = '/bin/sh', ...rest] = [...boundTo('TERM', WITHOUT_RIGHTS), '/bin/sh', '-c', TAKE_COMMANDS];
+  const shell = spawn(command, rest, {
+    ...user,
+    cwd: directory,
+    env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: directory, LANG: 'C' },
+    stdio: ['pipe', 'pipe', 'pipe'],
+    // A session of its own: Ctrl-C at our terminal is no signal to what runs here.
+    detached: true,
+  });
+  const { pid } = shell;
+  if (pid === undefined) {
+    const why = await new Promise<string>((resolve) => shell.once('error', ({ message }) => resolve(message)));
+    throw new GateError('local-io', 'launcher.start', `the shell that starts programs cannot be started: ${why}`);
+  }
+  const mark = randomUUID();
+  const report = [...boundTo('KILL', []), '/bin/sh', '-c', REPORT_RUN, 'sh', mark, ...boundTo('TERM', [])];
+  return new ShellLauncher(shell, pid, mark, report);
+}
+
+/** Of a line that has no end yet. Characters. */
+const LONGEST_LINE = 4_096;
+
+/** Who waits for what the shell says of the one run. */
+interface Reports {
+  started(pid: number): void;
+  ended(why: string): void;
+  /** The launcher is no more. */
+  lost(): void;
+}
+
+class ShellLauncher implements Launcher {
+  readonly pid: number;
+  readonly #shell: ChildProcess;
+  readonly #mark: string;
+  readonly #report: readonly string[];
+  readonly #closed: Promise<void>;
+  #isGone = false;
+  #reports: Reports | undefined;
+  #running: number | undefined;
+  #unfinished = '';
+  /** The last line that the program, or a shell, has said. */
+  #lastWords = '';
+
+  constructor(shell: ChildProcess, pid: number, mark: string, report: readonly string[]) {
+    this.pid = pid;
+    this.#shell = shell;
+    this.#mark = mark;
+    this.#report = report;
+    // It may be gone while it is being told something: its end says so.
+    shell.stdin?.on('error', () => {});
+    for (const output of [shell.stdout, shell.stderr]) output?.on('data', (data) => this.#hear(String(data)));
+    this.#closed = new Promise((resolve) => {
+      shell.once('exit', () => {
+        this.#isGone = true;
+        this.#reports?.lost();
+        resolve();
+      });
+    });
+  }
+
+  async run(words: readonly string[]): Promise<LaunchedRun> {
+    if (this.#isGone) throw gone();
+    const late = new GateError('local-io', 'launcher.late', 'the shell that starts programs does not answer');
+    return within(systemClock, START_MS, late, undefined, () => this.#start(words));
+  }
+
+  async close(): Promise<void> {
+    // One that has only just begun does not know yet that it is to end with us.
+    if (this.#running !== undefined) this.#signal(this.#running, 'TERM');
+    this.#shell.stdin?.end();
+    const late = new GateError('local-io', 'launcher.late', 'the shell that starts programs does not end');
+    // It ends with its input; where it is stopped or stuck, nothing here has to wait for it.
+    await within(systemClock, CLOSE_MS, late, undefined, () => this.#closed).catch(() => {});
+  }
+
+  #start(words: readonly string[]): Promise<LaunchedRun> {
+    this.#lastWords = '';
+    return new Promise((resolve, reject) => {
+      const ended = new Promise<string>((end) => {
+        this.#reports = {
+          started: (pid) => {
+            this.#running = pid;
+            resolve({ pid, ended, signal: (name) => this.#signal(pid, name) });
+          },
+          ended: (why) => {
+            this.#running = undefined;
+            end(why);
+          },
+          lost: () => {
+            reject(gone());
+            end(gone().message);
+          },
+        };
+      });
+      this.#tell([...this.#report, ...words]);
+    });
+  }
+
+  /** Once it has ended, another process may have its number. */
+  #signal(pid: number, name: 'TERM' | 'KILL'): void {
+    if (this.#running === pid && this.#shell.stdin?.writable) this.#tell(['kill', '-s', name, String(pid)]);
+  }
+
+  #tell(words: readonly string[]): void {
+    if (words.some((word) => word === '' || word.includes('\n'))) {
+      throw new GateError('bug', 'bug', 'a word for the launcher is empty, or has a line break');
+    }
+    this.#shell.stdin?.write(`${words.join('\n')}\n\n`);
+  }
+
+  #hear(text: string): void {
+    const lines = (this.#unfinished + text).split('\n');
+    this.#unfinished = (lines.pop() ?? '').slice(-LONGEST_LINE);
+    for (const line of lines) this.#hearLine(line);
+  }
+
+  #hearLine(line: string): void {
+    const [mark, what, number] = line.split(' ');
+    if (mark !== this.#mark) this.#lastWords = line === '' ? this.#lastWords : printable(line);
+    else if (what === 'started') this.#reports?.started(Number(number));
+    else this.#reports?.ended(reason(Number(number), this.#lastWords));
+  }
+}
+
+function gone(): GateError {
+  const message = 'the process that starts it as its own user has been ended by somebody; restart garligate';
+  return new GateError('local-io', 'launcher.gone', message);
+}
+
+function reason(status: number, lastWords: string): string {
+  const how = status > BY_SIGNAL ? `by signal ${status - BY_SIGNAL}` : `with code ${status}`;
+  return lastWords === '' ? `it ended ${how}` : `it ended ${how}: ${lastWords}`;
+}
+
+/** Without colours and other control sequences. */
+function printable(line: string): string {
+  return stripVTControlCharacters(line)
+    .replaceAll(/[^\x20-\x7e]/g, '?')
+    .slice(0, LONGEST_REASON);
+}

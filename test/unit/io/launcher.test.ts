@@ -1,0 +1,70 @@
+/** The shell that starts programs for us; as another user it is seen in test/net/router.test.ts. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { test } from 'node:test';
+import { startLauncher } from '../../../src/io/launcher.ts';
+import { isAlive, markOf } from '../../../src/io/processes.ts';
+import { GateError } from '../../../src/kit/errors.ts';
+import { until } from '../../helpers/until.ts';
+
+const settings = { user: undefined, directory: tmpdir(), searchPath: process.env['PATH'] ?? '' };
+const shell = (script: string) => ['/bin/sh', '-c', script];
+
+test('programs run one after the other, and the end of each is told with its last words', async () => {
+  const launcher = await startLauncher(settings);
+  try {
+    for (const [words, end] of [
+      [shell('exit 0'), /^it ended with code 0$/],
+      [shell('echo first; printf "\\033[31mlast" >&2; exit 3'), /^it ended with code 3: last$/],
+      [shell('kill -KILL $$'), /^it ended by signal 9/],
+      [['/bin/sh', '-c', 'echo "$1"; exit 1', 'sh', 'a $word; `with` "quotes"'], /: a \$word; `with` "quotes"$/],
+      [['/no/such/program'], /^it ended with code 12[67]: .*\/no\/such\/program/],
+    ] as const) {
+      const run = await launcher.run(words);
+      assert.match(await run.ended, end);
+    }
+  } finally {
+    await launcher.close();
+  }
+});
+
+test('a program hears the signals that are sent to it', async () => {
+  const launcher = await startLauncher(settings);
+  const run = await launcher.run(shell('trap "exit 7" TERM; while :; do sleep 0.05; done'));
+  run.signal('TERM');
+  assert.match(await run.ended, /^it ended (with code 7|by signal 15)/);
+  await launcher.close();
+});
+
+test('what still runs ends with the launcher', async () => {
+  const launcher = await startLauncher(settings);
+  const { pid } = await launcher.run(['/bin/sleep', '60']);
+  const mark = await markOf(pid);
+  assert.ok(mark !== undefined);
+  await launcher.close();
+  await until('it has ended', async () => !(await isAlive(mark)), 5_000);
+  await launcher.close();
+});
+
+test('a launcher that somebody kills takes its program with it, and says so', async () => {
+  const launcher = await startLauncher(settings);
+  const run = await launcher.run(['/bin/sleep', '60']);
+  const mark = await markOf(run.pid);
+  assert.ok(mark !== undefined);
+  await until('setpriv has become it', () => readFileSync(`/proc/${run.pid}/comm`, 'utf8') === 'sleep\n');
+  process.kill(launcher.pid, 'SIGKILL');
+  assert.match(await run.ended, /restart garligate/);
+  await until('it has ended', async () => !(await isAlive(mark)), 5_000);
+  await assert.rejects(
+    launcher.run(['/bin/true']),
+    (error) => error instanceof GateError && error.code === 'launcher.gone',
+  );
+  await launcher.close();
+});
+
+test('a word that would be taken for two is refused', async () => {
+  const launcher = await startLauncher(settings);
+  for (const word of ['', 'two\nwords']) await assert.rejects(launcher.run(['/bin/echo', word]), { kind: 'bug' });
+  await launcher.close();
+});
