@@ -7,11 +7,21 @@ import type { B32 } from '../../wire/i2p/destination.ts';
 /** Who opened a stream, seen from us. */
 export type Direction = 'out' | 'in';
 
+/**
+ * How far a stream is trusted.
+ * - `new`: the peer has not spoken on it. That it was opened proves nothing: routers say OK for peers that are gone.
+ * - `heard`: the peer has spoken on it, and it may carry our packets.
+ * - `doubted`: it has fallen silent, and another is dialled; it is kept in case that only the line was cut.
+ * - `retired`: we have ended it. It may still bring something, but carries nothing of ours any more.
+ */
+export type Standing = 'new' | 'heard' | 'doubted' | 'retired';
+
 export interface StreamFacts {
   readonly direction: Direction;
+  readonly standing: Standing;
   readonly openedAt: number;
-  /** The peer has spoken on it. A stream that only was opened proves nothing: routers say OK for peers that are gone. */
-  readonly heard: boolean;
+  /** When the peer first spoke on it: both sides know that within a round trip. Of a new one: when it was opened. */
+  readonly firstHeardAt: number;
   readonly lastHeardAt: number;
   readonly lastSentAt: number;
   /** The same without keepalives: an OnionCat owes no answer to those. */
@@ -22,8 +32,6 @@ export interface StreamFacts {
   readonly answers: boolean;
   /** Our packets may go out on it: not on a stream of which nobody knows who opened it. */
   readonly mayCarry: boolean;
-  /** We have ended it: it may still bring something, but carries nothing of ours any more. */
-  readonly retired: boolean;
 }
 
 /** How often the fate of streams is looked at. */
@@ -43,6 +51,8 @@ const ONIONCAT_UNHEARD_MS = 300_000;
 const UNVERIFIED_IDLE_MS = 200_000;
 /** How long a stream that is no longer used may still bring what was under way on it. */
 const RETIRE_AFTER_MS = 15_000;
+/** A stream may come back so long after its last word: for as long the routers repeat what was not acknowledged. */
+const DOUBTED_MS = 330_000;
 
 /**
  * When both sides have dialled at the same time, both must settle on the same stream: the one dialled by the side whose
@@ -53,8 +63,9 @@ export function preferredDirection(own: B32, peer: B32): Direction {
 }
 
 /**
- * Dials that cross are opened within this of each other. One that comes later says that its dialler has lost the stream
- * before, though we may not know yet: a router that dies tells nobody.
+ * Streams of dials that cross are first heard within this of each other. One that comes later says that its dialler has
+ * lost the stream before, though we may not know yet: a router that dies tells nobody. Not counted from when they were
+ * opened: on a line that is cut each side has opened its own long before the other hears of it.
  */
 const CROSSING_MS = 10_000;
 
@@ -65,14 +76,14 @@ export function chooseStream<Stream extends StreamFacts>(
 ): Stream | undefined {
   let best: Stream | undefined;
   for (const stream of streams) {
-    if (!stream.heard || stream.retired || !stream.mayCarry) continue;
+    if (stream.standing !== 'heard' || !stream.mayCarry) continue;
     if (best === undefined || isBetter(stream, best, preferred)) best = stream;
   }
   return best;
 }
 
 function isBetter(one: StreamFacts, other: StreamFacts, preferred: Direction): boolean {
-  const later = one.openedAt - other.openedAt;
+  const later = one.firstHeardAt - other.firstHeardAt;
   if (one.direction === other.direction) return later >= 0;
   return Math.abs(later) > CROSSING_MS ? later > 0 : one.direction === preferred;
 }
@@ -83,7 +94,7 @@ export function leastUseful<Stream extends StreamFacts>(
   chosen: Stream | undefined,
 ): Stream | undefined {
   const idle = [...streams].filter((stream) => stream !== chosen);
-  return idle.find(({ retired }) => retired) ?? idle.find(({ mayCarry }) => !mayCarry) ?? idle[0];
+  return idle.find(({ standing }) => standing === 'retired') ?? idle.find(({ mayCarry }) => !mayCarry) ?? idle[0];
 }
 
 /** @param roundTripMs to this peer, on whatever stream; undefined while it is unknown */
@@ -106,7 +117,8 @@ export function longestPauseMs(silenceMs: number | undefined): number {
   return silenceMs !== undefined && silenceMs < EXPECTED_BACK_MS ? LONGEST_PAUSE_EXPECTED_MS : LONGEST_PAUSE_MS;
 }
 
-export type StreamFate = 'keep' | 'probe' | 'retire' | 'dead';
+/** `doubt`: it is not used, but kept. `give-up`: there is no hope left for it. */
+export type StreamFate = 'keep' | 'probe' | 'retire' | 'doubt' | 'give-up';
 
 /**
  * @param chosen the stream that we send on, if any
@@ -118,18 +130,41 @@ export function fateOf(
   now: number,
   patienceMs = UNHEARD_MS,
 ): StreamFate {
-  if (stream.retired) return 'keep';
-  if (!stream.heard) return now - stream.openedAt > patienceMs ? 'dead' : 'keep';
-  if (!stream.mayCarry) return now - stream.lastHeardAt > UNVERIFIED_IDLE_MS ? 'dead' : 'keep';
-  if (chosen !== undefined && chosen !== stream) {
-    // Each side gives up only what it may: its own dial, and what the peer has replaced by a newer stream.
-    const replaced = stream.direction === 'out' || chosen.direction === stream.direction;
-    return replaced && now - Math.max(stream.lastSentAt, chosen.openedAt) > RETIRE_AFTER_MS ? 'retire' : 'keep';
+  const { standing } = stream;
+  switch (standing) {
+    case 'retired':
+      return 'keep';
+    case 'new':
+      return now - stream.openedAt > patienceMs ? 'give-up' : 'keep';
+    case 'doubted':
+      return mayComeBack(stream, chosen, now) ? 'keep' : 'give-up';
+    case 'heard':
+      return chosen === undefined || chosen === stream || !stream.mayCarry
+        ? fateOfUsed(stream, now)
+        : fateOfReplaced(stream, chosen, now);
+    default:
+      return standing satisfies never;
   }
-  if (stream.probedAt !== undefined) return now - stream.probedAt > PROBE_ANSWER_MS ? 'dead' : 'keep';
+}
+
+/** Beside a stream that is in use it may still bring what was under way on it, as one that is retired. */
+function mayComeBack(stream: StreamFacts, chosen: StreamFacts | undefined, now: number): boolean {
+  if (!stream.answers || now - stream.lastHeardAt > DOUBTED_MS) return false;
+  return chosen === undefined || now - chosen.firstHeardAt <= RETIRE_AFTER_MS;
+}
+
+/** Each side ends only what it may: its own dial, and what the peer has replaced by a newer stream. */
+function fateOfReplaced(stream: StreamFacts, chosen: StreamFacts, now: number): StreamFate {
+  const replaced = stream.direction === 'out' || chosen.direction === stream.direction;
+  return replaced && now - Math.max(stream.lastSentAt, chosen.firstHeardAt) > RETIRE_AFTER_MS ? 'retire' : 'keep';
+}
+
+function fateOfUsed(stream: StreamFacts, now: number): StreamFate {
   const silence = now - stream.lastHeardAt;
+  if (!stream.mayCarry) return silence > UNVERIFIED_IDLE_MS ? 'doubt' : 'keep';
+  if (stream.probedAt !== undefined) return now - stream.probedAt > PROBE_ANSWER_MS ? 'doubt' : 'keep';
   if (!stream.answers) {
-    if (stream.lastPacketSentAt > stream.lastHeardAt && silence > ONIONCAT_UNHEARD_MS) return 'dead';
+    if (stream.lastPacketSentAt > stream.lastHeardAt && silence > ONIONCAT_UNHEARD_MS) return 'doubt';
     return now - stream.lastSentAt > PROBE_AFTER_SILENCE_MS ? 'probe' : 'keep';
   }
   const unanswered = stream.lastSentAt > stream.lastHeardAt;

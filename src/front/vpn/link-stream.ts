@@ -13,7 +13,7 @@ import { type Announcement, encodeKeepalive, parseKeepalive } from '../../wire/p
 import type { Refusal } from './admission.ts';
 import { InFlight } from './in-flight.ts';
 import { InboundPackets, type Judge } from './inbound-packets.ts';
-import type { Direction, StreamFacts } from './link-policy.ts';
+import type { Direction, Standing, StreamFacts } from './link-policy.ts';
 import { type PacketDuplex, packetDuplex } from './packet-duplex.ts';
 
 export interface LinkStreamParts {
@@ -33,8 +33,8 @@ export interface LinkStreamParts {
   pull(stream: LinkStream, room: number): Buffer | undefined;
   /** What was pulled last is still in use. */
   kept(): void;
-  /** The peer has spoken, with whatever comes next. */
-  heard(stream: LinkStream): void;
+  /** The peer has spoken, with whatever comes next. @param before how the stream stood until now */
+  heard(stream: LinkStream, before: 'new' | 'doubted'): void;
   /** Packets for the TUN; borrowed until it returns. */
   packets(run: PacketRun, count: number): void;
   announced(announcement: Announcement | undefined): void;
@@ -61,16 +61,16 @@ export class LinkStream implements StreamFacts {
   readonly direction: Direction;
   readonly mayCarry: boolean;
   readonly openedAt: number;
-  heard = false;
+  firstHeardAt: number;
   lastHeardAt: number;
   lastSentAt: number;
   lastPacketSentAt: number;
   probedAt: number | undefined;
   answers = false;
-  retired = false;
   readonly #parts: LinkStreamParts;
   readonly #duplex: PacketDuplex;
   readonly #inFlight = new InFlight();
+  #standing: Standing = 'new';
   #due: KeepaliveDue | undefined;
   #unsent = 0;
   #stamp = 0;
@@ -85,6 +85,7 @@ export class LinkStream implements StreamFacts {
     this.direction = parts.direction;
     this.mayCarry = parts.origin === 'verified';
     this.openedAt = parts.clock.now();
+    this.firstHeardAt = this.openedAt;
     this.lastHeardAt = this.openedAt;
     this.lastSentAt = this.openedAt;
     this.lastPacketSentAt = this.openedAt;
@@ -110,6 +111,10 @@ export class LinkStream implements StreamFacts {
         }
       },
     });
+  }
+
+  get standing(): Standing {
+    return this.#standing;
   }
 
   /** For the relay. */
@@ -144,9 +149,14 @@ export class LinkStream implements StreamFacts {
     this.sendKeepalive(this.answers);
   }
 
+  /** Carries nothing of ours until the peer is heard on it again. */
+  doubt(): void {
+    this.#standing = 'doubted';
+  }
+
   /** Ends it in a regular way; what the peer still says on it is heard. */
   retire(): void {
-    this.retired = true;
+    this.#standing = 'retired';
     this.#duplex.finish();
   }
 
@@ -158,9 +168,11 @@ export class LinkStream implements StreamFacts {
   hear(): void {
     this.lastHeardAt = this.#parts.clock.now();
     this.probedAt = undefined;
-    if (this.heard) return;
-    this.heard = true;
-    this.#parts.heard(this);
+    const before = this.#standing;
+    if (before === 'heard' || before === 'retired') return;
+    if (before === 'new') this.firstHeardAt = this.lastHeardAt;
+    this.#standing = 'heard';
+    this.#parts.heard(this, before);
   }
 
   #pull(): Buffer | undefined {

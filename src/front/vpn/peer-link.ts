@@ -1,6 +1,6 @@
 /**
- * The packet link to one peer: the packets that wait, the streams that carry them, and the effort to have one that works.
- * What to do with which stream is decided in link-policy; here it is done.
+ * The packet link to one peer: the packets that wait, the streams that carry them (link-streams), and the effort to have
+ * one that works (redialer). Brings them together; what to do with which stream is decided in link-policy.
  */
 import type { Duplex } from 'node:stream';
 import type { RelayEnd } from '../../core/dial/target.ts';
@@ -12,18 +12,10 @@ import type { Timer } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
 import type { DropCause } from './fair-queue.ts';
 import { LinkLedger } from './link-ledger.ts';
-import {
-  chooseStream,
-  type Direction,
-  fateOf,
-  leastUseful,
-  longestPauseMs,
-  preferredDirection,
-  TICK_MS,
-  unheardMs,
-} from './link-policy.ts';
+import { type Direction, longestPauseMs, preferredDirection, TICK_MS } from './link-policy.ts';
 import type { LinkDrop, LinkReach, LinkReport, LinkState } from './link-report.ts';
 import { LinkStream } from './link-stream.ts';
+import { LinkStreams } from './link-streams.ts';
 import type { LinkWorld } from './link-world.ts';
 import { OutboundPackets } from './outbound-packets.ts';
 import { Redialer } from './redialer.ts';
@@ -39,8 +31,6 @@ const DROPS = {
 const IDLE_MS = 180_000;
 /** Whoever sent a packet so lately is still waiting. */
 const WANTED_MS = 60_000;
-/** Streams of one link at a time: one each way, and as many that replace them. */
-const LONGEST_STREAM_LIST = 8;
 
 export class PeerLink {
   readonly peer: Peer;
@@ -50,10 +40,9 @@ export class PeerLink {
   readonly #preferred: Direction;
   readonly #flowLabel: number;
   readonly #redialer: Redialer;
-  readonly #streams = new Set<LinkStream>();
+  readonly #streams: LinkStreams;
   readonly #stopping = sharedController();
   readonly #running = new Set<Promise<void>>();
-  #chosen: LinkStream | undefined;
   #ticking: Timer | undefined;
 
   constructor(peer: Peer, world: LinkWorld) {
@@ -69,6 +58,17 @@ export class PeerLink {
       tooBig: (packet) => world.tooBig(packet),
     });
     this.#preferred = preferredDirection(world.own.b32, peer.b32);
+    this.#streams = new LinkStreams({
+      preferred: this.#preferred,
+      ledger: this.#ledger,
+      chosen: (now, before) => {
+        if (before === undefined && now !== undefined) this.#outbound.opened(world.clock.now());
+        this.#stateMayHaveChanged();
+        if (now === undefined) return;
+        this.#measure(now);
+        now.wake();
+      },
+    });
     this.#flowLabel = Math.floor(world.random() * 0x100000);
     this.#redialer = new Redialer({
       clock: world.clock,
@@ -95,7 +95,7 @@ export class PeerLink {
     this.#stopping.abort(new GateError('shutdown', 'shutdown', 'the gateway is stopping'));
     this.#ticking?.cancel();
     this.#outbound.clear();
-    for (const stream of this.#streams) stream.destroy();
+    this.#streams.destroy();
     await this.#redialer.stop();
     await Promise.all(this.#running);
   }
@@ -104,7 +104,7 @@ export class PeerLink {
   send(run: PacketRun): void {
     this.#ledger.wanted();
     this.#outbound.push(run, this.#world.clock.now());
-    if (this.#chosen !== undefined) this.#chosen.wake();
+    if (this.#streams.chosen !== undefined) this.#streams.chosen.wake();
     else this.#dialIfWanted();
   }
 
@@ -115,29 +115,26 @@ export class PeerLink {
       return;
     }
     // The newest says most about where the peer is.
-    const victim = this.#streams.size < LONGEST_STREAM_LIST ? undefined : leastUseful(this.#streams, this.#chosen);
-    if (victim !== undefined) {
-      this.#streams.delete(victim);
-      victim.destroy();
-    }
+    this.#streams.makeRoom();
     this.#carry({ stream, halfClose: false }, 'in', origin);
   }
 
   report(): LinkReport {
     const { stateSince, heardAt, answers, roundTripMs, traffic, drops, lastError } = this.#ledger;
     const { length: packets, bytes, flows, handedOut, marked } = this.#outbound;
+    const { chosen, count } = this.#streams;
     return {
       peer: this.peer,
       state: this.#state(),
-      streams: [...this.#streams].filter(({ retired }) => !retired).length,
+      streams: count,
       sinceMs: stateSince,
       heardAt,
-      answersProbes: this.#chosen?.answers,
+      answersProbes: chosen?.answers,
       answers,
       roundTripMs,
       traffic: { ...traffic.snapshot(), packetsOut: handedOut, marked },
       queued: { packets, bytes, flows },
-      underWay: this.#chosen?.underWay,
+      underWay: chosen?.underWay,
       drops: drops.snapshot(),
       lastError,
     };
@@ -156,22 +153,23 @@ export class PeerLink {
 
   /** Asks the peer for a sign of life, where there is a stream in use. */
   probe(): void {
-    this.#chosen?.sendKeepalive(true);
+    this.#streams.chosen?.sendKeepalive(true);
   }
 
   reach(): LinkReach {
     const { heardAt, vainDials, lastWantedAt } = this.#ledger;
     return {
       wanted: this.peer.connect === 'always' || this.#world.clock.now() - lastWantedAt < WANTED_MS,
-      up: this.#chosen !== undefined,
+      up: this.#streams.chosen !== undefined,
       heardAt,
       vainDials,
     };
   }
 
   #state(): LinkState {
-    if (this.#chosen !== undefined) return { kind: 'up', direction: this.#chosen.direction };
-    return this.#hasStreams() ? { kind: 'dialing' } : this.#redialer.state;
+    const { chosen, mayCarry } = this.#streams;
+    if (chosen !== undefined) return { kind: 'up', direction: chosen.direction };
+    return mayCarry ? { kind: 'dialing' } : this.#redialer.state;
   }
 
   /** Notes when the state changed, for status. */
@@ -181,7 +179,7 @@ export class PeerLink {
 
   #dialIfWanted(isAsked = false): void {
     const wanted = isAsked || this.peer.connect === 'always' || this.#outbound.length > 0;
-    const busy = this.#redialer.state.kind !== 'idle' || this.#hasStreams();
+    const busy = this.#redialer.state.kind !== 'idle' || this.#streams.mayCarry;
     if (!wanted || busy || this.#stopping.signal.aborted) return;
     this.#ledger.traffic.add('dials');
     this.#redialer.dial();
@@ -189,7 +187,7 @@ export class PeerLink {
   }
 
   #retryLater(): void {
-    if (!this.#hasStreams()) this.#redialer.rest(longestPauseMs(this.#ledger.silenceMs));
+    if (!this.#streams.mayCarry) this.#redialer.rest(longestPauseMs(this.#ledger.silenceMs));
     this.#stateMayHaveChanged();
   }
 
@@ -205,12 +203,12 @@ export class PeerLink {
       mtu,
       clock,
       line: end.stream,
-      pull: (one, room) => (one === this.#chosen ? this.#nextBatch(room) : undefined),
+      pull: (one, room) => (one === this.#streams.chosen ? this.#nextBatch(room) : undefined),
       kept: () => this.#outbound.keep(),
-      heard: (one) => this.#heard(one),
+      heard: (one, before) => this.#heard(one, before),
       packets: (run, count) => {
         this.#ledger.packetsCame(count, run.length);
-        if (!stream.mayCarry) this.#vouchForOurs();
+        if (!stream.mayCarry) this.#streams.vouchForOurs();
         deliver(run);
       },
       announced: (announcement) => {
@@ -229,19 +227,16 @@ export class PeerLink {
     this.#stateMayHaveChanged();
     // OnionCat's rule: whoever opens a stream speaks first.
     if (direction === 'out') stream.sendKeepalive(true);
-    if ([...this.#streams].some((one) => !one.mayCarry && one.heard)) this.#vouchForOurs();
     const joined = relay.join({ stream: stream.duplex, halfClose: true }, end, {
       signal: this.#stopping.signal,
       idleMs: 0,
     });
     this.#keep(
       joined.then((report) => {
-        this.#streams.delete(stream);
+        const isLoss = this.#streams.remove(stream);
         if (report.ended === 'limit')
           this.#ledger.failed(new GateError('limit', 'link.limit', 'no room for another stream; see limits.streams'));
-        if (this.#chosen === stream) this.#choose();
-        // A stream that we ended ourselves says nothing about the peer.
-        if (this.#chosen === undefined && stream.mayCarry && !stream.retired) this.#retryLater();
+        if (isLoss) this.#retryLater();
         this.#stateMayHaveChanged();
       }),
     );
@@ -257,37 +252,19 @@ export class PeerLink {
     const { roundTripMs } = stream;
     if (roundTripMs === undefined) return;
     this.#ledger.roundTripMs = roundTripMs;
-    if (stream === this.#chosen) this.#outbound.measured(roundTripMs);
+    if (stream === this.#streams.chosen) this.#outbound.measured(roundTripMs);
   }
 
-  /**
-   * An OnionCat never speaks on a stream that we opened; it opens its own. Where nobody can say who opened that, it is
-   * still the best sign that ours has arrived. A liar wins nothing by it: what we send goes to the peer's destination.
-   */
-  #vouchForOurs(): void {
-    for (const stream of this.#streams) if (stream.direction === 'out') stream.hear();
-  }
-
-  #heard(stream: LinkStream): void {
+  #heard(stream: LinkStream, before: 'new' | 'doubted'): void {
     if (!stream.mayCarry) {
-      this.#vouchForOurs();
+      this.#streams.vouchForOurs();
       return;
     }
     this.#redialer.succeeded();
     this.#ledger.reached();
-    this.#choose();
-    // The peer's own dial has won: ours would only make a second stream.
-    if (stream.direction === 'in' && this.#preferred === 'in') this.#redialer.giveUp();
-  }
-
-  #choose(): void {
-    const before = this.#chosen;
-    this.#chosen = chooseStream(this.#streams, this.#preferred);
-    if (before === undefined && this.#chosen !== undefined) this.#outbound.opened(this.#world.clock.now());
-    this.#stateMayHaveChanged();
-    if (this.#chosen === undefined) return;
-    this.#measure(this.#chosen);
-    this.#chosen.wake();
+    this.#streams.choose();
+    // The old stream, or the peer's own dial, has won: ours would only make a second one.
+    if (before === 'doubted' || (stream.direction === 'in' && this.#preferred === 'in')) this.#redialer.giveUp();
   }
 
   #tick(): void {
@@ -295,49 +272,9 @@ export class PeerLink {
     const now = clock.now();
     this.#outbound.expire(now);
     const idle = this.peer.connect === 'demand' && now - this.#ledger.lastPacketAt > IDLE_MS;
-    for (const stream of [...this.#streams]) {
-      if (idle && stream.direction === 'out') this.#retire(stream);
-      else this.#apply(stream, now, idle);
-    }
+    this.#streams.look(now, idle);
     this.#dialIfWanted();
     this.#ticking = clock.after(TICK_MS, () => this.#tick());
-  }
-
-  #apply(stream: LinkStream, now: number, idle: boolean): void {
-    const fate = fateOf(stream, this.#chosen, now, unheardMs(this.#ledger.roundTripMs));
-    switch (fate) {
-      case 'keep':
-        return;
-      case 'probe':
-        // Nobody wants it: left alone, the peer closes it.
-        if (!idle) stream.probe();
-        return;
-      case 'retire':
-        this.#retire(stream);
-        return;
-      case 'dead':
-        this.#ledger.traffic.add('deadStreams');
-        if (!stream.heard && stream.direction === 'out') this.#ledger.vainDials += 1;
-        stream.heard = false;
-        if (this.#chosen === stream) this.#choose();
-        // An OnionCat never speaks on a stream that we opened, and is well.
-        if (this.#chosen === undefined && stream.mayCarry) this.#ledger.silent();
-        stream.destroy();
-        return;
-      default:
-        fate satisfies never;
-    }
-  }
-
-  #retire(stream: LinkStream): void {
-    if (stream.retired) return;
-    stream.retire();
-    if (this.#chosen === stream) this.#choose();
-  }
-
-  /** Is there a stream that carries our packets, or may soon? */
-  #hasStreams(): boolean {
-    return [...this.#streams].some(({ retired, mayCarry }) => !retired && mayCarry);
   }
 
   /** Work that `stop` waits for. */

@@ -36,6 +36,8 @@ export class LineEnd extends Duplex {
   #writerWaits: (() => void) | undefined;
   /** A router on the way died: nothing arrives any more, not even an end, and nobody is told. */
   #silent = false;
+  /** The way is cut: routers keep what was sent, and nothing arrives. */
+  #held = false;
 
   constructor({ capacity = 16 * 1024, halfClose = true }: LineOptions) {
     super({ allowHalfOpen: true, highWaterMark: 16 * 1024 });
@@ -52,6 +54,20 @@ export class LineEnd extends Duplex {
   silence(): void {
     this.#silent = true;
     if (this.#other !== undefined) this.#other.#silent = true;
+  }
+
+  /** What is sent arrives only after `release`, and neither end knows why. */
+  hold(): void {
+    this.#held = true;
+    if (this.#other !== undefined) this.#other.#held = true;
+  }
+
+  release(): void {
+    for (const end of [this, this.#other]) {
+      if (end === undefined) continue;
+      end.#held = false;
+      end.#pump();
+    }
   }
 
   /** Bytes that this process holds on both ways, besides what is under way. */
@@ -79,7 +95,7 @@ export class LineEnd extends Duplex {
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     const other = this.#other;
     if (this.#silent) done();
-    else if (other === undefined || other.destroyed) done(systemError('EPIPE'));
+    else if (other === undefined || (other.destroyed && !this.#held)) done(systemError('EPIPE'));
     // Lost, and nobody says so.
     else if (other.#incomingEnded) done();
     else {
@@ -118,7 +134,7 @@ export class LineEnd extends Duplex {
   }
 
   #pump(): void {
-    if (this.destroyed) return;
+    if (this.destroyed || this.#held) return;
     while (this.#wanted) {
       const chunk = this.#incoming.shift();
       if (chunk === undefined) break;

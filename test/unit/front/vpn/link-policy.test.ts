@@ -14,15 +14,15 @@ import { own } from '../../core/support.ts';
 
 const FACTS: StreamFacts = {
   direction: 'out',
+  standing: 'heard',
   openedAt: 0,
-  heard: true,
+  firstHeardAt: 0,
   lastHeardAt: 0,
   lastSentAt: 0,
   probedAt: undefined,
   answers: true,
   lastPacketSentAt: 0,
   mayCarry: true,
-  retired: false,
 };
 
 test('both sides prefer the stream of the same side', () => {
@@ -34,12 +34,14 @@ test('both sides prefer the stream of the same side', () => {
 test('chooses among streams', () => {
   const cases: ReadonlyArray<readonly [name: string, streams: ReadonlyArray<Partial<StreamFacts>>, chosen: number]> = [
     ['none', [], -1],
-    ['one that nobody spoke on', [{ heard: false }], -1],
-    ['the only one heard, whatever its direction', [{ direction: 'in' }, { heard: false }], 0],
-    ['the preferred direction', [{ direction: 'in', openedAt: 9 }, { direction: 'out' }, { direction: 'in' }], 1],
-    ['the newest of one direction', [{ openedAt: 5 }, { openedAt: 7 }, { openedAt: 6 }], 1],
-    ['not one that we have ended', [{ openedAt: 5, retired: true }, { openedAt: 4 }], 1],
-    ['nothing when all are ended', [{ retired: true }], -1],
+    ['one that nobody spoke on', [{ standing: 'new' }], -1],
+    ['the only one heard, whatever its direction', [{ direction: 'in' }, { standing: 'new' }], 0],
+    ['the preferred direction', [{ direction: 'in', firstHeardAt: 9 }, { direction: 'out' }, { direction: 'in' }], 1],
+    ['the newest of one direction', [{ firstHeardAt: 5 }, { firstHeardAt: 7 }, { firstHeardAt: 6 }], 1],
+    ['one that was opened long before it was heard', [{ firstHeardAt: 5 }, { openedAt: -90_000, firstHeardAt: 7 }], 1],
+    ['not one that we have ended', [{ firstHeardAt: 5, standing: 'retired' }, { firstHeardAt: 4 }], 1],
+    ['not one that is doubted', [{ firstHeardAt: 5, standing: 'doubted' }, { firstHeardAt: 4 }], 1],
+    ['nothing when all are ended', [{ standing: 'retired' }], -1],
   ];
   for (const [name, list, chosen] of cases) {
     const streams = list.map((one) => ({ ...FACTS, ...one }));
@@ -58,20 +60,33 @@ test('decides what becomes of a stream', () => {
       ReturnType<typeof fateOf>,
     ]
   > = [
-    ['unheard, young', { heard: false }, undefined, UNHEARD_MS, 'keep'],
-    ['unheard, old', { heard: false }, undefined, UNHEARD_MS + 1, 'dead'],
-    ['unheard beside a good one', { heard: false }, other, UNHEARD_MS + 1, 'dead'],
-    ['ended by us', { heard: false, retired: true }, undefined, 10 * UNHEARD_MS, 'keep'],
+    ['unheard, young', { standing: 'new' }, undefined, UNHEARD_MS, 'keep'],
+    ['unheard, old', { standing: 'new' }, undefined, UNHEARD_MS + 1, 'give-up'],
+    ['unheard beside a good one', { standing: 'new' }, other, UNHEARD_MS + 1, 'give-up'],
+    ['ended by us', { standing: 'retired' }, undefined, 10 * UNHEARD_MS, 'keep'],
+    ['doubted, and nothing better', { standing: 'doubted' }, undefined, 330_000, 'keep'],
+    ['doubted for too long', { standing: 'doubted' }, undefined, 330_001, 'give-up'],
+    [
+      'doubted beside one that is new in use',
+      { standing: 'doubted' },
+      { ...other, firstHeardAt: 90_000 },
+      105_000,
+      'keep',
+    ],
+    ['doubted beside one in use', { standing: 'doubted' }, { ...other, firstHeardAt: 90_000 }, 105_001, 'give-up'],
+    ['doubted, of an OnionCat', { standing: 'doubted', answers: false }, undefined, 1, 'give-up'],
+    ['of a stranger, idle', { mayCarry: false }, other, 200_000, 'keep'],
+    ['of a stranger, idle for too long', { mayCarry: false }, other, 200_001, 'doubt'],
     ['our own dial, not chosen', {}, other, 15_001, 'retire'],
     ['our own dial, not chosen, lately used', { lastSentAt: 10_000 }, other, 15_001, 'keep'],
     ['their dial, not chosen', { direction: 'in' }, { ...FACTS, direction: 'out' }, 90_000, 'keep'],
-    ['their dial, replaced by a newer', { direction: 'in' }, { ...other, openedAt: 20_000 }, 35_001, 'retire'],
+    ['their dial, replaced by a newer', { direction: 'in' }, { ...other, firstHeardAt: 20_000 }, 35_001, 'retire'],
     ['chosen and lively', { lastHeardAt: 100_000, lastSentAt: 100_000 }, 'itself', 120_000, 'keep'],
     ['chosen, sent to and silent', { lastSentAt: 1, lastHeardAt: 0 }, 'itself', 8_001, 'probe'],
     ['chosen, sent to and not silent for long', { lastSentAt: 1, lastHeardAt: 0 }, 'itself', 8_000, 'keep'],
     ['chosen, nothing said by either', {}, 'itself', 60_001, 'probe'],
     ['chosen, asked, in time', { probedAt: 100_000 }, 'itself', 118_000, 'keep'],
-    ['chosen, asked, too late', { probedAt: 100_000 }, 'itself', 118_001, 'dead'],
+    ['chosen, asked, too late', { probedAt: 100_000 }, 'itself', 118_001, 'doubt'],
     ['an OnionCat that we have not written to', { answers: false }, 'itself', 60_001, 'probe'],
     ['an OnionCat that we write to', { answers: false, lastSentAt: 50_000 }, 'itself', 60_001, 'keep'],
     [
@@ -86,7 +101,7 @@ test('decides what becomes of a stream', () => {
       { answers: false, lastSentAt: 299_000, lastPacketSentAt: 1 },
       'itself',
       300_001,
-      'dead',
+      'doubt',
     ],
     [
       'an OnionCat that nothing but keepalives went to',
@@ -104,7 +119,7 @@ test('decides what becomes of a stream', () => {
 
 interface Stream {
   readonly by: 'left' | 'right';
-  readonly openedAt: number;
+  readonly firstHeardAt: number;
 }
 
 /** In which order the two sides come to know the same streams. */
@@ -115,18 +130,20 @@ test('whatever the order of events, both sides settle on the same stream', () =>
   });
   fc.assert(
     fc.property(streams, fc.integer(), fc.boolean(), (opened, seed, leftIsFirst) => {
-      const all: Stream[] = opened.map((one, index) => ({ ...one, openedAt: index }));
+      const all: Stream[] = opened.map((one, index) => ({ ...one, firstHeardAt: index }));
       const seen = (side: 'left' | 'right', order: readonly Stream[]) => {
         const preferred: Direction = (side === 'left') === leftIsFirst ? 'out' : 'in';
         const facts = order.map((one) => ({
           ...FACTS,
           one,
-          openedAt: one.openedAt,
+          firstHeardAt: one.firstHeardAt,
           direction: one.by === side ? ('out' as const) : ('in' as const),
         }));
         return chooseStream(facts, preferred)?.one;
       };
-      const shuffled = [...all].sort((a, b) => ((a.openedAt * 7919 + seed) % 13) - ((b.openedAt * 7919 + seed) % 13));
+      const shuffled = [...all].sort(
+        (a, b) => ((a.firstHeardAt * 7919 + seed) % 13) - ((b.firstHeardAt * 7919 + seed) % 13),
+      );
       assert.equal(seen('left', all), seen('right', shuffled));
       assert.notEqual(seen('left', all), undefined);
     }),
@@ -139,12 +156,12 @@ test('of two streams exactly one is given up, by the side that dialled it: the e
       const preferred = { left: leftIsFirst ? 'out' : 'in', right: leftIsFirst ? 'in' : 'out' } as const;
       const retired: string[] = [];
       for (const side of ['left', 'right'] as const) {
-        const mine = { ...FACTS, by: side, direction: 'out' as const, openedAt: side === 'left' ? 0 : later };
+        const mine = { ...FACTS, by: side, direction: 'out' as const, firstHeardAt: side === 'left' ? 0 : later };
         const theirs = {
           ...FACTS,
           by: side === 'left' ? 'right' : 'left',
           direction: 'in' as const,
-          openedAt: side === 'left' ? later : 0,
+          firstHeardAt: side === 'left' ? later : 0,
         };
         const chosen = chooseStream([mine, theirs], preferred[side]);
         for (const stream of [mine, theirs]) {

@@ -121,6 +121,8 @@ export class Network {
   latencyMs = { left: 1_000, right: 1_000 };
   readonly #connect: { left: Peer['connect']; right: Peer['connect'] };
   readonly #seeds: readonly [number, number];
+  /** The way is cut: streams that arrive when it is mended. */
+  #cut: (() => void)[] | undefined;
 
   constructor(
     clock: FakeClock,
@@ -153,6 +155,22 @@ export class Network {
     void this.nodes[side].link.stop();
     this.nodes[side] = this.#make(side);
     this.nodes[side].link.start();
+  }
+
+  /**
+   * The way between the routers is gone. They tell nobody, keep what is sent on streams, and say OK to dials; all of that
+   * arrives after `mend`, even for dialers that have given up.
+   */
+  cut(): void {
+    this.#cut ??= [];
+    for (const one of this.lines) one.hold();
+  }
+
+  mend(): void {
+    const arrivals = this.#cut ?? [];
+    this.#cut = undefined;
+    for (const one of this.lines) one.release();
+    for (const arrive of arrivals) arrive();
   }
 
   send(from: 'left' | 'right', tag: number): void {
@@ -190,8 +208,13 @@ export class Network {
         }
         const [ours, theirs] = line({ halfClose: false });
         this.lines.push(ours);
+        const arrive = () => this.nodes[side === 'left' ? 'right' : 'left'].link.accept(theirs, 'verified');
         if (this.weather[side] === 'silent') ours.silence();
-        else this.nodes[side === 'left' ? 'right' : 'left'].link.accept(theirs, 'verified');
+        else if (this.#cut === undefined) arrive();
+        else {
+          ours.hold();
+          this.#cut.push(arrive);
+        }
         resolve({ stream: ours, halfClose: false });
       });
       signal.addEventListener('abort', onAbort, { once: true });

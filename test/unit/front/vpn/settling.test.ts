@@ -23,6 +23,8 @@ const event = fc.oneof(
   }),
   fc.record({ do: fc.constant('latency' as const), of: side, ms: fc.integer({ min: 1, max: 9_000 }) }),
   fc.record({ do: fc.constant('silence' as const) }),
+  fc.record({ do: fc.constant('cut' as const) }),
+  fc.record({ do: fc.constant('mend' as const) }),
   fc.record({ do: fc.constant('end' as const) }),
   fc.record({ do: fc.constant('restart' as const), of: side }),
   fc.record({ do: fc.constant('send' as const), of: side }),
@@ -39,11 +41,14 @@ test('after any faults both sides settle on one stream within bounded time, and 
         else if (act.do === 'weather') network.weather[act.of] = act.is;
         else if (act.do === 'latency') network.latencyMs[act.of] = act.ms;
         else if (act.do === 'silence') for (const one of network.lines) one.silence();
+        else if (act.do === 'cut') network.cut();
+        else if (act.do === 'mend') network.mend();
         else if (act.do === 'end') for (const one of network.lines) one.end();
         else if (act.do === 'restart') network.restart(act.of);
         else network.send(act.of, 1);
       }
       network.weather = { left: 'open', right: 'open' };
+      network.mend();
       const calmAt = clock.now();
       let throughAt: number | undefined;
       for (let tag = 1_000; clock.now() - calmAt < SETTLED_MS; tag += 1) {
