@@ -79,7 +79,7 @@ export async function pingPeer(parts: PingParts, name: string, timeoutMs: number
       else steps.push({ step, outcome: 'ok', ms: outcome.ms });
     }
   }
-  return { schema: 2, peer: peer.name, address: formatAddress(peer.addresses.oc), steps };
+  return { schema: 3, peer: peer.name, steps };
 }
 
 function findPeer(gateway: Gateway, name: string): Peer {

@@ -78,7 +78,7 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .addOption(config())
     .option('--socket <path>', 'the control socket, instead of the one of the config file')
     .option('--json', 'as JSON, in a form that stays')
-    .option('--reveal', 'with b32 names in full')
+    .option('--reveal', 'with names and addresses in full')
     .option('--watch', 'again every two seconds')
     .option('--strict', `exit with ${EXIT.degraded} when not all is well`)
     .action(async (options) => exit(await status(options, places, terminal, signal)));
@@ -88,7 +88,7 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .addOption(config())
     .option('--socket <path>', 'the control socket, instead of the one of the config file')
     .option('--json', 'as JSON, in a form that stays')
-    .option('--reveal', 'with b32 names in full')
+    .option('--reveal', 'with names and addresses in full')
     .action((options) => peers(options, places, terminal, signal));
   root
     .command('exposure')

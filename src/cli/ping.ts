@@ -76,17 +76,13 @@ function exitOf({ steps }: PingReport): ExitCode {
   return broken === undefined ? EXIT.ok : EXIT_OF_STEP[broken.step];
 }
 
-function pingText({ peer, address, steps }: PingReport): readonly string[] {
+function pingText({ peer, steps }: PingReport): readonly string[] {
   const lines = PING_STEPS.map((name) => {
     const step = steps.find((one) => one.step === name);
     return [NAMES[name], step === undefined ? '-' : outcomeText(step)];
   });
   const broken = steps.find(({ outcome }) => outcome === 'failed');
-  return [
-    `${plain(peer)} (${plain(address)})`,
-    ...table(lines),
-    ...(broken?.advice === undefined ? [] : [plain(broken.advice)]),
-  ];
+  return [plain(peer), ...table(lines), ...(broken?.advice === undefined ? [] : [plain(broken.advice)])];
 }
 
 function outcomeText({ outcome, ms, text }: PingStepReport): string {

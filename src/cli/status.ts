@@ -15,7 +15,7 @@ export interface ControlOptions {
   /** The control socket, for users who may not read the config file. */
   readonly socket?: string;
   readonly json?: boolean;
-  /** Show b32 names in full. */
+  /** Show b32 names and addresses in full. */
   readonly reveal?: boolean;
 }
 

@@ -33,7 +33,7 @@ export interface MethodRegistry {
 }
 
 export function controlMethods(subject: ControlSubject): MethodRegistry {
-  const reveal = z.strictObject({ reveal: z.boolean().default(false).describe('show b32 names in full') });
+  const reveal = z.strictObject({ reveal: z.boolean().default(false).describe('show names and addresses in full') });
   const pingParams = z.strictObject({
     peer: z.string().max(256).describe('name, b32 name or address of a peer'),
     timeoutMs: z.number().min(SHORTEST_PING_MS).max(LONGEST_PING_MS).default(60_000).describe('for all steps together'),

@@ -20,9 +20,8 @@ const pingStep = z.object({
 });
 
 export const pingReport = z.object({
-  schema: z.literal(2),
+  schema: z.literal(3),
   peer: z.string(),
-  address: z.string(),
   steps: z.array(pingStep),
 });
 

@@ -171,13 +171,17 @@ export function parsePeers(value: unknown): readonly PeerStatus[] | undefined {
   return z.array(peerStatus).safeParse(value).data;
 }
 
-/** The report without full b32 names, fit for a screenshot. */
+/** The report without full names and addresses of destinations, fit for a screenshot. */
 export function shortened(report: StatusReport): StatusReport {
   return {
     ...report,
-    identity: { ...report.identity, b32: shortB32(report.identity.b32) },
+    identity: {
+      b32: shortB32(report.identity.b32),
+      address: shortAddress(report.identity.address),
+      ocat4Address: shortAddress(report.identity.ocat4Address),
+    },
     datagrams: report.datagrams.map((one) => (one.b32 === undefined ? one : { ...one, b32: shortB32(one.b32) })),
-    peers: report.peers.map((one) => ({ ...one, b32: shortB32(one.b32) })),
+    peers: report.peers.map((one) => ({ ...one, b32: shortB32(one.b32), address: shortAddress(one.address) })),
   };
 }
 
@@ -185,3 +189,12 @@ export function shortened(report: StatusReport): StatusReport {
 function shortB32(b32: string): string {
   return b32.length <= 12 ? b32 : `${b32.slice(0, 4)}…${b32.slice(-4)}`;
 }
+
+/** An address is 80 bits of the hash: whoever has it can tell whose it is. */
+function shortAddress(address: string): string {
+  const groups = address.split(':');
+  return `${groups.slice(0, PREFIX_GROUPS + 1).join(':')}…${groups.at(-1) ?? ''}`;
+}
+
+/** fd60:db4d:ddb5, which is everybody's. */
+const PREFIX_GROUPS = 3;

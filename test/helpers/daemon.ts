@@ -1,6 +1,6 @@
-/** The gateway as people run it, in a process of its own and without a VPN, on whatever bridge it is given. */
+/** The gateway as people run it, in a process of its own, on whatever bridge it is given. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { type StatusReport, statusReport } from '../../src/control/status.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { connectControl } from '../../src/io/control-socket.ts';
+import type { PrivateKeys } from '../../src/wire/i2p/destination.ts';
 import { until } from './until.ts';
 
 const COMMAND = fileURLToPath(new URL('../../bin/garligate', import.meta.url));
@@ -19,6 +20,12 @@ export interface DaemonPlan {
   readonly bridge: { readonly host: string; readonly port: number };
   /** Keys of its one SOCKS listener, as TOML. */
   readonly socks?: string;
+  /** With a VPN; needs root and a namespace of its own. */
+  readonly vpn?: boolean;
+  /** What it shall be; it makes an identity of its own otherwise. */
+  readonly keys?: PrivateKeys;
+  /** Further sections of its config. */
+  readonly config?: string;
   /** A command that becomes the gateway by exec, with its arguments. */
   readonly wrapper?: readonly string[];
 }
@@ -27,6 +34,10 @@ export interface Daemon {
   readonly pid: number;
   readonly socksPort: number;
   status(): Promise<StatusReport>;
+  /** Everything that it has printed and logged. */
+  said(): string;
+  /** Calls the command with its config file. @returns what that printed, whether it did well or not */
+  command(...words: readonly string[]): Promise<string>;
   /** Resident memory in bytes. */
   memory(): number;
   /** Open file descriptors. */
@@ -36,18 +47,23 @@ export interface Daemon {
 }
 
 /** Needs `dist/`. */
-export async function startDaemon({ bridge, socks = '', wrapper = [] }: DaemonPlan): Promise<Daemon> {
+export async function startDaemon(plan: DaemonPlan): Promise<Daemon> {
+  const { bridge, socks = '', vpn = false, keys, config: sections = '', wrapper = [] } = plan;
   const directory = mkdtempSync(join(tmpdir(), 'garligate-daemon-'));
   const config = join(directory, 'garligate.toml');
+  const keyFile = join(directory, 'identity.key');
   const socket = join(directory, 'control.sock');
   const text = [
     `[router]\nsam = "${bridge.host}:${bridge.port}"\ndirectory = "${join(directory, 'router')}"`,
-    `[identity]\nkey_file = "${join(directory, 'identity.key')}"`,
+    `[identity]\nkey_file = "${keyFile}"`,
     `[control]\nsocket = "${socket}"`,
     `[[socks]]\nlisten = "127.0.0.1:0"\n${socks}`,
+    `[vpn]\nenabled = ${vpn}`,
+    sections,
   ];
+  if (keys !== undefined) writeFileSync(keyFile, `${keys.blob.reveal()}\n`, { mode: 0o600 });
   writeFileSync(config, text.join('\n'), { mode: 0o600 });
-  const command = [...wrapper, process.execPath, COMMAND, 'run', '--socks-only', '--config', config];
+  const command = [...wrapper, process.execPath, COMMAND, 'run', '--config', config];
   // It dies with the test, however that ends.
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(child, 'exit');
@@ -76,6 +92,13 @@ export async function startDaemon({ bridge, socks = '', wrapper = [] }: DaemonPl
         control.close();
       }
     },
+    said: () => said,
+    command: (...words) =>
+      new Promise((resolve) => {
+        execFile(process.execPath, [COMMAND, ...words, '--config', config], (_failure, output, complaints) =>
+          resolve(output + complaints),
+        );
+      }),
     memory: () => 1024 * Number(/^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]),
     descriptors: () => readdirSync(`/proc/${pid}/fd`).length,
     stop: async () => {

@@ -28,6 +28,9 @@ test('names are shortened unless they are asked for in full', async () => {
   const short = statusReport.parse(await call('status'));
   assert.equal(short.identity.b32, 'ktmh…mvfa');
   assert.equal(short.peers[0]?.b32, 'bbbb…bbba');
+  assert.equal(short.identity.address, 'fd60:db4d:ddb5:54d8…5163');
+  assert.equal(short.identity.ocat4Address, 'fd60:db4d:ddb5:4698…54a0');
+  assert.equal(short.peers[0]?.address, 'fd60:db4d:ddb5:842…8421');
   assert.ok(!JSON.stringify(short).includes(full.identity.b32));
   assert.deepEqual(await call('status', { reveal: true }), full);
   assert.deepEqual(await call('peers', { reveal: true }), full.peers);
@@ -38,13 +41,13 @@ test('names are shortened unless they are asked for in full', async () => {
 test('help lists every method with its parameters', async () => {
   assert.deepEqual(await call('help'), [
     { name: 'help', doc: 'Lists the methods.', params: {} },
-    { name: 'status', doc: 'The state of the gateway.', params: { reveal: 'show b32 names in full' } },
+    { name: 'status', doc: 'The state of the gateway.', params: { reveal: 'show names and addresses in full' } },
     {
       name: 'ping',
       doc: 'How far one gets on the way to a peer.',
       params: { peer: 'name, b32 name or address of a peer', timeoutMs: 'for all steps together' },
     },
-    { name: 'peers', doc: 'The peers and their links.', params: { reveal: 'show b32 names in full' } },
+    { name: 'peers', doc: 'The peers and their links.', params: { reveal: 'show names and addresses in full' } },
     { name: 'exposure', doc: 'What each peer can reach of this host.', params: {} },
   ]);
 });

@@ -101,9 +101,8 @@ export function sampleExposure(): ExposureReport {
 /** A ping that got as far as the peer's gateway. */
 export function samplePing(): PingReport {
   return {
-    schema: 2,
+    schema: 3,
     peer: 'alice',
-    address: 'fd60:db4d:ddb5:842:1084:2108:4210:8421',
     steps: [
       { step: 'sam', outcome: 'ok', ms: 0.4 },
       { step: 'session', outcome: 'ok', ms: 0 },

@@ -1,0 +1,196 @@
+/**
+ * Keys, destinations and names that can be told from everything else, and a gateway as people run it, at its most talkative,
+ * that has to do with all of them: none appears in what it logs, says of itself, answers, or hands to its children.
+ */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { SocksClient } from 'socks';
+import { generateKeys } from '../../src/io/key-generate.ts';
+import { addressesOf, formatAddress } from '../../src/wire/i2p/address.ts';
+import type { PrivateKeys } from '../../src/wire/i2p/destination.ts';
+import { type Daemon, startDaemon } from '../helpers/daemon.ts';
+import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
+import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
+import { UdpClient } from '../helpers/udp-client.ts';
+import { until } from '../helpers/until.ts';
+import { rawPeer } from '../sim/raw-peer.ts';
+import { declareScenarios } from './namespace.ts';
+
+/** So many characters in a row of a mark are a leak: enough that nothing else has them by chance. */
+const WINDOW = 12;
+const USER = 'marked-user-quince';
+const PASSWORD = 'marked-password-mulberry';
+const ASKED = 'marked-host-sloe.i2p';
+const UNKNOWN = 'marked-unknown-medlar.i2p';
+const CLEARNET = 'marked-clearnet-damson.example.com';
+const ALIAS = 'marked-alias-bullace.i2p';
+/** The operator's own word for a peer: the log does not have it, whoever may open the control socket sees it. */
+const PEER = 'marked-peer-rowan';
+/** From nowhere to nowhere, with nothing in it. */
+const SPOOFED = Buffer.concat([Buffer.of(0x60, 0, 0, 0, 0, 0, 59, 64), Buffer.alloc(32)]);
+const PATIENCE_MS = 20_000;
+
+interface Mark {
+  readonly what: string;
+  readonly text: string;
+}
+
+await declareScenarios(import.meta.filename, {
+  'nothing that was marked is told to anybody': {
+    longestMs: 100_000,
+    run: async () => {
+      const network = new FakeNetwork();
+      const bridge = await FakeBridge.start({ network, temperament: 'i2pd-2.45' });
+      const keys = generateKeys();
+      const peer = await rawPeer(bridge);
+      const service = await rawPeer(bridge);
+      const aliased = generateKeys();
+      network.addressBook.set(ASKED, service.keys.destination.base64);
+      const daemon = await startDaemon({
+        bridge: bridge.address,
+        vpn: true,
+        keys,
+        socks: 'resolve = true\nidentity = "gateway"\nisolate = ["credentials"]\nconnect_timeout = "3s"',
+        config: [
+          '[log]\nlevel = "trace"',
+          `[names]\n"${ALIAS}" = "${aliased.destination.base64}"`,
+          `[[peer]]\nname = "${PEER}"\ndestination = "${peer.keys.destination.base64}"`,
+        ].join('\n'),
+      });
+      const owners = { gateway: keys, peer: peer.keys, service: service.keys, alias: aliased };
+      const marks = [
+        ...Object.entries(owners).flatMap(([whose, { destination, blob }]) => [
+          { what: `destination (${whose})`, text: destination.base64 },
+          { what: `b32 name (${whose})`, text: destination.b32 },
+          { what: `private key (${whose})`, text: blob.reveal().slice(destination.base64.length) },
+          ...addressMarks(whose, owners[whose as keyof typeof owners]),
+        ]),
+        ...[USER, PASSWORD, ASKED, UNKNOWN, CLEARNET, ALIAS].map((text) => ({ what: text, text })),
+      ];
+      const banner = daemon.said();
+      const arguments_ = processesOf(daemon.pid).map(commandLine);
+
+      await busy(daemon, async () => {
+        const accepting = service.accept();
+        await reach(daemon, ASKED);
+        const { stream } = await accepting;
+        stream.destroy();
+      });
+      const hostile = await peer.connect(keys.destination.b32);
+      hostile.write(Buffer.concat([SPOOFED, Buffer.from('Neither a keepalive nor a packet')]));
+      const dialled = await peer.accept();
+      dialled.stream.write(SPOOFED);
+      await until('a peer lied', async () => sum((await daemon.status()).peerTotals.drops) > 0, PATIENCE_MS);
+      const offline = await daemon.command('ping', PEER, '--timeout', '3');
+      arguments_.push(...processesOf(daemon.pid).map(commandLine));
+
+      const told = new Map<string, string>([['arguments of processes', arguments_.join('\n')]]);
+      for (const words of [['status'], ['status', '--json'], ['peers'], ['peers', '--json'], ['exposure', '--json']]) {
+        told.set(words.join(' '), await daemon.command(...words));
+      }
+      told.set('ping', offline);
+      assert.match(told.get('status') ?? '', new RegExp(PEER), 'the status was not had');
+      assert.ok(leaksIn(await daemon.command('status', '--reveal'), marks).length > 0, 'the watch does not see a leak');
+      peer.close();
+      service.close();
+      // The router goes as well: its errors are told too.
+      await bridge.stop();
+      await until('the session is lost', () => /session lost/.test(daemon.said()), PATIENCE_MS);
+      await reach(daemon, ASKED);
+      await daemon.stop();
+      told.set('log', daemon.said().slice(banner.length));
+      assert.match(told.get('log') ?? '', /"level":"debug"/, 'it was not talkative');
+
+      const leaks = [...told].flatMap(([where, text]) => leaksIn(text, marks).map((leak) => `${where}: ${leak}`));
+      assert.deepEqual(leaks, []);
+      assert.deepEqual(leaksIn(told.get('log') ?? '', [{ what: PEER, text: PEER }]), []);
+    },
+  },
+});
+
+function addressMarks(whose: string, { destination }: PrivateKeys): readonly Mark[] {
+  const { oc, ocat4 } = addressesOf(destination.b32);
+  return [oc, ocat4].map((address) => ({
+    what: `address (${whose})`,
+    // The prefix is everybody's.
+    text: formatAddress(address).slice('fd60:db4d:ddb5:'.length),
+  }));
+}
+
+/** Everything that clients ask for, well and badly. */
+async function busy(daemon: Daemon, reachService: () => Promise<void>): Promise<void> {
+  await reachService();
+  for (const name of [UNKNOWN, CLEARNET, ALIAS, `${'a'.repeat(52)}.b32.i2p`, `${PEER}.peer.i2p`])
+    await reach(daemon, name);
+  for (const command of [2, 0xf0, 0xf1]) await raw(daemon, request(command, ASKED));
+  await raw(daemon, Buffer.concat([Buffer.of(5, 1, 0), Buffer.from(ASKED)]));
+  await raw(daemon, Buffer.concat([Buffer.of(4, 1, 0, 80, 0, 0, 0, 1), Buffer.from(`${USER}\0${ASKED}\0`)]));
+  await raw(daemon, Buffer.from(`GET http://${ASKED}/ HTTP/1.1\r\nHost: ${ASKED}\r\nX: ${PASSWORD}\r\n\r\n`));
+  const udp = await UdpClient.associate(
+    { host: '127.0.0.1', port: daemon.socksPort },
+    { user: USER, password: PASSWORD },
+  );
+  for (const name of [ASKED, UNKNOWN, CLEARNET]) {
+    const header = Buffer.concat([Buffer.of(0, 0, 0, 3, name.length), Buffer.from(name), Buffer.of(0, 53)]);
+    udp.udp.send(Buffer.concat([header, Buffer.from('hello')]), udp.relay.port, udp.relay.address);
+  }
+  await until(
+    'datagrams were refused',
+    async () => sum((await daemon.status()).socks[0]?.udp?.counters) >= 3,
+    PATIENCE_MS,
+  );
+  udp.control.destroy();
+  udp.udp.close();
+}
+
+function sum(counters: Readonly<Record<string, number>> = {}): number {
+  return Object.values(counters).reduce((total, one) => total + one, 0);
+}
+
+/** As an app with credentials that asks for a name; whether it is answered well is not asked. */
+async function reach(daemon: Daemon, host: string): Promise<void> {
+  const proxy = { host: '127.0.0.1', port: daemon.socksPort, type: 5, userId: USER, password: PASSWORD } as const;
+  const asked = { proxy, command: 'connect', destination: { host, port: 80 }, timeout: PATIENCE_MS } as const;
+  await SocksClient.createConnection(asked).then(
+    ({ socket }) => socket.destroy(),
+    () => {},
+  );
+}
+
+function request(command: number, host: string): Buffer {
+  return Buffer.concat([Buffer.of(5, 1, 0, 5, command, 0, 3, host.length), Buffer.from(host), Buffer.of(0, 80)]);
+}
+
+async function raw(daemon: Daemon, bytes: Buffer): Promise<void> {
+  const socket = connect({ host: '127.0.0.1', port: daemon.socksPort, timeout: 1_000 });
+  socket.on('timeout', () => socket.destroy());
+  socket.on('error', () => {});
+  socket.resume().write(bytes);
+  await once(socket, 'close');
+}
+
+/** A process and its children, and theirs. */
+function processesOf(pid: number): readonly number[] {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  const children = threads.flatMap((thread) => readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' '));
+  return [pid, ...children.filter((child) => child !== '').flatMap((child) => processesOf(Number(child)))];
+}
+
+function commandLine(pid: number): string {
+  const read = (name: string) => readFileSync(`/proc/${pid}/${name}`, 'utf8').replaceAll('\0', ' ');
+  return `${read('cmdline')} ${read('environ')}`;
+}
+
+/** Which marks stand in the text, whole or in part. */
+function leaksIn(text: string, marks: readonly Mark[]): readonly string[] {
+  return marks.flatMap(({ what, text: mark }) => {
+    for (let at = 0; at + WINDOW <= mark.length; at += 1) {
+      const part = mark.slice(at, at + WINDOW);
+      const found = text.indexOf(part);
+      if (found >= 0) return [`${what}: "${text.slice(Math.max(0, found - 60), found + 60)}"`];
+    }
+    return [];
+  });
+}
