@@ -212,6 +212,65 @@ static napi_value remove_route(napi_env env, napi_callback_info info)
     return finish(env, route_remove(&prefix, &route, &failure), &failure);
 }
 
+static const napi_type_tag WATCH_TAG = {0x2f9d61c0a4b7e853ULL, 0x71c84be50d3a96f2ULL};
+
+static void free_watch(napi_env env, void *data, void *hint)
+{
+    (void)env;
+    (void)hint;
+    network_watch_close(data);
+}
+
+/* (index, prefix, bits): an object that hears what happens for as long as it lives. */
+static napi_value watch_network(napi_env env, napi_callback_info info)
+{
+    napi_value arguments[3];
+    uint32_t index;
+    struct prefix prefix;
+    struct failure failure;
+    napi_value object;
+    if (!take_arguments(env, info, 3, arguments) || !take_uint32(env, arguments[0], &index) ||
+        !take_prefix(env, arguments + 1, &prefix)) {
+        return throw_argument(env);
+    }
+    struct network_watch *watch = network_watch_open(index, &prefix, &failure);
+    if (watch == NULL) return throw_failure(env, &failure);
+    if (napi_create_object(env, &object) != napi_ok ||
+        napi_wrap(env, object, watch, free_watch, NULL, NULL) != napi_ok) {
+        network_watch_close(watch);
+        return NULL;
+    }
+    return napi_type_tag_object(env, object, &WATCH_TAG) == napi_ok ? object : NULL;
+}
+
+/* The watch behind an object, which keeps it if `keep`. */
+static struct network_watch *take_watch(napi_env env, napi_callback_info info, bool keep)
+{
+    napi_value arguments[1];
+    bool ours = false;
+    void *data;
+    if (!take_arguments(env, info, 1, arguments)) return NULL;
+    if (napi_check_object_type_tag(env, arguments[0], &WATCH_TAG, &ours) != napi_ok || !ours) return NULL;
+    napi_status status = keep ? napi_unwrap(env, arguments[0], &data) : napi_remove_wrap(env, arguments[0], &data);
+    return status == napi_ok ? data : NULL;
+}
+
+/* (watch) */
+static napi_value has_network_changed(napi_env env, napi_callback_info info)
+{
+    struct network_watch *watch = take_watch(env, info, true);
+    return watch == NULL ? throw_argument(env) : boolean(env, network_watch_changed(watch));
+}
+
+/* (watch): it cannot be asked any more. */
+static napi_value end_network_watch(napi_env env, napi_callback_info info)
+{
+    struct network_watch *watch = take_watch(env, info, false);
+    if (watch == NULL) return throw_argument(env);
+    network_watch_close(watch);
+    return undefined(env);
+}
+
 static napi_value read_generation(napi_env env, napi_callback_info info)
 {
     (void)info;
@@ -237,6 +296,9 @@ bool export_network(napi_env env, napi_value exports)
         {"routesInside", routes_inside},
         {"addRoute", add_route},
         {"removeRoute", remove_route},
+        {"watchNetwork", watch_network},
+        {"hasNetworkChanged", has_network_changed},
+        {"endNetworkWatch", end_network_watch},
         {"rulesetGeneration", read_generation},
     };
     return export_all(env, exports, list, sizeof list / sizeof list[0]);

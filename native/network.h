@@ -1,6 +1,6 @@
 /*
  * What the kernel knows about an interface, its IPv6 addresses, the routes of one prefix and its packet filter, and how to
- * change it. Each function is one question: what to ask for and what to make of the answer is decided by the caller.
+ * change it. Each function but the watch is one question: what to ask for and what to make of the answer is decided by the caller.
  */
 #ifndef GARLIGATE_NETWORK_H
 #define GARLIGATE_NETWORK_H
@@ -63,6 +63,23 @@ struct routes {
 bool routes_find(const struct routes_wanted *wanted, struct routes *found, struct failure *failure);
 bool route_add(const struct prefix *prefix, const struct route *route, struct failure *failure);
 bool route_remove(const struct prefix *prefix, const struct route *route, struct failure *failure);
+
+/* Are the first `bits` bits of both equal? */
+bool equal_bits(const uint8_t *one, const uint8_t *other, unsigned bits);
+
+struct nlmsghdr;
+
+/* What a message says of an IPv6 route and its table; false for any other message. */
+bool route_read(const struct nlmsghdr *message, struct route *route, uint32_t *table);
+
+struct network_watch;
+
+/* Hears from now on what happens to an interface, to the routes that lead into it, to those inside `prefix`, and to
+ * unreachable ones. */
+struct network_watch *network_watch_open(unsigned index, const struct prefix *prefix, struct failure *failure);
+/* Has anything of that happened since it was asked last? Does not wait. */
+bool network_watch_changed(struct network_watch *watch);
+void network_watch_close(struct network_watch *watch);
 
 /* A number that is another one after every change of the rules of nftables in this network namespace. */
 bool ruleset_generation(uint32_t *generation, struct failure *failure);

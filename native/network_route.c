@@ -22,8 +22,7 @@ static enum route_kind kind_of(const struct rtmsg *body)
     }
 }
 
-/* Are the first `bits` bits of both equal? */
-static bool equal_bits(const uint8_t *one, const uint8_t *other, unsigned bits)
+bool equal_bits(const uint8_t *one, const uint8_t *other, unsigned bits)
 {
     unsigned bytes = bits / 8;
     if (memcmp(one, other, bytes) != 0) return false;
@@ -58,50 +57,58 @@ static bool keep(struct routes *found, const struct route *route)
     return true;
 }
 
-static void look_for_routes(void *context, const struct nlmsghdr *message)
+bool route_read(const struct nlmsghdr *message, struct route *route, uint32_t *table)
 {
-    struct search *search = context;
-    if (message == NULL) {
-        search->found->count = 0;
-        return;
-    }
     const struct rtmsg *body = NLMSG_DATA(message);
-    if (message->nlmsg_type != RTM_NEWROUTE || body->rtm_family != AF_INET6) return;
-    if ((body->rtm_flags & RTM_F_CLONED) != 0) return;
+    if (message->nlmsg_type != RTM_NEWROUTE && message->nlmsg_type != RTM_DELROUTE) return false;
+    if (body->rtm_family != AF_INET6 || (body->rtm_flags & RTM_F_CLONED) != 0) return false;
 
     /* The default route has no destination attribute. */
-    struct route route = {.kind = kind_of(body), .destination = {.bits = body->rtm_dst_len}};
-    uint32_t table = body->rtm_table;
+    *route = (struct route){.kind = kind_of(body), .destination = {.bits = body->rtm_dst_len}};
+    *table = body->rtm_table;
     unsigned left;
     const struct rtattr *attribute = answer_attributes(message, sizeof *body, &left);
     for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
         size_t size = RTA_PAYLOAD(attribute);
         switch (attribute->rta_type & NLA_TYPE_MASK) {
         case RTA_TABLE:
-            table = attribute_uint32(attribute);
+            *table = attribute_uint32(attribute);
             break;
         case RTA_DST:
-            if (size == IPV6_ADDRESS) memcpy(route.destination.bytes, RTA_DATA(attribute), size);
+            if (size == IPV6_ADDRESS) memcpy(route->destination.bytes, RTA_DATA(attribute), size);
             break;
         case RTA_OIF:
-            route.index = attribute_uint32(attribute);
+            route->index = attribute_uint32(attribute);
             break;
         case RTA_PRIORITY:
-            route.metric = attribute_uint32(attribute);
+            route->metric = attribute_uint32(attribute);
             break;
         case RTA_PREFSRC:
-            route.has_source = size == IPV6_ADDRESS;
-            if (route.has_source) memcpy(route.source, RTA_DATA(attribute), size);
+            route->has_source = size == IPV6_ADDRESS;
+            if (route->has_source) memcpy(route->source, RTA_DATA(attribute), size);
             break;
         case RTA_GATEWAY:
         case RTA_MULTIPATH:
         case RTA_NH_ID:
-            route.kind = ROUTE_OTHER;
+            route->kind = ROUTE_OTHER;
             break;
         default:
             break;
         }
     }
+    return true;
+}
+
+static void look_for_routes(void *context, const struct nlmsghdr *message)
+{
+    struct search *search = context;
+    struct route route;
+    uint32_t table;
+    if (message == NULL) {
+        search->found->count = 0;
+        return;
+    }
+    if (message->nlmsg_type != RTM_NEWROUTE || !route_read(message, &route, &table)) return;
     if (is_wanted(search->wanted, &route, table) && !keep(search->found, &route)) search->full = true;
 }
 

@@ -14,7 +14,7 @@ export function interfaceHealth(name: string, state: TunState): HealthItem[] {
           code: 'tun.down',
           severity: 'high',
           text: `somebody has set the interface ${name} down, and the VPN carries nothing`,
-          advice: `restart garligate; where root prepared the interface for it, first: ip link set ${name} up`,
+          advice: `ip link set ${name} up; garligate puts its addresses and routes back then`,
         },
       ];
     case 'incomplete':
@@ -22,8 +22,8 @@ export function interfaceHealth(name: string, state: TunState): HealthItem[] {
         {
           code: 'tun.incomplete',
           severity: 'high',
-          text: `the interface ${name} is up, but has lost an address or its route, and the VPN carries nothing`,
-          advice: 'restart garligate; this happens when somebody sets the interface down and up again',
+          text: `the interface ${name} is up, but has lost an address or a route, which could not be put back`,
+          advice: 'garligate tries again every two seconds, and the log says why it fails; else restart it',
         },
       ];
     case 'diverted':
@@ -40,8 +40,25 @@ export function interfaceHealth(name: string, state: TunState): HealthItem[] {
   }
 }
 
-/** How long the operator is told that somebody changed the rules. */
+/** How long the operator is told that somebody changed what is ours. */
 const TOLD_MS = 60 * 60_000;
+
+/** @param restored see InterfaceWatch */
+export function restorationHealth(
+  name: string,
+  { count, lastMs }: { readonly count: number; readonly lastMs: number | undefined },
+  now: number,
+): HealthItem[] {
+  if (lastMs === undefined || now - lastMs > TOLD_MS) return [];
+  return [
+    {
+      code: 'tun.restored',
+      severity: 'medium',
+      text: `somebody took an address or a route of the interface ${name} away, and it was put back (${count} times so far)`,
+      advice: `let whatever manages networks on this host leave ${name} alone, as NetworkManager does with unmanaged-devices`,
+    },
+  ];
+}
 
 export function firewallHealth(firewall: Pick<FirewallPort, 'state' | 'restored'>, now: number): HealthItem[] {
   const { restored } = firewall;

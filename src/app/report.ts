@@ -16,13 +16,22 @@ import { span } from '../kit/span.ts';
 import { formatAddress } from '../wire/i2p/address.ts';
 import type { Gateway } from './gateway.ts';
 import { meaningOf } from './identities.ts';
-import { type Forwarding, firewallHealth, forwardingHealth, interfaceHealth } from './network-health.ts';
+import type { InterfaceWatch } from './interface-watch.ts';
+import {
+  type Forwarding,
+  firewallHealth,
+  forwardingHealth,
+  interfaceHealth,
+  restorationHealth,
+} from './network-health.ts';
 
 export interface ReportParts {
   readonly config: Config;
   readonly gateway: Gateway;
   readonly router: () => RouterState;
   readonly tun: TunPort | undefined;
+  /** What somebody took away of the interface and was put back. */
+  readonly restored: InterfaceWatch['restored'];
   /** Undefined where it is switched off, or there is no VPN. */
   readonly firewall: { readonly port: FirewallPort; readonly drops: Readonly<Record<string, number>> } | undefined;
   /** Does this host forward IPv6? */
@@ -60,6 +69,7 @@ export function statusReport(parts: ReportParts): StatusReport {
           vpn: {
             interface: tun.name,
             state: tunState,
+            restored: parts.restored.count,
             mtu: tun.mtu,
             traffic: { ...tun.traffic() },
             drops: { ...gateway.vpn.drops(), ...tun.drops() },
@@ -85,7 +95,12 @@ export function statusReport(parts: ReportParts): StatusReport {
     ...(gateway.dns === undefined ? {} : { dns: { counters: { ...gateway.dns.counters() } } }),
     relay: { active: gateway.relay.active, counters: { ...gateway.relay.counters() } },
     health: [
-      ...(tun === undefined || tunState === undefined ? [] : networkHealth(parts, interfaceHealth(tun.name, tunState))),
+      ...(tun === undefined || tunState === undefined
+        ? []
+        : networkHealth(parts, [
+            ...interfaceHealth(tun.name, tunState),
+            ...restorationHealth(tun.name, parts.restored, now),
+          ])),
       ...nameHealth(gateway.dns?.problem()),
       ...gateway.socks.flatMap((front) => {
         const { where, dnsLeaks } = front.snapshot();

@@ -92,6 +92,7 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
       onFatal: (error) => lost.abort(error),
     });
     const startedAt = systemClock.now();
+    const watch = tun === undefined ? undefined : interfaceWatch(tun, systemClock, log);
     const status = async () => {
       // Rules that were taken away a moment ago have no counters.
       const drops = (await firewall?.drops().catch(() => undefined)) ?? {};
@@ -100,6 +101,7 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
         gateway,
         router: () => router.state(),
         tun,
+        restored: watch?.restored ?? { count: 0, lastMs: undefined },
         firewall: firewall === undefined ? undefined : { port: firewall, drops },
         forwards: forwardsIpv6(),
         clock: systemClock,
@@ -122,8 +124,7 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
     undo(() => control.stop());
     undo(() => gateway.stop());
     await gateway.start(signal);
-    if (tun !== undefined) {
-      const watch = interfaceWatch(tun, systemClock, log);
+    if (watch !== undefined) {
       undo(() => watch.stop());
       await watch.start(signal);
     }

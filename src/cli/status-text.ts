@@ -31,7 +31,7 @@ export function statusText(report: StatusReport): readonly string[] {
         'vpn',
         vpn === undefined
           ? 'off'
-          : `${plain(vpn.interface)} ${vpn.state}, mtu ${vpn.mtu}${dropText(vpn.drops, 'packets')}`,
+          : `${plain(vpn.interface)} ${vpn.state}${againText(vpn.restored)}, mtu ${vpn.mtu}${dropText(vpn.drops, 'packets')}`,
       ],
       ...(vpn === undefined || (vpn.ownEcho.state === 'idle' && vpn.ownEcho.error === undefined)
         ? []
@@ -110,8 +110,11 @@ function routerText(router: RouterState): string {
 }
 
 function firewallText({ state, restored, drops }: NonNullable<StatusReport['firewall']>): string {
-  const again = restored === 0 ? '' : `, put back ${restored} times`;
-  return `${state}${again}${dropText(drops, 'packets')}`;
+  return `${state}${againText(restored)}${dropText(drops, 'packets')}`;
+}
+
+function againText(restored: number): string {
+  return restored === 0 ? '' : `, put back ${restored} times`;
 }
 
 function isolatedText({ most, atLimit, inUse, idle, spare, counters }: StatusReport['isolated']): string {

@@ -121,6 +121,8 @@ export const statusReport = z.object({
     .object({
       interface: z.string(),
       state: z.string(),
+      /** Times that somebody took an address or a route away and it was put back. */
+      restored: count,
       mtu: count,
       /** Between the kernel and us: packets, bytes, and the calls that passed them. */
       traffic: counters,

@@ -101,8 +101,8 @@ export interface UdpPort {
 export type PacketRun = Buffer;
 
 /**
- * What the kernel says of an interface. `incomplete`: it is up, but an address of ours or a route into it is missing, as
- * after somebody has set it down and up again. `diverted`: somebody's route leads a part of the /48 elsewhere.
+ * What the kernel says of an interface. `incomplete`: it is up, but an address of ours, a route into it or an unreachable one
+ * behind that is missing, as after somebody has set it down and up again. `diverted`: somebody's route leads a part of the /48 elsewhere.
  */
 export type TunState = 'up' | 'down' | 'incomplete' | 'diverted';
 
@@ -133,6 +133,14 @@ export interface TunPort {
   drops(): Readonly<Record<string, number>>;
   /** Asks the kernel now. An interface that is gone or closed is `down`. Never throws. */
   state(): TunState;
+  /** Has anything happened to the interface or to routes around it since this was asked last? Costs next to nothing. */
+  hasChanged(): boolean;
+  /**
+   * Puts back what of `incomplete` is missing. An interface that somebody has set down stays down: that may be meant.
+   *
+   * @throws GateError when it cannot be put back
+   */
+  restore(): void;
   /** Idempotent; leaves no address and no route but the unreachable one. */
   close(): Promise<void>;
 }

@@ -31,6 +31,9 @@ export type Offload = (typeof OFFLOAD)[keyof typeof OFFLOAD];
 /** A listening socket. Owned by the addon: only to be handed back to it. */
 export type ListenerHandle = object & { readonly brand: 'ListenerHandle' };
 
+/** Owned by the addon: only to be handed back to it. */
+export type NetworkWatch = object & { readonly brand: 'NetworkWatch' };
+
 export type OpenedListener = {
   readonly handle: ListenerHandle;
   /** 0 for a unix socket. */
@@ -153,6 +156,16 @@ export interface NativeAddon {
   addRoute(prefix: Buffer, bits: number, index: number, metric: number, source: Buffer | undefined): void;
   removeRoute(prefix: Buffer, bits: number, index: number, metric: number, source: Buffer | undefined): void;
 
+  /**
+   * Hears from now on what happens to an interface, to the routes that lead into it, to those inside a prefix, and to
+   * unreachable ones.
+   */
+  watchNetwork(index: number, prefix: Buffer, bits: number): NetworkWatch;
+  /** Has anything of that happened since it was asked last? */
+  hasNetworkChanged(watch: NetworkWatch): boolean;
+  /** It may not be asked any more. */
+  endNetworkWatch(watch: NetworkWatch): void;
+
   /** Another number after every change of anybody's nftables rules in this network namespace. */
   rulesetGeneration(): number;
 }
@@ -180,7 +193,7 @@ export function isNativeError(thrown: unknown): thrown is NativeError {
 }
 
 /** The same number stands in native/addon.c. */
-const ADDON_VERSION = 5;
+const ADDON_VERSION = 6;
 
 const FUNCTIONS = {
   open: true,
@@ -207,6 +220,9 @@ const FUNCTIONS = {
   routesInside: true,
   addRoute: true,
   removeRoute: true,
+  watchNetwork: true,
+  hasNetworkChanged: true,
+  endNetworkWatch: true,
   rulesetGeneration: true,
 } as const satisfies Record<keyof NativeAddon, true>;
 

@@ -6,7 +6,15 @@ import type { PacketRun, TunPort, TunState, TunTraffic } from '../core/ports.ts'
 import { asGateError, GateError } from '../kit/errors.ts';
 import { ADDRESS_LENGTH, type Address } from '../wire/i2p/address.ts';
 import type { Prefix } from '../wire/packet/prefix.ts';
-import { isNativeError, loadNative, type NativeAddon, OFFLOAD, type OpenedTun, type TunCounters } from './native.ts';
+import {
+  isNativeError,
+  loadNative,
+  type NativeAddon,
+  type NetworkWatch,
+  OFFLOAD,
+  type OpenedTun,
+  type TunCounters,
+} from './native.ts';
 import { checkWanted, tunError } from './tun-errors.ts';
 import {
   addUnreachableRoute,
@@ -105,18 +113,21 @@ function bringUp(
   options: TunOptions,
   addresses: readonly [Address, ...Address[]],
 ): TunPort {
-  const onVpnRoute = new Changes();
-  const changes: TunChanges = { onInterface: new Changes(), onRoutes: new Changes() };
-  try {
-    addUnreachableRoute(native, onVpnRoute);
+  const configure = (changes: TunChanges) => {
+    addUnreachableRoute(native, changes.onVpnRoute);
     configureInterface(native, tun, { mtu: options.mtu, addresses, queue: KERNEL_QUEUE }, changes.onInterface);
     for (const network of options.networks) routeNetwork(native, tun.index, network, addresses[0], changes);
     const second = addresses[1] ?? addresses[0];
     for (const host of hostPrefixes(options)) configureRoute(native, tun.index, host, second, changes.onInterface);
-    return new LinuxTun(native, tun, changes, options);
+  };
+  const changes = noChanges();
+  try {
+    configure(changes);
+    // What it takes to undo this was noted when it was done first, or is none of our business.
+    return new LinuxTun(native, tun, changes, options, () => configure(noChanges()));
   } catch (error) {
     closeInterface(native, tun, changes);
-    onVpnRoute.revert();
+    changes.onVpnRoute.revert();
     throw tunError(error, options);
   }
 }
@@ -144,9 +155,15 @@ function removalError(error: unknown): GateError {
 }
 
 interface TunChanges {
+  /** The unreachable route of the /48: taken back by itself only when the interface did not come up. */
+  readonly onVpnRoute: Changes;
   readonly onInterface: Changes;
   /** Of routes that do not go with the interface. */
   readonly onRoutes: Changes;
+}
+
+function noChanges(): TunChanges {
+  return { onVpnRoute: new Changes(), onInterface: new Changes(), onRoutes: new Changes() };
 }
 
 /** @returns what was thrown while undoing the changes */
@@ -169,6 +186,9 @@ class LinuxTun implements TunPort {
   readonly #changes: TunChanges;
   readonly #addresses: readonly Address[];
   readonly #networks: readonly Prefix[];
+  readonly #hosts: readonly Prefix[];
+  readonly #configure: () => void;
+  readonly #watch: NetworkWatch;
   readonly #keepUnreachable: boolean;
   #take: ((run: PacketRun) => void) | undefined;
   #onLost: ((error: GateError) => void) | undefined;
@@ -177,15 +197,19 @@ class LinuxTun implements TunPort {
   #closed: Promise<void> | undefined;
   #runsAfterClose = 0;
 
-  constructor(native: NativeAddon, tun: OpenedTun, changes: TunChanges, options: TunOptions) {
+  /** @param configure gives the interface whatever it is to have and has not */
+  constructor(native: NativeAddon, tun: OpenedTun, changes: TunChanges, options: TunOptions, configure: () => void) {
     this.name = tun.name;
     this.mtu = options.mtu;
     this.#native = native;
     this.#tun = tun;
     this.#changes = changes;
     this.#addresses = options.addresses;
-    this.#networks = [...options.networks, ...hostPrefixes(options)];
+    this.#networks = options.networks;
+    this.#hosts = hostPrefixes(options);
+    this.#configure = configure;
     this.#keepUnreachable = options.keepUnreachable;
+    this.#watch = native.watchNetwork(tun.index, VPN_PREFIX.bytes, VPN_PREFIX.bits);
     native.start(
       tun.handle,
       () => this.#schedule(),
@@ -233,11 +257,24 @@ class LinuxTun implements TunPort {
       const { index } = this.#tun;
       const state = interfaceState(this.#native, index, this.#addresses);
       if (state !== 'up') return state;
-      if (isDiverted(this.#native, index)) return 'diverted';
-      return routesStand(this.#native, index, this.#networks) ? 'up' : 'incomplete';
+      if (!routesStand(this.#native, index, this.#networks, this.#hosts)) return 'incomplete';
+      return isDiverted(this.#native, index) ? 'diverted' : 'up';
     } catch {
       // Deleted a moment ago: onLost is about to say so with everything that is known.
       return 'down';
+    }
+  }
+
+  hasChanged(): boolean {
+    return this.#closed === undefined && this.#native.hasNetworkChanged(this.#watch);
+  }
+
+  restore(): void {
+    if (this.#closed !== undefined || this.#lost !== undefined) return;
+    try {
+      if (this.#native.readLink(this.#tun.index).up) this.#configure();
+    } catch (error) {
+      throw tunError(error, this);
     }
   }
 
@@ -248,6 +285,7 @@ class LinuxTun implements TunPort {
 
   async #close(): Promise<void> {
     if (this.#turn !== undefined) clearImmediate(this.#turn);
+    this.#native.endNetworkWatch(this.#watch);
     const thrown = [...closeInterface(this.#native, this.#tun, this.#changes)];
     if (!this.#keepUnreachable) {
       try {

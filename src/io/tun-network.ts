@@ -177,15 +177,24 @@ export function routeNetwork(
 }
 
 /**
- * Do the routes to all these networks still lead into the interface?
+ * Does every unreachable route stand, and do those to all these prefixes still lead into the interface?
  *
+ * @param networks behind peers, with an unreachable route each
+ * @param hosts without one, inside the /48
  * @throws NativeError
  */
-export function routesStand(native: NativeAddon, index: number, networks: readonly Prefix[]): boolean {
-  if (networks.length === 0) return true;
+export function routesStand(
+  native: NativeAddon,
+  index: number,
+  networks: readonly Prefix[],
+  hosts: readonly Prefix[],
+): boolean {
+  if (![VPN_PREFIX, ...networks].every((prefix) => unreachableStands(native, prefix))) return false;
+  const wanted = [...networks, ...hosts];
+  if (wanted.length === 0) return true;
   const standing = native.routesInside(Buffer.alloc(ADDRESS_LENGTH), 0, index);
   const texts = new Set(standing.map(({ destination, bits }) => formatPrefix({ bytes: destination, bits })));
-  return networks.every((network) => texts.has(formatPrefix(network)));
+  return wanted.every((prefix) => texts.has(formatPrefix(prefix)));
 }
 
 /**

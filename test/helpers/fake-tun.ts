@@ -80,6 +80,12 @@ export class FakeTun implements TunPort {
     return this.closed ? 'down' : this.shown;
   }
 
+  hasChanged(): boolean {
+    return false;
+  }
+
+  restore(): void {}
+
   async close(): Promise<void> {
     this.closed = true;
   }

@@ -4,9 +4,10 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
+import type { TunPort } from '../../src/core/ports.ts';
 import { OFFLOAD, type Offload } from '../../src/io/native.ts';
 import { GateError } from '../../src/kit/errors.ts';
-import { ADDRESS_LENGTH, PREFIX } from '../../src/wire/i2p/address.ts';
+import { ADDRESS_LENGTH, PREFIX, PREFIX_TEXT } from '../../src/wire/i2p/address.ts';
 import { declareScenarios } from './namespace.ts';
 import {
   describeRoutes,
@@ -15,9 +16,11 @@ import {
   NAME,
   OURS,
   OURS_TEXT,
+  OURS_TOO_TEXT,
   open,
   PEER,
   PEER_TEXT,
+  THROUGH_TUN,
   UNREACHABLE,
   udpPacket,
   udpPacketsOf,
@@ -48,6 +51,16 @@ async function startWorker(offload: Offload): Promise<Worker> {
   });
   await once(worker, 'message');
   return worker;
+}
+
+/** The kernel shows addresses in the order in which they came. */
+function inOrder(text: string): readonly string[] {
+  return text.split('\n').sort();
+}
+
+/** The kernel makes local routes a moment later, and tells of them too. */
+async function untilQuiet(tun: TunPort): Promise<void> {
+  while (tun.hasChanged()) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 function cpuMs(): number {
@@ -124,16 +137,61 @@ await declareScenarios(import.meta.filename, {
       assert.deepEqual(describeRoutes(), [UNREACHABLE]);
     },
   },
-  'an interface that somebody sets down and up is told apart from a whole one': {
+  'an interface that somebody sets down stays down, and gets everything back once it is up': {
     run: async () => {
       const tun = open();
       assert.equal(tun.state(), 'up');
       ip('link', 'set', NAME, 'down');
       assert.equal(tun.state(), 'down');
+      tun.restore();
+      assert.equal(tun.state(), 'down');
       ip('link', 'set', NAME, 'up');
       assert.equal(tun.state(), 'incomplete');
+      tun.restore();
+      assert.equal(tun.state(), 'up');
+      assert.deepEqual(describeRoutes(), [THROUGH_TUN, UNREACHABLE]);
       await tun.close();
       assert.equal(tun.state(), 'down');
+      assert.equal(tun.hasChanged(), false);
+    },
+  },
+  'whatever somebody takes away is noticed, and put back as it was': {
+    run: async () => {
+      const network = { bytes: Buffer.from('fd120000000000000000000000000000', 'hex'), bits: 32 };
+      const tun = open({ networks: [network], spokenToFromSecond: [PEER] });
+      const everything = () => [ip('-6', 'addr', 'show', 'dev', NAME), ip('-6', 'route', 'show')].map(inOrder);
+      const before = everything();
+      tun.hasChanged();
+      for (const words of [
+        ['addr', 'del', `${OURS_TEXT}/128`, 'dev', NAME],
+        ['addr', 'del', `${OURS_TOO_TEXT}/128`, 'dev', NAME],
+        ['route', 'del', PREFIX_TEXT, 'dev', NAME],
+        ['route', 'del', 'unreachable', PREFIX_TEXT],
+        ['route', 'del', 'fd12::/32', 'dev', NAME],
+        ['route', 'del', 'unreachable', 'fd12::/32'],
+        ['route', 'del', `${PEER_TEXT}/128`, 'dev', NAME],
+        ['route', 'flush', 'dev', NAME],
+        ['addr', 'flush', 'dev', NAME],
+      ]) {
+        assert.equal(tun.hasChanged(), false);
+        ip('-6', ...words);
+        assert.equal(tun.hasChanged(), true, words.join(' '));
+        assert.equal(tun.state(), 'incomplete', words.join(' '));
+        tun.restore();
+        assert.equal(tun.state(), 'up', words.join(' '));
+        assert.deepEqual(everything(), before);
+        await untilQuiet(tun);
+      }
+      // What is nobody's business here.
+      ip('link', 'add', 'other0', 'type', 'veth', 'peer', 'name', 'far0');
+      ip('link', 'set', 'other0', 'up');
+      ip('-6', 'route', 'add', '2001:db8::/32', 'dev', 'other0');
+      assert.equal(tun.hasChanged(), false);
+      ip('-6', 'route', 'add', `${PEER_TEXT.slice(0, 16)}1::/64`, 'dev', 'other0');
+      assert.equal(tun.hasChanged(), true);
+      assert.equal(tun.state(), 'diverted');
+      await tun.close();
+      assert.deepEqual(describeRoutes().slice(-1), [UNREACHABLE]);
     },
   },
   'a loss is reported to one who listens later': {

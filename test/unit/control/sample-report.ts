@@ -31,6 +31,7 @@ export function sampleReport(): StatusReport {
       mtu: 1500,
       traffic: { readPackets: 45, reads: 3 },
       drops: { foreign: 2, full: 1 },
+      restored: 0,
       ownEcho: { state: 'idle' },
     },
     firewall: { state: 'on', restored: 1, drops: { denied: 5 } },

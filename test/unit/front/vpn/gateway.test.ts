@@ -41,6 +41,10 @@ class FakeTun implements TunPort {
   state(): 'up' {
     return 'up';
   }
+  hasChanged(): boolean {
+    return false;
+  }
+  restore(): void {}
   close(): Promise<void> {
     return Promise.resolve();
   }
