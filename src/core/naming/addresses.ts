@@ -12,14 +12,15 @@ import { type Address, addressesOf, addressKey } from '../../wire/i2p/address.ts
 import type { B32, NamedDestination } from '../../wire/i2p/destination.ts';
 import type { DialTarget } from '../dial/target.ts';
 import type { PeerTable } from '../peers/table.ts';
-import type { SessionKey } from '../session/key.ts';
+import { mayReachPeers, type SessionKey } from '../session/key.ts';
 import type { Resolver } from './resolver.ts';
 
 export interface AddressNames {
   /**
    * The destination that a client means.
    *
-   * @throws GateError `name-unknown`, `peer-unreachable` for an address that is nobody's, or as `Resolver.resolve`
+   * @throws GateError `name-unknown`, `peer-unreachable` for an address that is nobody's, `policy` for one of the VPN that
+   *   the asker is kept apart from, or as `Resolver.resolve`
    */
   identify(target: DialTarget, asker: SessionKey, signal: AbortSignal): Promise<NamedDestination>;
   /**
@@ -29,7 +30,7 @@ export interface AddressNames {
    * @throws GateError as `identify` and `tell`
    */
   addressOf(target: DialTarget, asker: SessionKey, signal: AbortSignal): Promise<Address>;
-  /** A name that can be asked for in place of the address. @throws GateError `name-unknown` */
+  /** A name that can be asked for in place of the address. @throws GateError `name-unknown`, `policy` as `identify` */
   nameOf(address: Address, asker: SessionKey): string;
   /** An address that was told to the asker becomes what it was told for; everything else stays. */
   meaningOf(target: DialTarget, asker: SessionKey): DialTarget;
@@ -65,6 +66,21 @@ export function addressNames({ resolver, peers, own, clock }: AddressNamesParts)
     const known = told.get(place, clock.now());
     if (known !== undefined) told.set(place, known, clock.now() + REMEMBERED_MS);
     return known;
+  };
+
+  /**
+   * Whose address of the VPN it is; undefined for nobody's. The address says half as much as the answer: whoever goes out
+   * under another destination than the gateway's must not learn from us which one that is, nor who its peers are.
+   */
+  const ownerOf = (address: Address, asker: SessionKey): B32 | undefined => {
+    const key = addressKey(address);
+    if (ours.has(key)) {
+      if (asker.kind !== 'gateway') throw keptApart();
+      return own;
+    }
+    const peer = peers.byAddress(key);
+    if (peer !== undefined && !mayReachPeers(asker)) throw keptApart();
+    return peer?.b32;
   };
 
   const tell = (name: string, destination: NamedDestination, asker: SessionKey): Address => {
@@ -106,13 +122,13 @@ export function addressNames({ resolver, peers, own, clock }: AddressNamesParts)
       case 'host':
         return resolver.resolve(target.host, asker, signal);
       case 'peer': {
+        if (!mayReachPeers(asker)) throw keptApart();
         const peer = peers.byName(target.name);
         if (peer !== undefined) return { b32: peer.b32, base64: peer.destination?.base64 };
         throw new GateError('name-unknown', 'dial.unknown-peer', 'no configured peer has this name; see [[peer]]');
       }
       case 'address': {
-        const key = addressKey(target.address);
-        const b32 = ours.has(key) ? own : peers.byAddress(key)?.b32;
+        const b32 = ownerOf(target.address, asker);
         if (b32 !== undefined) return { b32, base64: undefined };
         throw unknownAddress('peer-unreachable');
       }
@@ -137,10 +153,8 @@ export function addressNames({ resolver, peers, own, clock }: AddressNamesParts)
       return tell(target.kind === 'host' ? target.host : hostNameOf(destination.b32), destination, asker);
     },
     nameOf: (address, asker) => {
-      const key = addressKey(address);
-      if (ours.has(key)) return hostNameOf(own);
-      const peer = peers.byAddress(key);
-      if (peer !== undefined) return hostNameOf(peer.b32);
+      const b32 = ownerOf(address, asker);
+      if (b32 !== undefined) return hostNameOf(b32);
       const known = recall(address, asker);
       if (known === undefined) throw unknownAddress('name-unknown');
       return known.name;
@@ -158,4 +172,12 @@ function hostNameOf(b32: B32): string {
 
 function unknownAddress(kind: 'name-unknown' | 'peer-unreachable'): GateError {
   return new GateError(kind, 'naming.unknown-address', 'no peer has this address, and it was told to nobody who asks');
+}
+
+function keptApart(): GateError {
+  return new GateError(
+    'policy',
+    'naming.kept-apart',
+    'whose address of the VPN this is, is told only to clients that go out under the destination of the gateway',
+  );
 }

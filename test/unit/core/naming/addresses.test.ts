@@ -89,11 +89,44 @@ test('a peer and the gateway itself are known in every way, and their addresses 
   }
   const { oc, ocat4 } = addressesOf(PEER.b32);
   for (const address of [oc, ocat4]) {
-    assert.equal(names.nameOf(address, ISOLATED), `${PEER.b32}.b32.i2p`);
+    assert.equal(names.nameOf(address, GATEWAY), `${PEER.b32}.b32.i2p`);
     assert.deepEqual(names.meaningOf({ kind: 'address', address }, GATEWAY), { kind: 'address', address });
   }
   for (const address of Object.values(addressesOf(OWN.b32))) {
-    assert.equal(names.nameOf(address, ISOLATED), `${OWN.b32}.b32.i2p`);
+    assert.equal(names.nameOf(address, GATEWAY), `${OWN.b32}.b32.i2p`);
+  }
+});
+
+test('whoever goes out under another destination learns nothing of the gateway, and of peers only who may reach them', async () => {
+  const { names } = setting();
+  const WITH_CREDENTIALS: SessionKey = { kind: 'isolated', token: 'x', mayReachPeers: true };
+  const told: ReadonlyArray<readonly [asker: SessionKey, gateway: boolean, peer: boolean]> = [
+    [GATEWAY, true, true],
+    [WITH_CREDENTIALS, false, true],
+    [ISOLATED, false, false],
+    [{ kind: 'named', name: 'mail' }, false, false],
+  ];
+  const policy = { kind: 'policy', code: 'naming.kept-apart' };
+  for (const [asker, gateway, peer] of told) {
+    for (const [who, isTold] of [
+      [OWN.b32, gateway],
+      [PEER.b32, peer],
+    ] as const) {
+      for (const address of Object.values(addressesOf(who))) {
+        const target = { kind: 'address', address } as const;
+        if (isTold) {
+          assert.equal(names.nameOf(address, asker), `${who}.b32.i2p`);
+          assert.equal((await names.identify(target, asker, NEVER)).b32, who);
+        } else {
+          assert.throws(() => names.nameOf(address, asker), policy);
+          // The other address of the two would tell as much.
+          await assert.rejects(names.addressOf(target, asker, NEVER), policy);
+        }
+      }
+    }
+    const byName = names.identify({ kind: 'peer', name: 'anna' }, asker, NEVER);
+    if (peer) assert.equal((await byName).b32, PEER.b32);
+    else await assert.rejects(byName, policy);
   }
 });
 

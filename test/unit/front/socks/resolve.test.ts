@@ -1,6 +1,7 @@
 /** RESOLVE and RESOLVE_PTR, and the CONNECT that follows them. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { IsolationRules } from '../../../../src/front/socks/isolation.ts';
 import { addressesOf } from '../../../../src/wire/i2p/address.ts';
 import type { B32 } from '../../../../src/wire/i2p/destination.ts';
 import { hex, spaced } from '../../wire/socks/feed.ts';
@@ -68,6 +69,19 @@ test('RESOLVE_PTR of an address that is nobody is answered 04 in the long form',
   const reply = `05 04 00 04${zeros(18)}`;
   assert.equal(await ask(setting, resolveAddress(ocOf(SERVICE.b32))), reply);
   assert.equal(await ask(setting, resolveAddress(`20 01 0d b8${zeros(12)}`)), reply.replace('04', '02'));
+});
+
+test('what name the gateway has inside I2P is told to nobody who goes out under another one', async () => {
+  const question = resolveAddress(ocOf(OWN.b32));
+  const isolation = (identity: IsolationRules['identity']) => ({ isolation: { identity, isolate: new Set<never>() } });
+  const usual = await world();
+  assert.match(await ask(usual, question), /^05 00 00 03/);
+  const refused = `05 02 00 04${zeros(18)}`;
+  assert.equal(await ask(usual, question, credentials('a')), refused);
+  assert.equal(usual.counts()['resolveFailed'], 1);
+  for (const identity of [{ kind: 'isolated' }, { kind: 'named', name: 'mail' }] as const) {
+    assert.equal(await ask(await world(isolation(identity)), question), refused);
+  }
 });
 
 test('a listener without RESOLVE answers 07 to both, and nobody is asked', async () => {
