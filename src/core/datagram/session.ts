@@ -3,7 +3,7 @@
  * own and dies with it: no router but Java I2P lets datagrams use the destination of a stream session (docs/adr/0017).
  */
 import type { Duplex } from 'node:stream';
-import type { Clock } from '../../kit/clock.ts';
+import type { Clock, Timer } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import { tally } from '../../kit/tally.ts';
 import type { Destination } from '../../wire/i2p/destination.ts';
@@ -150,11 +150,12 @@ export class DatagramSession {
 
   async #openCarrier(signal: AbortSignal): Promise<SessionCarrier> {
     const socket = this.#udpRefused ? undefined : await this.#bridge.openDatagrams(signal);
+    let stopListening = () => {};
     return {
       style: { kind: 'datagram', forwardTo: socket?.local },
       take: (datagram) => this.#deliver(datagram),
       begin: (session, control) => {
-        if (socket !== undefined) this.#listen(socket, session);
+        if (socket !== undefined) stopListening = this.#listen(socket, session);
         void session.canPing.then((isJava) => {
           if (session.over.aborted) return;
           this.#way = socket === undefined ? controlWay(control, isJava) : udpWay(socket, isJava);
@@ -162,12 +163,14 @@ export class DatagramSession {
       },
       end: () => {
         this.#way = undefined;
+        stopListening();
         socket?.close();
       },
     };
   }
 
-  #listen(socket: UdpSocket, session: ReadySession): void {
+  /** @returns how to end what waits for it; the socket is the caller's */
+  #listen(socket: UdpSocket, session: ReadySession): () => void {
     socket.onDatagram((bytes) => {
       let datagram: SamDatagram;
       try {
@@ -178,12 +181,11 @@ export class DatagramSession {
       }
       this.#deliver(datagram);
     });
-    let isInDoubt = false;
+    let doubt: Timer | undefined;
     socket.onError(({ facts }) => {
-      if (facts['errno'] !== 'ECONNREFUSED' || isInDoubt) return;
-      isInDoubt = true;
-      this.#clock.after(REFUSAL_PROOF_MS, () => {
-        isInDoubt = false;
+      if (facts['errno'] !== 'ECONNREFUSED' || doubt !== undefined) return;
+      doubt = this.#clock.after(REFUSAL_PROOF_MS, () => {
+        doubt = undefined;
         if (session.over.aborted) return;
         this.#udpRefused = true;
         session.gone(
@@ -195,6 +197,7 @@ export class DatagramSession {
         );
       });
     });
+    return () => doubt?.cancel();
   }
 
   #deliver(datagram: SamDatagram): void {

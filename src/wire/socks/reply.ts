@@ -78,12 +78,12 @@ export function encodeReply(form: ReplyForm, outcome: SocksOutcome, errors: Erro
   }
 }
 
-/** Behind a success comes the stream itself; a failure has its reason as text too, for clients that show only that. */
 /** RFC 9110 section 15.5.8: whoever has shown no credentials, or wrong ones, may show others. */
 export const HTTP_LOGIN_REFUSED: Uint8Array = Buffer.from(
   'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="garligate"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n',
 );
 
+/** Behind a success comes the stream itself; a failure has its reason as text too, for clients that show only that. */
 function httpReply(status: string, succeeded: boolean): Uint8Array {
   if (succeeded) return Buffer.from(`HTTP/1.1 ${status}\r\n\r\n`);
   const text = `${status}\n`;

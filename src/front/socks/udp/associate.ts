@@ -12,7 +12,7 @@ import type { AssociateRequest } from '../../../wire/socks/request.ts';
 import { sessionFor } from '../isolation.ts';
 import { judge } from '../policy.ts';
 import type { Serving } from '../serving.ts';
-import { countFailure } from '../waiting.ts';
+import { countFailure, whileWaiting } from '../waiting.ts';
 import { Association } from './association.ts';
 
 const DOING = 'opening a UDP association';
@@ -22,7 +22,13 @@ export async function associate(request: AssociateRequest, serving: Serving): Pr
   const { client, world, signal, refuse } = serving;
   let open: OpenAssociation;
   try {
-    open = await openAssociation(request, serving);
+    open = await whileWaiting(serving, {
+      doing: DOING,
+      ms: world.settings.connectMs,
+      late: () => new GateError('local-io', 'socks.udp-late-socket', 'no UDP socket could be opened in time'),
+      run: () => openAssociation(request, serving),
+      discard: (late) => late.close(),
+    });
   } catch (thrown) {
     const isUnserved = thrown instanceof GateError && thrown.kind === 'unsupported';
     return refuse(countFailure(serving, thrown, DOING, isUnserved ? 'protocolError' : 'dialFailed'));

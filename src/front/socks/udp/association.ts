@@ -156,6 +156,8 @@ export class Association {
 
   /** @param session of the target as it was asked for: what a name stands for makes no difference */
   async #find(target: DialTarget, port: number, session: SessionKey): Promise<Found<Way, Lost>> {
+    // What is taken from here on would be given back by nobody.
+    if (this.#closing.signal.aborted) return { kind: 'none', why: 'noSession' };
     const { own, peers, resolver } = this.#parts.world;
     const way = datagramWay(target, peers, own);
     switch (way.kind) {

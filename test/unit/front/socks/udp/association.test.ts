@@ -225,6 +225,18 @@ describe('what comes for a client', () => {
   }
 });
 
+test('an answer that comes when the association is closed takes nothing any more', async () => {
+  for (const isPeer of [false, true]) {
+    const setting = setUp();
+    const { association, names, peer, state, vpn } = setting;
+    names.set('slow.i2p', isPeer ? peer : newDestination());
+    association.fromClient(datagram('slow.i2p', 7, 'x'));
+    association.close();
+    await settle();
+    assert.deepEqual([state.leases, vpn.bound.size], [0, 0]);
+  }
+});
+
 describe('peers', () => {
   test('are reached through the TUN, from our own address, by every name that they have', async () => {
     const { association, counts, own, peer, sent, toClient, vpn } = setUp();
