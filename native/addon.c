@@ -11,6 +11,6 @@ NAPI_MODULE_INIT()
 {
     set_number(env, exports, "version", ADDON_VERSION);
     bool whole = export_tun(env, exports) && export_network(env, exports) && export_listener(env, exports) &&
-                 export_socket(env, exports);
+                 export_socket(env, exports) && export_capture(env, exports);
     return whole ? exports : NULL;
 }

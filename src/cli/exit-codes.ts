@@ -27,6 +27,10 @@ export const EXIT = {
   ipv6: 12,
   /** `ping`: the router answers, and our session on it does not stand. */
   session: 13,
+  /** `leak-test`: something left this machine. */
+  leak: 14,
+  /** `leak-test`: not everything that left could be looked at. */
+  unsure: 15,
   /** As timeout(1) says it. */
   timeout: 124,
 } as const;

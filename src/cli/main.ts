@@ -109,6 +109,15 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .option('--json', 'as JSON, in a form that stays')
     .action(async (peer, options) => exit(await ping(peer, options, places, terminal, signal)));
   root
+    .command('leak-test')
+    .description('send packets into the VPN and ask for names, and see whether anything leaves by another way')
+    .addOption(config())
+    .option('--json', 'as JSON, in a form that stays')
+    .action(async (options) => {
+      const { leakTestVerb } = await import('./leak-test.ts');
+      exit(await leakTestVerb(options, places, terminal, signal));
+    });
+  root
     .command('version')
     .description('print the version')
     .action(() => terminal.print(version()));

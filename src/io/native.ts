@@ -40,6 +40,16 @@ export type OpenedListener = {
   readonly port: number;
 };
 
+/** A view on what leaves this machine. Owned by the addon: only to be handed back to it. */
+export type CaptureHandle = object & { readonly brand: 'CaptureHandle' };
+
+export type CapturedPacket = {
+  /** Its name; empty where it has gone meanwhile. */
+  readonly interface: string;
+  /** Its first 512 bytes. */
+  readonly bytes: Buffer;
+};
+
 export type LinkState = {
   /** Bytes. */
   readonly mtu: number;
@@ -133,6 +143,15 @@ export interface NativeAddon {
   /** The kernel takes no more than `bytes` ahead of what it has sent on this TCP socket (TCP_NOTSENT_LOWAT). */
   setUnsentMark(descriptor: number, bytes: number): void;
 
+  /** From now on, packets that leave this machine by any interface wait to be read, up to 4 MiB of them. */
+  openCapture(): CaptureHandle;
+  /** @returns the next packets, at most 256, without their link headers; none: nothing waits */
+  readCapture(handle: CaptureHandle): readonly CapturedPacket[];
+  /** Packets that had no room to wait since this was last asked. */
+  captureMissed(handle: CaptureHandle): number;
+  /** Idempotent. */
+  closeCapture(handle: CaptureHandle): void;
+
   readLink(index: number): LinkState;
   setLinkMtu(index: number, bytes: number): void;
   setLinkQueue(index: number, packets: number): void;
@@ -208,6 +227,10 @@ const FUNCTIONS = {
   acceptClients: true,
   stopListening: true,
   setUnsentMark: true,
+  openCapture: true,
+  readCapture: true,
+  captureMissed: true,
+  closeCapture: true,
   readLink: true,
   setLinkMtu: true,
   setLinkQueue: true,
