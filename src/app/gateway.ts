@@ -131,6 +131,7 @@ export function assembleGateway(config: Config, world: World) {
           networks: config.vpn.networks,
           queue: { packets: config.vpn.queue.packets, bytes: config.vpn.queue.bytes, ageMs: config.vpn.queue.age },
           dial: outward.openPacketStream,
+          dialOurselves: (signal) => outward.openOwnEcho(own.b32, signal),
           session: { ...sharedSession(session), receivedElsewhere: () => elsewhere.total() },
           onTunLost: world.onFatal,
         });
@@ -154,7 +155,7 @@ export function assembleGateway(config: Config, world: World) {
         if (vpn === undefined) stream.destroy();
         else vpn.take(peer, stream, origin);
       },
-      ...(vpn === undefined ? {} : { own: { b32: own.b32, take: vpn.takeOwn } }),
+      ...(vpn === undefined ? {} : { own: { b32: () => sessions.ownEcho(), take: vpn.takeOwn } }),
     },
     awaited,
     clock,

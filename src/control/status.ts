@@ -17,7 +17,7 @@ const router = z.discriminatedUnion('kind', [
 
 const session = z.object({
   /** `spare` is an isolated one that nobody has asked for yet. */
-  key: z.enum(['gateway', 'named', 'isolated', 'spare']),
+  key: z.enum(['gateway', 'named', 'isolated', 'spare', 'own-echo']),
   /** Of a named identity, as in the config. */
   name: z.string().optional(),
   state: z.string(),

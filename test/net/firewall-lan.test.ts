@@ -111,7 +111,7 @@ await declareScenarios(import.meta.filename, {
         await lan.stop();
       }),
   },
-  'nothing with an address of the VPN leaves by another interface': {
+  'E28 nothing with an address of the VPN leaves by another interface, not even in the quote of an error': {
     run: () =>
       guarded([{ name: 'alice' }], async (up) => {
         const lan = await neighbour(LAN);

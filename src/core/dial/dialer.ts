@@ -12,7 +12,7 @@ import { dialFlow } from '../flow/dial-flow.ts';
 import type { Resolver } from '../naming/resolver.ts';
 import { type Peer, type PeerTable, shownAddress } from '../peers/table.ts';
 import type { ConnectorPort } from '../ports.ts';
-import { GATEWAY, mayReachPeers, type SessionKey } from '../session/key.ts';
+import { GATEWAY, mayReachPeers, OWN_ECHO, type SessionKey, type StreamKey } from '../session/key.ts';
 import type { Lease, SessionManager } from '../session/manager.ts';
 import type { Session } from '../session/session.ts';
 import type { Dialer, DialOptions, DialTarget, PacketDialer, RelayEnd } from './target.ts';
@@ -36,7 +36,7 @@ const LINK_DIALS_AT_ONCE = 16;
 
 export function dialer(parts: DialerParts): Dialer & PacketDialer {
   /** Streams hold their session: an isolated one must not end under them. */
-  const overSession = async (key: SessionKey, open: (lease: Lease) => Promise<RelayEnd>): Promise<RelayEnd> => {
+  const overSession = async (key: StreamKey, open: (lease: Lease) => Promise<RelayEnd>): Promise<RelayEnd> => {
     const lease = parts.sessions.lease(key);
     try {
       const end = await open(lease);
@@ -127,18 +127,17 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
     }
   };
 
+  const bare = (key: StreamKey, to: Pick<Peer, 'b32' | 'destination'>, signal: AbortSignal) =>
+    overSession(key, async ({ session }) => ({
+      stream: await session.connect(destinationOf(to), 0, signal),
+      halfClose: false,
+    }));
+
   const linkDials = turnstile(LINK_DIALS_AT_ONCE);
   let dials = 0;
   return {
-    openPacketStream: (to, signal) =>
-      linkDials(
-        () =>
-          overSession(GATEWAY, async ({ session }) => ({
-            stream: await session.connect(destinationOf(to), 0, signal),
-            halfClose: false,
-          })),
-        signal,
-      ),
+    openPacketStream: (to, signal) => linkDials(() => bare(GATEWAY, to, signal), signal),
+    openOwnEcho: (own, signal) => bare(OWN_ECHO, { b32: own, destination: undefined }, signal),
     dial: async (target, options) => {
       if (dials >= parts.maxDials) {
         throw new GateError(

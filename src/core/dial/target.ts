@@ -41,6 +41,8 @@ export interface Dialer {
 
 /** The same door, for the packets of the VPN. */
 export interface PacketDialer {
-  /** A bare stream to the gateway of a peer, or to our own. @throws GateError as `Dialer.dial` */
+  /** A bare stream to the gateway of a peer. @throws GateError as `Dialer.dial` */
   openPacketStream(to: Pick<Peer, 'b32' | 'destination'>, signal: AbortSignal): Promise<RelayEnd>;
+  /** One to our own, from the destination that the echo has for that. @throws GateError as `Dialer.dial` */
+  openOwnEcho(own: B32, signal: AbortSignal): Promise<RelayEnd>;
 }

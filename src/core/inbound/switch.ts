@@ -28,8 +28,8 @@ export type Origin = 'verified' | 'unverified';
 export interface InboundTakers {
   readonly packets: (peer: Peer, stream: Duplex, origin: Origin) => void;
   readonly flow: TakeStream;
-  /** What comes from our own destination, dialled by ourselves. */
-  readonly own?: { readonly b32: B32; readonly take: (stream: Duplex) => void };
+  /** What comes from the destination that we dial ourselves from, while there is one. */
+  readonly own?: { readonly b32: () => B32 | undefined; readonly take: (stream: Duplex) => void };
 }
 
 export type InboundCounter =
@@ -149,7 +149,7 @@ export function inboundSwitch(
     refuse,
     take: (inbound) => {
       const { stream, from } = inbound;
-      if (from.b32 === takers.own?.b32 && !stopping.signal.aborted) {
+      if (from.b32 === takers.own?.b32() && !stopping.signal.aborted) {
         takers.own.take(stream);
         return;
       }

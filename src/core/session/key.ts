@@ -1,4 +1,4 @@
-/** Which I2P identity a stream uses. Equal keys share one SAM session. */
+/** Which I2P identity somebody goes out with. Equal keys share one SAM session. */
 export type SessionKey =
   /** The gateway's own destination, shared by the VPN and by SOCKS. */
   | { readonly kind: 'gateway' }
@@ -18,6 +18,15 @@ export interface IsolatedKey {
 }
 
 export const GATEWAY: SessionKey = { kind: 'gateway' };
+
+/**
+ * A transient destination that we dial our own from, since routers connect nobody to himself: nobody's identity. It stands
+ * only while it is needed.
+ */
+export const OWN_ECHO = { kind: 'own-echo' } as const;
+
+/** Whose session a stream goes out on. */
+export type StreamKey = SessionKey | typeof OWN_ECHO;
 
 /**
  * Peers know us by the gateway's own destination only: whoever goes to them does so under that one, and is linked with it.

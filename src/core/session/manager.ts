@@ -1,6 +1,6 @@
 /**
  * Owns every SAM session of the process, by key. Whoever needs an identity leases its session; equal keys share one. The
- * gateway's own and the named ones live as long as the manager, the isolated ones as their pool decides.
+ * gateway's own and the named ones live as long as the manager, the isolated ones and the echo's as their pools decide.
  */
 import type { Clock } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
@@ -8,9 +8,10 @@ import type { Logger } from '../../kit/log.ts';
 import type { Sensitive } from '../../kit/sensitive.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Turnstile, turnstile } from '../../kit/turnstile.ts';
+import type { B32 } from '../../wire/i2p/destination.ts';
 import type { SamCredentials, SessionOptions } from '../../wire/sam/command.ts';
 import type { BridgePort } from '../ports.ts';
-import type { IsolatedKey, SessionKey } from './key.ts';
+import type { IsolatedKey, StreamKey } from './key.ts';
 import { type PoolLease, type PoolOptions, type PoolSnapshot, sessionPool } from './pool.ts';
 import { Session } from './session.ts';
 
@@ -18,15 +19,17 @@ export type Lease = PoolLease<Session>;
 
 /** `spare` is an isolated one that nobody has asked for yet. */
 export type ListedSession =
-  | { readonly kind: 'gateway' | 'isolated' | 'spare'; readonly session: Session }
+  | { readonly kind: 'gateway' | 'isolated' | 'spare' | 'own-echo'; readonly session: Session }
   | { readonly kind: 'named'; readonly name: string; readonly session: Session };
 
 export interface SessionManager extends Service {
   /** @throws GateError `limit` when no further isolated session may be opened */
-  lease(key: SessionKey): Lease;
+  lease(key: StreamKey): Lease;
   /** The gateway's own first. */
   list(): readonly ListedSession[];
   isolated(): PoolSnapshot;
+  /** The destination of the echo's session; undefined while it does not stand. */
+  ownEcho(): B32 | undefined;
 }
 
 /** An identity that the config gives a name. */
@@ -57,6 +60,8 @@ export interface SessionManagerWorld {
 
 /** Tunnel building is work for the router; more at once makes each slower. */
 const BUILDS_AT_ONCE = 3;
+/** How long the echo's session outlives its last stream: whoever pings again finds it standing. */
+const OWN_ECHO_IDLE_MS = 60_000;
 
 export function sessionManager(options: SessionManagerOptions, world: SessionManagerWorld): SessionManager {
   const { credentials, keysHeldUntil } = options;
@@ -74,6 +79,11 @@ export function sessionManager(options: SessionManagerOptions, world: SessionMan
   const gatewayLease = forGood(gateway);
   const named = new Map([...options.named].map(([name, identity]) => [name, forGood(newSession(identity, turns))]));
   const pool = sessionPool({ ...options.isolated, setting: 'limits.isolated_sessions' }, world.clock, transient);
+  const echoes = sessionPool<Session>(
+    { most: 1, atLimit: 'refuse', setting: 'the echo', idleMs: OWN_ECHO_IDLE_MS, ahead: new Map() },
+    world.clock,
+    transient,
+  );
   let stopped = false;
 
   return {
@@ -85,7 +95,12 @@ export function sessionManager(options: SessionManagerOptions, world: SessionMan
     },
     stop: async () => {
       stopped = true;
-      await Promise.all([gateway.close(), ...[...named.values()].map(({ session }) => session.close()), pool.stop()]);
+      await Promise.all([
+        gateway.close(),
+        ...[...named.values()].map(({ session }) => session.close()),
+        pool.stop(),
+        echoes.stop(),
+      ]);
     },
     lease: (key) => {
       if (stopped) throw new GateError('shutdown', 'shutdown', 'the gateway is stopping');
@@ -99,6 +114,8 @@ export function sessionManager(options: SessionManagerOptions, world: SessionMan
         }
         case 'isolated':
           return pool.lease(key);
+        case 'own-echo':
+          return echoes.lease({ kind: 'isolated', token: key.kind });
         default:
           return key satisfies never;
       }
@@ -110,9 +127,14 @@ export function sessionManager(options: SessionManagerOptions, world: SessionMan
         ...[...named].map(([name, { session }]) => ({ kind: 'named', name, session }) as const),
         ...keyed.map((session) => ({ kind: 'isolated', session }) as const),
         ...spare.map((session) => ({ kind: 'spare', session }) as const),
+        ...echoes.list().keyed.map((session) => ({ kind: 'own-echo', session }) as const),
       ];
     },
     isolated: () => pool.snapshot(),
+    ownEcho: () => {
+      const state = echoes.list().keyed[0]?.state;
+      return state?.kind === 'ready' ? state.session.me.b32 : undefined;
+    },
   };
 }
 

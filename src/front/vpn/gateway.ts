@@ -52,6 +52,8 @@ export interface VpnOptions {
   /** Announced to peers: whether this gateway takes TCP connections as flows. */
   readonly takesFlows: boolean;
   readonly dial: (to: Pick<Peer, 'b32' | 'destination'>, signal: AbortSignal) => Promise<RelayEnd>;
+  /** Opens a stream to our own destination, from another one. */
+  readonly dialOurselves: (signal: AbortSignal) => Promise<RelayEnd>;
   readonly session: SharedSession;
   /** The interface is gone and will not come back by itself. */
   readonly onTunLost: (error: GateError) => void;
@@ -62,7 +64,7 @@ export type EgressDrop = 'multicastOrLinkLocal' | 'outsidePrefix' | 'foreignSour
 
 export interface VpnGateway extends Service {
   take(peer: Peer, stream: Duplex, origin: Origin): void;
-  /** A stream that came from our own destination. */
+  /** A stream that came from the destination that `dialOurselves` dials from. */
   takeOwn(stream: Duplex): void;
   ownEcho(): OwnEchoReport;
   links(): readonly LinkReport[];
@@ -138,7 +140,7 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
     responder: ROUTED_ECHO,
     clock,
     random: options.random,
-    dial: (signal) => options.dial({ b32: own.b32, destination: undefined }, signal),
+    dial: options.dialOurselves,
     deliver: (run) => tun.write(run),
     undeliverable: (packet) => answer(packet, UNREACHABLE.address),
   });

@@ -1,8 +1,8 @@
 /**
  * The stream that a gateway opens to its own destination to see whether packets travel through I2P at all: OnionCat's
  * second loopback, `fd60:db4d:ddb5::feed:beef`. Echo requests go out on it and come in again by the ordinary way for
- * streams of others; there they are answered, on the same stream. OnionCat knows its own stream by the flow label of its
- * keepalive; so do we.
+ * streams of others; there they are answered, on the same stream. OnionCat dials itself, which routers refuse; here the
+ * stream comes from a destination of its own, and by that it is known when it arrives.
  */
 import type { Duplex } from 'node:stream';
 import type { RelayEnd } from '../../core/dial/target.ts';
@@ -15,7 +15,7 @@ import type { B32 } from '../../wire/i2p/destination.ts';
 import { Deframer } from '../../wire/packet/deframer.ts';
 import { echoReply, isEchoReply, isEchoRequest } from '../../wire/packet/echo.ts';
 import { DESTINATION_OFFSET, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
-import { encodeKeepalive, flowLabelOf, isKeepalive } from '../../wire/packet/keepalive.ts';
+import { encodeKeepalive } from '../../wire/packet/keepalive.ts';
 
 export interface OwnEchoParts {
   readonly own: { readonly b32: B32; readonly addresses: Addresses };
@@ -37,7 +37,8 @@ export interface OwnEchoReport {
   readonly error: GateError | undefined;
 }
 
-const DIAL_MS = 60_000;
+/** With building the session that it goes out from, which i2pd 2.45.1 answers after 20 or 40 s. */
+const DIAL_MS = 120_000;
 /** A slow I2P round trip is 10 s. */
 const ANSWER_MS = 30_000;
 /** As an OnionCat does with every stream. */
@@ -51,7 +52,6 @@ export class OwnEcho {
   readonly #parts: OwnEchoParts;
   readonly #stopping = sharedController();
   readonly #waiting: Buffer[] = [];
-  #flowLabel = 0;
   #dialing: Promise<void> | undefined;
   #out: Duplex | undefined;
   #back: Duplex | undefined;
@@ -85,22 +85,17 @@ export class OwnEcho {
     });
   }
 
-  /** A stream that came from our own destination. */
+  /** A stream that came from the destination that we dial from. */
   accept(stream: Duplex): void {
     if (this.#out === undefined && this.#dialing === undefined) {
       stream.destroy();
       return;
     }
-    let known = false;
+    this.#back?.destroy();
+    this.#back = stream;
     this.#read(stream, (packet) => {
-      if (!known) {
-        known = isKeepalive(packet, 0) && flowLabelOf(packet) === this.#flowLabel;
-        if (!known) throw new GateError('peer-protocol', 'echo.stranger', 'a stream of our own that we did not open');
-        this.#back?.destroy();
-        this.#back = stream;
-      } else if (isEchoRequest(packet) && holds(packet, DESTINATION_OFFSET, this.#parts.responder)) {
-        this.#write(stream, echoReply(packet));
-      }
+      const isAsked = isEchoRequest(packet) && holds(packet, DESTINATION_OFFSET, this.#parts.responder);
+      if (isAsked) this.#write(stream, echoReply(packet));
     });
   }
 
@@ -112,7 +107,6 @@ export class OwnEcho {
 
   async #dial(): Promise<void> {
     const { clock, own, random, responder, dial } = this.#parts;
-    this.#flowLabel = Math.floor(random() * 0x100000);
     const late = () =>
       new GateError('peer-timeout', 'echo.dial-late', 'the router opened no stream to ourselves in time');
     try {
@@ -122,7 +116,7 @@ export class OwnEcho {
         encodeKeepalive({
           source: own.addresses.oc,
           destination: responder,
-          flowLabel: this.#flowLabel,
+          flowLabel: Math.floor(random() * 0x100000),
           name: own.b32,
           announcement: undefined,
         }),

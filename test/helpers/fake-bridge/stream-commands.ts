@@ -72,8 +72,9 @@ export function connectStream(router: Router, connection: Connection, command: C
 function connectTo(router: Router, connection: Connection, { session, silent }: Asked, b32: B32): void {
   const { network, temperament, leaseSets } = router;
   const { answers } = temperament;
-  if (b32 === session.request.destination.b32 && temperament.connectToOneself === 'refused') {
-    connection.answer(answers.oneself, silent);
+  if (b32 === session.request.destination.b32) {
+    if (temperament.connectToOneself === 'refused') connection.answer(answers.oneself, silent);
+    else begin(router, connection, session, b32, silent).vanish();
     return;
   }
   const absence = network.absence(b32);

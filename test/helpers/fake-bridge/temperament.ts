@@ -59,7 +59,8 @@ export interface Temperament {
   readonly lookupOfMeWithoutSession: 'answers' | 'closes';
   /** i2pd says OK to CONNECT as soon as it has a lease set; Java I2P when the peer has accepted. */
   readonly connectAnswered: 'early' | 'when-accepted';
-  readonly connectToOneself: 'works' | 'refused';
+  /** i2pd 2.45.1 says OK, and carries nothing. */
+  readonly connectToOneself: 'silence' | 'refused';
   readonly unknownDestination: 'refused' | 'silent';
   /** What stands behind the newline of STREAM CONNECT in the same segment. */
   readonly followOnData: 'garbled' | 'kept';
@@ -102,7 +103,7 @@ const I2PD_245: Temperament = {
   keyOfEndedSession: 'lingers',
   lookupOfMeWithoutSession: 'answers',
   connectAnswered: 'early',
-  connectToOneself: 'works',
+  connectToOneself: 'silence',
   unknownDestination: 'refused',
   followOnData: 'garbled',
   fromLine: 'with-first-data',

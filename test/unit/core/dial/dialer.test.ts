@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { dialer } from '../../../../src/core/dial/dialer.ts';
 import type { DialTarget } from '../../../../src/core/dial/target.ts';
 import { peerTable } from '../../../../src/core/peers/table.ts';
-import { GATEWAY, type SessionKey } from '../../../../src/core/session/key.ts';
+import { GATEWAY, type SessionKey, type StreamKey } from '../../../../src/core/session/key.ts';
 import { type Lease, type SessionManager, sessionManager } from '../../../../src/core/session/manager.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
@@ -32,7 +32,7 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
     },
     { bridge, clock, log: silentLogger, random: () => ++drawn / 1e6 },
   );
-  const held: SessionKey['kind'][] = [];
+  const held: StreamKey['kind'][] = [];
   const sessions: SessionManager = {
     ...inner,
     lease: (key): Lease => {
@@ -266,6 +266,25 @@ test('only so many dials at one time, whatever becomes of them', async () => {
   for (const one of both) await rejectsWith(one, 'test.enough');
   bridge.rules.connect = () => STREAM_OK;
   (await run(target)).stream.destroy();
+  await sessions.stop();
+});
+
+test("the echo goes to ourselves from a destination that is nobody else's, and ends when nobody needs it", async () => {
+  const { clock, dial, asked, sessions } = setting();
+  assert.equal(sessions.ownEcho(), undefined);
+  const end = await dial.openOwnEcho(peer(2).b32, NEVER);
+  assert.deepEqual(asked(), [`${peer(2).b32}.b32.i2p 0`]);
+  const echoes = () => sessions.list().filter(({ kind }) => kind === 'own-echo');
+  const gateway = sessions.lease(GATEWAY).session;
+  assert.equal(echoes().length, 1);
+  assert.notEqual(echoes()[0]?.session, gateway);
+  assert.equal(sessions.isolated().inUse, 0, 'it takes no place of a client');
+  await clock.advance(600_000);
+  assert.equal(echoes().length, 1);
+  end.stream.destroy();
+  await clock.settle();
+  await clock.advance(61_000);
+  assert.deepEqual([echoes().length, sessions.ownEcho()], [0, undefined]);
   await sessions.stop();
 });
 
