@@ -66,7 +66,7 @@ export interface SessionPool<Session> {
   start(): void;
   /** Ends every session. */
   stop(): Promise<void>;
-  /** @throws GateError `limit` when no further session may be opened */
+  /** @throws GateError `limit` when no further session may be opened, `shutdown` after the stop */
   lease(key: IsolatedKey): PoolLease<Session>;
   /** Those with a key, and those that wait for one. */
   list(): { readonly keyed: readonly Session[]; readonly spare: readonly Session[] };
@@ -88,6 +88,8 @@ export function sessionPool<Session extends PoolableSession>(
   /** By key. Those without a lease stand in the order in which they were given back. */
   const held = new Map<string, Held<Session>>();
   const spares = [...options.ahead].map(([tunnels, wanted]) => ({ tunnels, wanted, ready: new Set<Session>() }));
+  /** Those that were given up, until they have ended. */
+  const ending = new Set<Promise<void>>();
   const counts = tally(POOL_COUNTERS);
   let running = true;
 
@@ -112,10 +114,15 @@ export function sessionPool<Session extends PoolableSession>(
     return session;
   };
 
+  const end = (session: Session) => {
+    const ended = session.close().finally(() => ending.delete(ended));
+    ending.add(ended);
+  };
+
   const retire = (key: string, { session, idle }: Held<Session>) => {
     held.delete(key);
     idle?.cancel();
-    void session.close();
+    end(session);
   };
 
   /** @returns whether there is room for one more */
@@ -129,7 +136,7 @@ export function sessionPool<Session extends PoolableSession>(
       const other = spares.find(({ ready }) => ready.size > 0);
       const spare = other && takeSpare(other.tunnels);
       if (spare === undefined) return false;
-      void spare.close();
+      end(spare);
     }
     counts.add('retiredForRoom');
     return true;
@@ -178,9 +185,11 @@ export function sessionPool<Session extends PoolableSession>(
         ready.clear();
       }
       held.clear();
-      await Promise.all(sessions.map((session) => session.close()));
+      for (const session of sessions) end(session);
+      await Promise.all(ending);
     },
     lease: ({ token, tunnels }) => {
+      if (!running) throw new GateError('shutdown', 'shutdown', 'the gateway is stopping');
       const key = JSON.stringify([tunnels ?? null, token]);
       const one = heldFor(key, tunnels);
       one.leases += 1;

@@ -177,6 +177,35 @@ const move: fc.Arbitrary<Move> = fc.oneof(
   fc.record({ kind: fc.constant('wait'), ms: fc.constantFrom(1, IDLE_MS / 2, IDLE_MS) }),
 );
 
+test('after the stop nobody gets a session that nobody would end', async () => {
+  const { built, clock, pool } = setting();
+  pool.lease(key('a')).release();
+  await pool.stop();
+  for (const token of ['a', 'b']) assert.throws(() => pool.lease(key(token)), { kind: 'shutdown' });
+  assert.deepEqual([built.length, clock.pending], [1, 0]);
+});
+
+test('a session that makes room at the last moment is waited for at the stop', async () => {
+  const { built, pool } = setting({ most: 1 });
+  pool.lease(key('a')).release();
+  let close = () => {};
+  const [first] = built;
+  assert.ok(first);
+  first.close = () =>
+    new Promise((resolve) => {
+      close = resolve;
+    });
+  pool.lease(key('b'));
+  let stopped = false;
+  const stopping = pool.stop().then(() => {
+    stopped = true;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(stopped, false);
+  close();
+  await stopping;
+});
+
 test('E14 property: whatever comes and goes, no two keys ever share, and there are never too many', async () => {
   const limits = fc.record({
     most: fc.integer({ min: 1, max: 4 }),
