@@ -9,11 +9,12 @@ import { exitCodeOf, ROOT, SEARCH_PATH } from './command.mjs';
 /**
  * @param {string} program its path in the checkout
  * @param {readonly string[]} args
+ * @param {readonly string[]} [wrapper] a command that becomes the program
  * @returns {Promise<number>} its exit code
  */
-export function runLabProgram(program, args) {
+export function runLabProgram(program, args, wrapper = []) {
   return new Promise((finished) => {
-    const command = [process.execPath, '--import', 'tsx', join(ROOT, program), ...args];
+    const command = [...wrapper, process.execPath, '--import', 'tsx', join(ROOT, program), ...args];
     const child = spawn('setpriv', ['--pdeathsig', 'TERM', ...command], {
       cwd: ROOT,
       env: { ...process.env, PATH: SEARCH_PATH },

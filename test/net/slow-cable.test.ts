@@ -64,8 +64,9 @@ test('each way takes as long as it is told, and order is kept', async () => {
 });
 
 test('no more bytes per second come through than it is told, and no fewer', async () => {
-  // ping sends at most one every 10 ms while answers are missing: twice as much as this.
-  const rate = 50_000;
+  // ping sends at most one every 10 ms while answers are missing: four times as much as this, and more than it on a
+  // machine that is busy.
+  const rate = 25_000;
   await cable.shape({ ...PERFECT, bytesPerSecond: rate, queueBytes: 20_000 });
   const length = 1_000;
   const answers = ping(400, 10, length);

@@ -3,6 +3,7 @@
  * get through. Knows nothing of SAM.
  */
 import type { B32 } from '../../../src/wire/i2p/destination.ts';
+import { randomNumbers } from '../random.ts';
 import { deliver, type FakeDatagram } from './datagrams.ts';
 import type { Shape } from './pipe.ts';
 import type { FakeSession } from './session.ts';
@@ -27,7 +28,6 @@ export class FakeNetwork {
   #shape = UNHINDERED;
   #fate: (count: number) => DatagramFate = () => 'delivered';
   #datagrams = 0;
-  #drawn = 0;
   #late: FakeDatagram | undefined;
 
   /** Streams that live, or of which one side does not know that they ended. */
@@ -55,13 +55,8 @@ export class FakeNetwork {
     else this.#shapes.set(b32, whole);
   }
 
-  /** The next number of a sequence that is always the same, from 0 to below 1 (mulberry32). */
-  draw(): number {
-    this.#drawn = (this.#drawn + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(this.#drawn ^ (this.#drawn >>> 15), 1 | this.#drawn);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  }
+  /** The next number of a sequence that is always the same, from 0 to below 1. */
+  readonly draw = randomNumbers(0);
 
   /** Streams of this destination carry nothing until `resume`, and nobody is told. */
   stall(b32: B32): void {

@@ -1,0 +1,176 @@
+/**
+ * A program: `npm run soak`. A gateway under load and under faults, both drawn from a seed, for as long as is wanted; then
+ * says whether it is still what it was: memory, descriptors, the time in which it answers, and its peer.
+ */
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { randomNumbers } from '../../test/helpers/random.ts';
+import { until } from '../../test/helpers/until.ts';
+import { messageOf } from '../lab/command.ts';
+import { SOAK_FAULTS } from './faults.ts';
+import { type Load, startLoad } from './load.ts';
+import { drawCurves } from './picture.ts';
+import { grows, minima, type Sample, slopeOf } from './slope.ts';
+import { type Stage, setStage } from './stage.ts';
+
+const USAGE = `npm run soak -- [--minutes N] [--seed S] [--picture FILE]
+
+A gateway with a real interface, its peer, and SAM bridges that can be made to fail. Clients of every kind
+load it, and every 10 to 30 s something goes wrong; both are drawn from the seed. At the end all must be as
+before: exit 0. N is 10, and at least 2. The picture shows memory, descriptors and answer times as SVG.`;
+
+const FAILED = 1;
+const USAGE_ERROR = 64;
+const SAMPLE_MS = 2_000;
+const BETWEEN_FAULTS_MS = [10_000, 30_000] as const;
+/** From the end of the last fault until the peer is reached again: a dial that is not answered is given up after 30 s. */
+const RECOVERY_MS = 120_000;
+/** Isolated sessions live on for 30 s, and silent clients for 20 s. */
+const SETTLE_MS = 45_000;
+/** Share of the time after which memory counts: before that the code is compiled and the heap takes its room. */
+const WARM_UP = 0.25;
+/** What the gateway keeps at the router by default, each on a connection of its own. */
+const ACCEPTS = 8;
+/** The session for datagrams lives on for five minutes, and a dial may be under way. */
+const SPARE_DESCRIPTORS = 4;
+const MEBIBYTE = 2 ** 20;
+
+interface Records {
+  readonly memory: Sample[];
+  readonly descriptors: Sample[];
+  readonly answers: Sample[];
+  readonly faults: Array<{ readonly seconds: number; readonly name: string }>;
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { minutes: { type: 'string' }, seed: { type: 'string' }, picture: { type: 'string' } },
+  });
+  const [minutes, seed] = [Number(values.minutes ?? 10), Number(values.seed ?? 1)];
+  if (!(minutes >= 2) || !Number.isSafeInteger(seed)) throw new Error('--minutes is at least 2, --seed a whole number');
+  execFileSync('ip', ['link', 'set', 'lo', 'up']);
+  const end = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => end.abort());
+
+  const records: Records = { memory: [], descriptors: [], answers: [], faults: [] };
+  const stage = await setStage();
+  try {
+    await reachesPeer(stage);
+    await until(
+      'all accepts are armed',
+      async () => (await stage.daemon.status()).inbound.armed === ACCEPTS,
+      RECOVERY_MS,
+    );
+    const before = stage.daemon.descriptors();
+    const load = startLoad(stage, randomNumbers(seed));
+    const watching = watch(stage, records);
+    await suffer(stage, randomNumbers(seed + 1), minutes, records, end.signal);
+    await reachesPeer(stage);
+    await load.stop();
+    await pause(SETTLE_MS);
+    watching.stop();
+    const complaints = judge(records, before, stage);
+    report(records, load, complaints, before, stage);
+    if (values.picture !== undefined) writeFileSync(values.picture, picture(records, minutes, seed));
+    return complaints.length === 0 ? 0 : FAILED;
+  } finally {
+    await stage.stop();
+  }
+}
+
+async function reachesPeer({ daemon }: Stage): Promise<void> {
+  await until('the peer is reached', async () => (await daemon.status()).peers[0]?.state === 'up', RECOVERY_MS);
+}
+
+async function suffer(
+  stage: Stage,
+  random: () => number,
+  minutes: number,
+  { faults }: Records,
+  end: AbortSignal,
+): Promise<void> {
+  const start = performance.now();
+  const [least, most] = BETWEEN_FAULTS_MS;
+  for (;;) {
+    const rest = start + minutes * 60_000 - performance.now();
+    const wait = least + (most - least) * random();
+    await pause(Math.max(0, Math.min(rest, wait)), undefined, { signal: end }).catch(() => {});
+    if (end.aborted || rest <= wait) return;
+    const fault = SOAK_FAULTS[Math.floor(random() * SOAK_FAULTS.length)];
+    if (fault === undefined) continue;
+    const seconds = Math.round((performance.now() - start) / 1_000);
+    faults.push({ seconds, name: fault.name });
+    console.log(`${String(seconds).padStart(6)} s  ${fault.name}`);
+    await fault.happen(stage);
+  }
+}
+
+function watch({ daemon }: Stage, { memory, descriptors, answers }: Records) {
+  const start = performance.now();
+  const timer = setInterval(() => {
+    const seconds = (performance.now() - start) / 1_000;
+    memory.push({ seconds, value: daemon.memory() / MEBIBYTE });
+    descriptors.push({ seconds, value: daemon.descriptors() });
+    const asked = performance.now();
+    daemon.status().then(
+      () => answers.push({ seconds, value: performance.now() - asked }),
+      () => {}, // It is stopped for a moment now and then; the next answer tells how long that was.
+    );
+  }, SAMPLE_MS);
+  return { stop: () => clearInterval(timer) };
+}
+
+/** What is not as it was. */
+function judge(records: Records, before: number, { daemon }: Stage): readonly string[] {
+  const complaints: string[] = [];
+  if (grows(memorySlope(records))) complaints.push('memory grows by more than chance');
+  const after = daemon.descriptors();
+  if (after > before + SPARE_DESCRIPTORS) complaints.push(`${after} descriptors are open, and ${before} were before`);
+  const defects = daemon.said().match(/"msg":"a defect[^"]*"/g) ?? [];
+  if (defects.length > 0) complaints.push(`the log tells of ${defects.length} defects: ${defects[0]}`);
+  return complaints;
+}
+
+function memorySlope({ memory }: Records) {
+  const warm = (memory.at(-1)?.seconds ?? 0) * WARM_UP;
+  return slopeOf(minima(memory.filter(({ seconds }) => seconds >= warm)));
+}
+
+function report(records: Records, { done }: Load, complaints: readonly string[], before: number, stage: Stage): void {
+  const { perHour, error } = memorySlope(records);
+  const values = records.memory.map(({ value }) => value);
+  const answers = records.answers.map(({ value }) => value).sort((one, other) => one - other);
+  const share = (part: number) => answers[Math.floor((answers.length - 1) * part)]?.toFixed(1) ?? '-';
+  console.log(`
+done         ${Object.entries(done)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(', ')}
+faults       ${records.faults.length}
+memory       ${Math.min(...values).toFixed(1)} to ${Math.max(...values).toFixed(1)} MiB; slope ${perHour.toFixed(2)} ± ${error.toFixed(2)} MiB per hour
+descriptors  ${before} before, ${stage.daemon.descriptors()} after, ${Math.max(...records.descriptors.map(({ value }) => value))} at most
+status       answered in ${share(0.5)} ms (median), ${share(0.99)} ms (99 of 100), ${share(1)} ms at most
+${complaints.length === 0 ? 'all is as it was' : complaints.map((one) => `NOT WELL: ${one}`).join('\n')}`);
+}
+
+function picture({ memory, descriptors, answers, faults }: Records, minutes: number, seed: number): string {
+  const curves = [
+    { title: 'memory, MiB', samples: memory },
+    { title: 'open descriptors', samples: descriptors },
+    { title: 'time until status is answered, ms', samples: answers },
+  ];
+  const caption = `npm run soak -- --minutes ${minutes} --seed ${seed}; a line for each of ${faults.length} faults`;
+  return drawCurves(
+    caption,
+    curves,
+    faults.map(({ seconds }) => seconds),
+  );
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(`${messageOf(error)}\n\n${USAGE}`);
+  process.exitCode = USAGE_ERROR;
+}
