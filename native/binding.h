@@ -43,5 +43,6 @@ bool export_network(napi_env env, napi_value exports);
 bool export_listener(napi_env env, napi_value exports);
 bool export_socket(napi_env env, napi_value exports);
 bool export_capture(napi_env env, napi_value exports);
+bool export_rights(napi_env env, napi_value exports);
 
 #endif

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { buildNative } from './build-native.mjs';
+import { makeAccount } from './lib/account.mjs';
 import { findProgram, isCommand, isRoot, main, mustRun, ROOT, SetUpError } from './lib/command.mjs';
 import { COMPILER_PACKAGES, installPackages, missingPackages } from './lib/debian.mjs';
 
@@ -18,16 +19,18 @@ const DIST_STAMP = join(DIST, '.made-from');
  * @param {readonly string[]} [wanted.packages] Debian packages that the caller needs
  * @param {boolean} [wanted.native] whether to compile native/
  * @param {boolean} [wanted.dist] whether to compile src/ to dist/
+ * @param {boolean} [wanted.account] whether to make the user that the gateway becomes
  * @param {boolean} [wanted.quiet] says only what is installed, not what is built
  * @throws {SetUpError} with what a person has to do
  */
-export async function setUp({ packages = [], native = true, dist = true, quiet = false } = {}) {
+export async function setUp({ packages = [], native = true, dist = true, account = dist, quiet = false } = {}) {
   /** @param {string} line */
   const say = (line) => quiet || console.error(line);
   checkNode();
   await installNodeModules(say);
   await installPackages(await missingPackages(packages));
   if (native && !nativeIsBuilt()) await buildWithCompiler();
+  if (account) await makeAccount();
   if (dist) await compile(say);
   await giveToOwner('build');
 }

@@ -39,6 +39,7 @@ export interface ReportParts {
   readonly clock: Clock;
   readonly startedAt: number;
   readonly version: string;
+  readonly rights: StatusReport['rights'];
 }
 
 /** A session takes 20 s to 40 s on i2pd 2.45.1; after this something is wrong. */
@@ -56,6 +57,7 @@ export function statusReport(parts: ReportParts): StatusReport {
     version: parts.version,
     uptimeSeconds: age(parts.startedAt),
     router,
+    rights: parts.rights,
     identity: {
       b32: gateway.own.b32,
       address: formatAddress(gateway.own.addresses.oc),

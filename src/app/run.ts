@@ -28,6 +28,7 @@ import { bringUpInterface, type GuardedInterface } from './interface.ts';
 import { interfaceWatch } from './interface-watch.ts';
 import { configuredPeers } from './peers.ts';
 import { pingPeer } from './ping.ts';
+import { carryOut, futureUser, planPrivileges, rightsStatus } from './privileges.ts';
 import { statusReport } from './report.ts';
 import { type UndoStep, withUndo } from './undo.ts';
 
@@ -45,6 +46,8 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
   const log = pinoLogger(config.log.level);
   const reportUndo = ({ message, code }: GateError) => log.warn(`while ending: ${message}`, { code });
   await withUndo(reportUndo, async (undo) => {
+    const privileges = await planPrivileges(config, log);
+    const keeper = futureUser(privileges);
     const { keys, created, unusedMs } = await holdKeys(config.identity.key_file, undo);
     const identities = await holdIdentities(config, keys, undo);
     const keysHeldUntil = systemClock.now() + KEY_LINGERS_MS - Math.min(unusedMs, identities.unusedMs);
@@ -57,7 +60,7 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
     const listeners: ListenerPort[] = [];
     for (const socks of config.socks) {
       const listener = await listen(
-        { endpoint: socks.listen, mode: socks.mode, owner: socks.owner, group: socks.group, ...STREAM_MARKS },
+        { endpoint: socks.listen, mode: socks.mode, owner: socks.owner, group: socks.group, keeper, ...STREAM_MARKS },
         log,
       );
       listeners.push(listener);
@@ -67,12 +70,12 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
       clock: systemClock,
       log,
       random: Math.random,
-      gatewayUser: undefined,
+      gatewayUser: keeper,
       searchPath: usualSearchPath(),
       extraArguments: [],
     });
     undo(() => router.stop());
-    await router.start(signal);
+    await router.prepare();
 
     const lost = new AbortController();
     const gateway = assembleGateway(config, {
@@ -97,6 +100,7 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
       // Rules that were taken away a moment ago have no counters.
       const drops = (await firewall?.drops().catch(() => undefined)) ?? {};
       return statusReport({
+        rights: await rightsStatus(),
         config,
         gateway,
         router: () => router.state(),
@@ -116,12 +120,15 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
     const control = new ControlServer({
       path: config.control.socket,
       mode: config.control.mode,
+      keeper,
       methods: controlMethods({ status, exposure, ping }),
       clock: systemClock,
       log,
     });
     await control.start();
     undo(() => control.stop());
+    await carryOut(privileges, unixSockets(config), log);
+    await router.start(signal);
     undo(() => gateway.stop());
     await gateway.start(signal);
     if (watch !== undefined) {
@@ -132,6 +139,10 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
     for (const line of banner(config, gateway.own, tun, listeners, router.state(), created)) announce(line);
     await stopped(signal, lost.signal);
   });
+}
+
+function unixSockets({ control, socks }: Config): readonly string[] {
+  return [control.socket, ...socks.flatMap(({ listen: at }) => (at.kind === 'unix' ? [at.path] : []))];
 }
 
 /** No other gateway can use the key from now on until the end. @throws GateError */

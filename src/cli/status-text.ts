@@ -3,6 +3,9 @@ import type { PeerStatus, RouterState, StatusReport } from '../control/status.ts
 import { span } from '../kit/span.ts';
 import { plain, table } from './terminal.ts';
 
+/** A gateway that was not made to keep all of root's has fewer. */
+const MOST_SHOWN = 4;
+
 export function statusText(report: StatusReport): readonly string[] {
   const { identity, vpn, relay } = report;
   const sessions = report.sessions.map(({ key, name, state, age, reason }) => [
@@ -24,6 +27,7 @@ export function statusText(report: StatusReport): readonly string[] {
       ['identity', `${identity.b32}.b32.i2p`],
       ['address', identity.address],
       ['router', routerText(report.router)],
+      ['runs as', rightsText(report.rights)],
       ...sessions,
       ['isolated', isolatedText(report.isolated)],
       ...datagrams,
@@ -107,6 +111,12 @@ function routerText(router: RouterState): string {
     default:
       return router satisfies never;
   }
+}
+
+function rightsText({ user, capabilities, noNewPrivileges }: StatusReport['rights']): string {
+  const many = capabilities.length > MOST_SHOWN ? `${capabilities.length} capabilities` : capabilities.join(' and ');
+  const held = capabilities.length === 0 ? 'without any capability' : `with ${plain(many)}`;
+  return `${plain(user)}, ${held}${noNewPrivileges ? '' : ', which programs can add to'}`;
 }
 
 function firewallText({ state, restored, drops }: NonNullable<StatusReport['firewall']>): string {

@@ -86,6 +86,15 @@ export function configSchema(paths: DefaultPaths) {
       })
       .prefault({})
       .meta({ description: 'Control of the running gateway.' }),
+    privileges: z
+      .strictObject({
+        user: value.userName.prefault('garligate').meta({
+          description:
+            'Who the gateway becomes when root has started it, once interface, rules and sockets stand; it does not start where this user does not exist. It owns nothing but sockets: files stay root\'s. "root": it stays root, with all that this means. Without effect where somebody else starts it.',
+        }),
+      })
+      .prefault({})
+      .meta({ description: 'What the gateway may do on this host.' }),
     log: z
       .strictObject({
         level: value.logLevel.prefault('info').meta({

@@ -111,6 +111,10 @@ export const accountName = parsed('a name or a number out of /etc/passwd or /etc
   /^([a-z_][a-z0-9_-]{0,31}\$?|\d{1,9}|)$/.test(text) ? text : undefined,
 );
 
+export const userName = parsed('the name of a user out of /etc/passwd', (text) =>
+  /^[a-z_][a-z0-9_-]{0,31}\$?$/.test(text) ? text : undefined,
+);
+
 export const listenEndpoint = parsed(
   'an IP address with a port, such as "127.0.0.1:9160" or "[::1]:9160", or "unix:/absolute/path"',
   parseEndpoint,

@@ -107,6 +107,15 @@ export const statusReport = z.object({
   version: z.string(),
   uptimeSeconds: z.number().nonnegative(),
   router,
+  /** What the gateway may do on this host. */
+  rights: z.object({
+    /** Who it runs as: a name, or a number where there is none. */
+    user: z.string(),
+    /** Such as CAP_NET_ADMIN; in any of its threads. */
+    capabilities: z.array(z.string()),
+    /** No program that it starts can have more. */
+    noNewPrivileges: z.boolean(),
+  }),
   identity: z.object({
     b32: z.string(),
     address: z.string(),

@@ -62,10 +62,14 @@ export function nativeArrivals({ endpoint, ...marks }: ArrivalSettings, native: 
   };
 }
 
-/** Tells files apart; undefined when there is none. */
+/** Tells files apart; undefined when there is none, or none that may be seen by the user whom we are at the end. */
 function fileAt(path: string): string | undefined {
-  const found = lstatSync(path, { throwIfNoEntry: false, bigint: true });
-  return found && `${found.dev} ${found.ino}`;
+  try {
+    const { dev, ino } = lstatSync(path, { bigint: true });
+    return `${dev} ${ino}`;
+  } catch {
+    return undefined;
+  }
 }
 
 function nextClients(

@@ -2,7 +2,6 @@
  * Both ends of the control socket. The server bounds everything that a client can make it hold: connections, the length
  * of a line, and how long a connection may stay without a question.
  */
-import { mkdir, stat } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -24,11 +23,15 @@ import type { Logger } from '../kit/log.ts';
 import type { Service } from '../kit/service.ts';
 import { connected } from './connected.ts';
 import { listen } from './listener.ts';
+import type { Ownership } from './owners.ts';
+import { makeSocketDirectory } from './socket-directory.ts';
 
 export interface ControlServerParts {
   readonly path: string;
   /** Permissions of the socket, such as 0o660. */
   readonly mode: number;
+  /** Who will remove the socket at the end, when that is another user than now. */
+  readonly keeper?: Ownership | undefined;
   readonly methods: MethodRegistry;
   readonly clock: Clock;
   readonly log: Logger;
@@ -57,9 +60,9 @@ export class ControlServer implements Service {
   }
 
   async start(): Promise<void> {
-    const { path, mode, log } = this.#parts;
-    await makeDirectory(dirname(path));
-    this.#listener = await listen({ endpoint: { kind: 'unix', path }, mode }, log);
+    const { path, mode, keeper, log } = this.#parts;
+    await makeSocketDirectory(dirname(path), keeper);
+    this.#listener = await listen({ endpoint: { kind: 'unix', path }, mode, keeper }, log);
     this.#listener.accept((client) => this.#admit(client));
   }
 
@@ -239,23 +242,6 @@ function drained(stream: Duplex): Promise<void> {
     stream.once('drain', resolve);
     stream.once('close', resolve);
   });
-}
-
-/** The directory keeps others out even where the socket's own mode is not looked at. */
-async function makeDirectory(directory: string): Promise<void> {
-  try {
-    await mkdir(directory, { recursive: true, mode: 0o750 });
-    const found = await stat(directory);
-    if ((found.mode & 0o002) !== 0 && (found.mode & 0o1000) === 0) {
-      throw new GateError(
-        'config',
-        'control.directory',
-        `${directory} can be written to by everybody; chmod o-w ${directory}, or set control.socket`,
-      );
-    }
-  } catch (error) {
-    throw asGateError(error, `making the directory ${directory} of control.socket`);
-  }
 }
 
 function explain(path: string, error: NodeJS.ErrnoException): GateError {

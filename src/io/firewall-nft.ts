@@ -134,13 +134,18 @@ export class NftFirewall implements Service, FirewallPort {
 }
 
 /**
- * For a gateway without firewall: takes away what one with it left behind when it died, which would go on denying.
+ * For a gateway without firewall: takes away what one with it left behind when it died, which would go on denying. On a
+ * host that root has prepared for a user without rights, the rules are root's affair.
  *
  * @throws GateError
  */
 export async function removeLeftRules(searchPath: string, clock: Clock): Promise<void> {
   const nft = await findNft(searchPath, clock);
-  const tables = (await nft?.(['list', 'tables', FAMILY])) ?? '';
+  const tables = await nft?.(['list', 'tables', FAMILY]).catch((error: unknown) => {
+    if (asGateError(error, 'looking for rules').kind === 'permission') return undefined;
+    throw error;
+  });
+  if (tables === undefined) return;
   if (tables.split('\n').includes(`table ${FAMILY} ${TABLE}`)) await nft?.(['-f', '-'], nftRemoval());
 }
 

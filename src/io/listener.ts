@@ -2,7 +2,8 @@
  * Listening sockets, TCP and unix. Clients are handed out paused, half-open allowed and with an `error` listener, as
  * ports.ts promises.
  */
-import { chmod, chown, lstat, stat, unlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { chmod, chown, lstat, open, stat, unlink } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { type Endpoint, formatEndpoint } from '../config/endpoint.ts';
@@ -22,6 +23,8 @@ export interface ListenSettings extends ArrivalSettings {
   /** User and group of a unix socket, by name or number; those of this process unless told. */
   readonly owner?: string;
   readonly group?: string;
+  /** Whom a unix socket belongs to where `owner` or `group` name nobody; this process unless told. */
+  readonly keeper?: Ownership | undefined;
 }
 
 /**
@@ -31,13 +34,13 @@ export interface ListenSettings extends ArrivalSettings {
  * @throws GateError `local-io` or `permission` with what to do
  */
 export async function listen(
-  { mode, owner = '', group = '', ...settings }: ListenSettings,
+  { mode, owner = '', group = '', keeper, ...settings }: ListenSettings,
   log: Logger,
   native: NativeAddon | GateError = nativeOrReason(),
 ): Promise<ListenerPort> {
   const { endpoint } = settings;
   if (native instanceof GateError) log.debug(`clients are accepted without the native part: ${native.message}`);
-  const ownership = await ownershipOf(owner, group);
+  const ownership = await ownershipOf(owner, group, keeper);
   if (endpoint.kind === 'unix') await removeStale(endpoint.path, [process.geteuid?.(), ownership?.uid]);
   const bind = async () => (native instanceof GateError ? nodeArrivals(settings) : nativeArrivals(settings, native));
   // Nobody ever has more rights than in the end: a socket that will be given away is first only its maker's.
@@ -86,10 +89,22 @@ function withMode<T>(endpoint: Endpoint, mode: number, bind: () => T): T {
   }
 }
 
+/** Linux's O_PATH, which Node does not name: to have a file in hand without opening it. */
+const O_PATH = 0o10_000_000;
+
 async function giveAway(path: string, { uid, gid }: Ownership, mode: number): Promise<void> {
   try {
-    await chown(path, uid, gid);
-    await chmod(path, mode);
+    // The very socket: in a directory of somebody else's, another file may stand there by now.
+    const socket = await open(path, O_PATH | constants.O_NOFOLLOW);
+    try {
+      const found = await socket.stat();
+      if (!found.isSocket() || found.uid !== process.geteuid?.()) throw new Error('another file stands there');
+      const inHand = `/proc/self/fd/${socket.fd}`;
+      await chown(inHand, uid, gid);
+      await chmod(inHand, mode);
+    } finally {
+      await socket.close();
+    }
   } catch (cause) {
     const message = `no right to give ${path} to another user or group; run as root, or leave out owner and group`;
     throw new GateError('permission', 'listener.owner', message, { cause });

@@ -187,6 +187,18 @@ export interface NativeAddon {
 
   /** Another number after every change of anybody's nftables rules in this network namespace. */
   rulesetGeneration(): number;
+
+  /**
+   * Becomes this user, clears the groups, and keeps only these capabilities; no thread can gain a right afterwards. For our
+   * own `uid` groups stay, and other threads keep the capabilities that they were started with.
+   *
+   * @param keep a bit for each capability, 1 << CAP_*; the main thread and the programs that it starts keep them, as far
+   *   as it has them
+   * @throws NativeError when rights may be half given up: the process can only be ended
+   */
+  giveUpRights(uid: number, gid: number, keep: number): void;
+  /** Neither files nor other processes of this user get to see our memory. To be said again after `giveUpRights`. */
+  forbidCoreDumps(): void;
 }
 
 /** What the addon throws. */
@@ -212,7 +224,7 @@ export function isNativeError(thrown: unknown): thrown is NativeError {
 }
 
 /** The same number stands in native/addon.c. */
-const ADDON_VERSION = 6;
+const ADDON_VERSION = 7;
 
 const FUNCTIONS = {
   open: true,
@@ -247,6 +259,8 @@ const FUNCTIONS = {
   hasNetworkChanged: true,
   endNetworkWatch: true,
   rulesetGeneration: true,
+  giveUpRights: true,
+  forbidCoreDumps: true,
 } as const satisfies Record<keyof NativeAddon, true>;
 
 /** Two levels up is the package, from src/io/ as from dist/io/. */

@@ -9,17 +9,24 @@ export interface Ownership {
 }
 
 /**
- * @param owner a name, a number, or '' to leave it; `group` too
+ * @param owner a name, a number, or '' for the one of `otherwise`; `group` too
  * @returns undefined when nothing is to be changed
  * @throws GateError `config` for a name that is not there
  */
-export async function ownershipOf(owner: string, group: string): Promise<Ownership | undefined> {
-  if (owner === '' && group === '') return undefined;
-  return { uid: await idOf(owner, 'user', '/etc/passwd'), gid: await idOf(group, 'group', '/etc/group') };
+export async function ownershipOf(
+  owner: string,
+  group: string,
+  otherwise?: Ownership | undefined,
+): Promise<Ownership | undefined> {
+  if (owner === '' && group === '') return otherwise;
+  const { uid = -1, gid = -1 } = otherwise ?? {};
+  return {
+    uid: owner === '' ? uid : await idOf(owner, 'user', '/etc/passwd'),
+    gid: group === '' ? gid : await idOf(group, 'group', '/etc/group'),
+  };
 }
 
 async function idOf(name: string, kind: 'user' | 'group', file: string): Promise<number> {
-  if (name === '') return -1;
   if (/^\d+$/.test(name)) return Number(name);
   const lines = (await readFile(file, 'utf8').catch(() => '')).split('\n').map((line) => line.split(':'));
   const id = lines.find(([known]) => known === name)?.[2];

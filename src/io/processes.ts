@@ -48,13 +48,24 @@ export async function listensAt(uid: number, port: number): Promise<boolean> {
 
 /** The first of these users that exists, and is not `except`. */
 export async function findUser(names: readonly string[], except?: number): Promise<UserIds | undefined> {
-  const lines = (await readFile('/etc/passwd', 'utf8').catch(() => '')).split('\n').map((line) => line.split(':'));
+  const accounts = await readAccounts();
   for (const wanted of names) {
-    const [, , uid, gid] = lines.find(([name]) => name === wanted) ?? [];
+    const [, , uid, gid] = accounts.find(([name]) => name === wanted) ?? [];
     if (uid === undefined || gid === undefined || Number(uid) === except) continue;
     return { uid: Number(uid), gid: Number(gid) };
   }
   return undefined;
+}
+
+/** The user's name; undefined for one that has none. */
+export async function nameOf(uid: number): Promise<string | undefined> {
+  return (await readAccounts()).find(([, , number]) => number === String(uid))?.[0];
+}
+
+/** The fields of the lines of /etc/passwd: anything else could ask a network. */
+async function readAccounts(): Promise<readonly (readonly string[])[]> {
+  const text = await readFile('/etc/passwd', 'utf8').catch(() => '');
+  return text.split('\n').map((line) => line.split(':'));
 }
 
 /** @param path directories with colons between them, as in the environment variable */

@@ -3,7 +3,7 @@
  * killed left running. The file is held open, since a gateway that has given up its rights could not open it again.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, open, readFile, rm } from 'node:fs/promises';
+import { type FileHandle, open, readFile, readlink, realpath, rm } from 'node:fs/promises';
 import { type Clock, sleep } from '../kit/clock.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
@@ -63,7 +63,8 @@ async function write(file: FileHandle, pid: number): Promise<void> {
 
 async function endLeftover(path: string, directory: string, { clock, log }: RecordParts): Promise<void> {
   const [child, owner] = await readMarks(path);
-  if (child === undefined || !(await isAlive(child))) return;
+  // Who could write the record may not choose whom the next gateway, perhaps as root, ends.
+  if (child === undefined || !(await isAlive(child)) || !(await worksIn(child.pid, directory))) return;
   if (owner !== undefined && owner.pid !== process.pid && (await isAlive(owner))) {
     const message = `another gateway (process ${owner.pid}) runs a router in ${directory}; set router.directory`;
     throw new GateError('local-io', 'router.directory-in-use', message);
@@ -74,6 +75,14 @@ async function endLeftover(path: string, directory: string, { clock, log }: Reco
   const never = new AbortController().signal;
   while (clock.now() < end && (await isAlive(child))) await sleep(clock, POLL_MS, never);
   if (await isAlive(child)) process.kill(child.pid, 'SIGKILL');
+}
+
+async function worksIn(pid: number, directory: string): Promise<boolean> {
+  const [there, here] = await Promise.all([
+    readlink(`/proc/${pid}/cwd`).catch(() => undefined),
+    realpath(directory).catch(() => undefined),
+  ]);
+  return there !== undefined && there === here;
 }
 
 async function readMarks(path: string): Promise<readonly (ProcessMark | undefined)[]> {

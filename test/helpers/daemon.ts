@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -56,7 +56,9 @@ export async function startDaemon(plan: DaemonPlan): Promise<Daemon> {
   const directory = mkdtempSync(join(tmpdir(), 'garligate-daemon-'));
   const config = join(directory, 'garligate.toml');
   const keyFile = join(directory, 'identity.key');
-  const socket = join(directory, 'control.sock');
+  // Made by the gateway, and on a way that is open: it has to remove the socket when it is not root any more.
+  const socket = join(directory, 'run/control.sock');
+  chmodSync(directory, 0o755);
   const text = [
     `[router]\nsam = "${bridge.host}:${bridge.port}"\ndirectory = "${join(directory, 'router')}"`,
     `[identity]\nkey_file = "${keyFile}"`,

@@ -52,7 +52,7 @@ export function garligate(...args: readonly string[]): Promise<Ended> {
   return start(args).ended;
 }
 
-/** A config whose every path lies in a directory of its own. */
+/** A config whose every path lies in a directory of its own; root needs no user and no native part for it. */
 export function place(name: string, more = ''): { config: string; key: string; socket: string } {
   const paths = {
     config: join(root, `${name}.toml`),
@@ -70,6 +70,8 @@ socket = "${paths.socket}"
 [router]
 sam = "127.0.0.1:1"
 directory = "${join(root, name, 'router')}"
+[privileges]
+user = "root"
 ${rest}`,
     { mode: 0o600 },
   );

@@ -86,7 +86,7 @@ test('check tells mistakes with file and line and ends with 3', async () => {
   const { code, out, err } = await garligate('check', '-c', config);
   assert.deepEqual([code, out], [3, '']);
   const [first = '', second = '', ...rest] = err.trimEnd().split('\n');
-  assert.match(first, /^garligate: .*wrong\.toml:10: vpn\.mtu: found 12, wanted a whole number/);
+  assert.match(first, /^garligate: .*wrong\.toml:12: vpn\.mtu: found 12, wanted a whole number/);
   assert.match(second, /^garligate: .*wrong\.toml:11: vpn\.mtv: found an unknown key, .*did you mean mtu\?/);
   assert.deepEqual(rest, []);
 });

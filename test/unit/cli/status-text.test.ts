@@ -11,6 +11,7 @@ test('says all that there is, in one screen', () => {
     'identity  ktmhezukbp6jyuldedcjmso6p4e6aegeikqli2mne67hnttgmvfa.b32.i2p',
     'address   fd60:db4d:ddb5:54d8:7266:8a0b:fc9c:5163',
     'router    own i2pd, process 77, for 1m, 2 restarts',
+    'runs as   garligate, with CAP_NET_ADMIN',
     'session   gateway: waiting for 5s, the router is away',
     'isolated  2 in use, 1 idle, 0 ahead, of 8 sessions; at the limit retire-idle: 1 retired, 4 clients refused',
     'udp       ccccccccccccccccccccccccccccccccccccccccccccccccccca.b32.i2p: ready for 1m 1s, 2 associations, 1 datagrams dropped',

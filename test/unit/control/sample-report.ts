@@ -10,6 +10,7 @@ export function sampleReport(): StatusReport {
     version: '1.2.3',
     uptimeSeconds: 3723,
     router: { kind: 'managed', pid: 77, age: 60, restarts: 2 },
+    rights: { user: 'garligate', capabilities: ['CAP_NET_ADMIN'], noNewPrivileges: true },
     identity: {
       b32: 'ktmhezukbp6jyuldedcjmso6p4e6aegeikqli2mne67hnttgmvfa',
       address: 'fd60:db4d:ddb5:54d8:7266:8a0b:fc9c:5163',
