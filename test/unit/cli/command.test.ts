@@ -87,7 +87,7 @@ test('check tells mistakes with file and line and ends with 3', async () => {
   assert.deepEqual([code, out], [3, '']);
   const [first = '', second = '', ...rest] = err.trimEnd().split('\n');
   assert.match(first, /^garligate: .*wrong\.toml:12: vpn\.mtu: found 12, wanted a whole number/);
-  assert.match(second, /^garligate: .*wrong\.toml:11: vpn\.mtv: found an unknown key, .*did you mean mtu\?/);
+  assert.match(second, /^garligate: .*wrong\.toml:13: vpn\.mtv: found an unknown key, .*did you mean mtu\?/);
   assert.deepEqual(rest, []);
 });
 
