@@ -26,6 +26,8 @@ export type GatewayPlan = {
   /** Private key blob and the public part of it. */
   readonly keys: { readonly base64: string; readonly destination: Destination };
   readonly peers: readonly PeerPlan[];
+  /** What lies behind it, for its peers to reach; nothing unless told. */
+  readonly networks?: readonly string[];
   /** More lines for the config file, for tests of special settings. */
   readonly moreConfig?: string;
 };
@@ -35,6 +37,8 @@ export type PeerPlan = {
   readonly destination: Destination;
   /** What it may reach, in the words of the config file. */
   readonly allow: readonly string[];
+  /** What lies behind it. */
+  readonly routes?: readonly string[];
 };
 
 export interface Gateway {
@@ -142,8 +146,9 @@ type GatewayFiles = { readonly keyFile: string; readonly controlSocket: string }
 function gatewayConfig(network: I2pNetwork, plan: GatewayPlan, { keyFile, controlSocket }: GatewayFiles): string {
   const { host, port } = network.router(plan.router).sam;
   const peers = plan.peers.map(
-    ({ name, destination, allow }) =>
-      `[[peer]]\nname = "${name}"\ndestination = "${destination.b32}.b32.i2p"\nallow = ${JSON.stringify(allow)}\n`,
+    ({ name, destination, allow, routes = [] }) =>
+      `[[peer]]\nname = "${name}"\ndestination = "${destination.b32}.b32.i2p"\n` +
+      `allow = ${JSON.stringify(allow)}\nroutes = ${JSON.stringify(routes)}\n`,
   );
   return `[router]
 sam = "${host}:${port}"
@@ -159,6 +164,7 @@ outbound = { length = 0, quantity = 3 }
 [vpn]
 enabled = true
 interface = "${INTERFACE}"
+networks = ${JSON.stringify(plan.networks ?? [])}
 
 ${peers.join('\n')}
 [[socks]]

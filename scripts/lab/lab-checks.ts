@@ -29,6 +29,7 @@ export function labChecks(lab: Lab): Check[] {
     ...bothWays('ping -6, OnionCat 4 address', lab, (from, to, signal) =>
       ping(from.namespace, to.addresses.ocat4, line, signal),
     ),
+    ...lanChecks(lab),
     ...bothWays('TCP, one short message at a time', lab, (from, to) =>
       talk(from.helper, to.addresses.oc, ECHO_PORT, line),
     ),
@@ -72,6 +73,17 @@ async function stops(gateway: Gateway): Promise<string> {
   const tables = await runInside(gateway.namespace, 'nft', ['list', 'tables']);
   if (tables !== '') throw new Error(`the firewall left something behind: ${tables}`);
   return 'interface and firewall gone, unreachable route stays';
+}
+
+/** From the host behind one gateway to the host behind the other: nothing of theirs knows of I2P. */
+function lanChecks({ lans: { a, b }, line }: Lab): Check[] {
+  return [
+    { name: 'ping -6, host behind a to host behind b', from: a, to: b },
+    { name: 'ping -6, host behind b to host behind a', from: b, to: a },
+  ].map(({ name, from, to }) => ({
+    name,
+    run: (signal) => ping(from.host.namespace, to.host.address, line, signal),
+  }));
 }
 
 function bothWays(

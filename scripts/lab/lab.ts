@@ -8,6 +8,7 @@ import { untilPingable } from './checks.ts';
 import { generateKeys } from './destination-keys.ts';
 import { createGateway, type Gateway, type GatewayPlan } from './gateway.ts';
 import { type I2pNetwork, type NetworkOptions, startNetwork } from './i2p-network.ts';
+import { type Lan, lanPrefix, layLan } from './lan.ts';
 import { describeMeasured, measureLine } from './line-measurement.ts';
 import { describeLine, type LineShape } from './line-shape.ts';
 import type { Progress } from './progress.ts';
@@ -39,6 +40,8 @@ export interface Lab {
   readonly a: Gateway;
   /** On router 2, with the web server behind it. */
   readonly b: Gateway;
+  /** Behind each of them. */
+  readonly lans: { readonly a: Lan; readonly b: Lan };
   /** A file of the web servers, of a size that fits the line. */
   readonly file: ExpectedFile;
   /** Between routers 1 and 2; undefined for as fast as this machine is. */
@@ -101,6 +104,10 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       a: await create(planOfA),
       b: await create(planOfB),
     }));
+    const lans = await progress.step('a network with a host behind each', async () => ({
+      a: await layLan(network.segment, a),
+      b: await layLan(network.segment, b),
+    }));
     const start = (gateway: Gateway, router: number) =>
       progress.step(
         `gateway ${gateway.name} on router ${router}`,
@@ -120,7 +127,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       }
     });
     const file = line === undefined ? LARGE_FILE : SMALL_FILE;
-    return { network, stranger, a, b, line, file: { ...file, sha256: fileHash(file) }, stop };
+    return { network, stranger, a, b, lans, line, file: { ...file, sha256: fileHash(file) }, stop };
   } catch (error) {
     if (!signal.aborted) await onFailure();
     await stop();
@@ -136,11 +143,12 @@ function planGateways(
   const keysOf = (router: number) => (keys === 'fresh' ? generateKeys() : network.reservedKeys(router, 1));
   const [ofA, ofB] = [keysOf(1), keysOf(2)];
   const more = moreConfig === undefined ? {} : { moreConfig };
-  const peerA = { name: 'a', destination: ofA.destination, allow: ALLOWED };
-  const peerB = { name: 'b', destination: ofB.destination, allow: ALLOWED };
+  const [lanA, lanB] = [[lanPrefix('a')], [lanPrefix('b')]];
+  const peerA = { name: 'a', destination: ofA.destination, allow: ALLOWED, routes: lanA };
+  const peerB = { name: 'b', destination: ofB.destination, allow: ALLOWED, routes: lanB };
   return [
-    { name: 'a', address: '198.18.101.1', router: 1, seenFrom: 2, keys: ofA, peers: [peerB], ...more },
-    { name: 'b', address: '198.18.102.1', router: 2, seenFrom: 1, keys: ofB, peers: [peerA], ...more },
+    { name: 'a', address: '198.18.101.1', router: 1, seenFrom: 2, keys: ofA, peers: [peerB], networks: lanA, ...more },
+    { name: 'b', address: '198.18.102.1', router: 2, seenFrom: 1, keys: ofB, peers: [peerA], networks: lanB, ...more },
   ];
 }
 

@@ -13,8 +13,8 @@ import { describeFigures } from './slow-cable.ts';
 
 const USAGE = `npm run lab -- [options]
 
-A private I2P network of real i2pd routers, two gateways on it, a web server behind one of them, and a
-stranger's web server. Stays up until Ctrl-C and says what to try.
+A private I2P network of real i2pd routers, two gateways on it with a host behind each, a web server on
+one of them, and a stranger's web server. Stays up until Ctrl-C and says what to try.
 
   --once             check everything, take it down again; exit code 0 only if every check held
   --keep-on-failure  with --once: stay up when something failed, to look at it
@@ -140,7 +140,7 @@ function logsOf({ a, b }: Lab): string {
   return [a, b].map(({ name, said }) => `The end of gateway ${name}'s log:\n${said(LOG_LINES)}`).join('\n\n');
 }
 
-function whatToTry({ a, b, stranger, network }: Lab): string {
+function whatToTry({ a, b, lans, stranger, network }: Lab): string {
   const inA = `ip netns exec ${a.namespace}`;
   const inB = `ip netns exec ${b.namespace}`;
   return `
@@ -148,6 +148,7 @@ Everything is up. In another terminal, as root:
 
   ${inA} ping -6 ${b.addresses.oc}
   ${inB} ping -6 ${a.addresses.oc}
+  ip netns exec ${lans.a.host.namespace} ping -6 ${lans.b.host.address}    # between hosts behind the gateways
   ${inA} curl -sg http://[${b.addresses.oc}]:${WEB_PORT}/
   ${inA} curl -s --socks5-hostname ${a.socks} http://${stranger.bookName}/
   ${inA} curl -s --socks4a ${a.socks} http://${stranger.b32Name}/
