@@ -16,6 +16,24 @@ const COMMAND = fileURLToPath(new URL('../../bin/garligate', import.meta.url));
 const START_MS = 30_000;
 const NEVER = new AbortController().signal;
 
+/** Loaded before the gateway: says how many bytes live in its process, after a thorough collection. */
+const HEAP_PROBE = `
+  import { setFlagsFromString } from 'node:v8';
+  import { runInNewContext } from 'node:vm';
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc');
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  process.on('message', async () => {
+    for (let count = 0; count < 3; count += 1) {
+      await turn();
+      collect();
+    }
+    const { heapUsed, external } = process.memoryUsage();
+    process.send(heapUsed + external);
+  });
+  process.channel.unref();
+`;
+
 export interface DaemonPlan {
   readonly bridge: { readonly host: string; readonly port: number };
   /** Keys of its one SOCKS listener, as TOML. */
@@ -30,6 +48,8 @@ export interface DaemonPlan {
   readonly config?: string;
   /** A command that becomes the gateway by exec, with its arguments. */
   readonly wrapper?: readonly string[];
+  /** Lets `living` be asked. */
+  readonly withHeapProbe?: boolean;
 }
 
 export interface Daemon {
@@ -42,6 +62,8 @@ export interface Daemon {
   command(...words: readonly string[]): Promise<string>;
   /** Resident memory in bytes. */
   memory(): number;
+  /** Bytes on the heap and beside it that are in use; what only waits for a collection is not. Needs `withHeapProbe`. */
+  living(): Promise<number>;
   /** Open file descriptors. */
   descriptors(): number;
   /** Ends it by SIGKILL; its files stay until `stop`. */
@@ -52,7 +74,8 @@ export interface Daemon {
 
 /** Needs `dist/`. */
 export async function startDaemon(plan: DaemonPlan): Promise<Daemon> {
-  const { bridge, listen = '127.0.0.1:0', socks = '', vpn = false, keys, config: sections = '', wrapper = [] } = plan;
+  const { bridge, listen = '127.0.0.1:0', socks = '', vpn = false, keys, config: sections = '' } = plan;
+  const { wrapper = [], withHeapProbe = false } = plan;
   const directory = mkdtempSync(join(tmpdir(), 'garligate-daemon-'));
   const config = join(directory, 'garligate.toml');
   const keyFile = join(directory, 'identity.key');
@@ -69,13 +92,16 @@ export async function startDaemon(plan: DaemonPlan): Promise<Daemon> {
   ];
   if (keys !== undefined) writeFileSync(keyFile, `${keys.blob.reveal()}\n`, { mode: 0o600 });
   writeFileSync(config, text.join('\n'), { mode: 0o600 });
-  const command = [...wrapper, process.execPath, COMMAND, 'run', '--config', config];
+  const probe = withHeapProbe ? ['--import', `data:text/javascript,${encodeURIComponent(HEAP_PROBE)}`] : [];
+  const command = [...wrapper, process.execPath, ...probe, COMMAND, 'run', '--config', config];
   // It dies with the test, however that ends.
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], {
+    stdio: ['ignore', 'pipe', 'pipe', ...(withHeapProbe ? (['ipc'] as const) : [])],
+  });
   const ended = once(child, 'exit');
   let said = '';
   for (const output of [child.stdout, child.stderr]) {
-    output.on('data', (data) => {
+    output?.on('data', (data) => {
       said += String(data);
     });
   }
@@ -106,6 +132,12 @@ export async function startDaemon(plan: DaemonPlan): Promise<Daemon> {
         );
       }),
     memory: () => 1024 * Number(/^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]),
+    living: async () => {
+      const answer = once(child, 'message');
+      child.send('how much lives?');
+      const [bytes] = await answer;
+      return Number(bytes);
+    },
     descriptors: () => readdirSync(`/proc/${pid}/fd`).length,
     kill: async () => {
       child.kill('SIGKILL');

@@ -11,8 +11,10 @@ import { type RawPeer, rawPeer } from '../sim/raw-peer.ts';
 
 /** Far above what anything takes, also on a busy machine. */
 export const PATIENCE_MS = 60_000;
-/** One for each client of a flood would be more than this with the least of what a client costs. */
-const MEMORY_NOISE = 24 * 1024 * 1024;
+/** What else comes and goes on a heap while a wave of clients does: compiled code, caches that fill. */
+const HEAP_NOISE = 512 * 1024;
+/** A client of which anything is kept costs more: its place alone, an object with a controller, 990 bytes. */
+const LEAST_OF_A_CLIENT = 256;
 /** What the gateway keeps at the router by default, each on a connection of its own. */
 const ACCEPTS = 8;
 /** Counted besides an end, or without a client having been taken. */
@@ -35,7 +37,7 @@ export interface Flooded {
 export async function onDaemon(socks: string, run: (flooded: Flooded) => Promise<void>): Promise<void> {
   const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament: 'i2pd-2.45' });
   const service = await rawPeer(bridge);
-  const daemon = await startDaemon({ bridge: bridge.address, socks });
+  const daemon = await startDaemon({ bridge: bridge.address, socks, withHeapProbe: true });
   const open = new Set<Socket>();
   const stranger = () => {
     const socket = connect({ host: '127.0.0.1', port: daemon.socksPort, noDelay: true });
@@ -92,7 +94,17 @@ async function serve(daemon: Daemon, service: RawPeer): Promise<void> {
   stream.destroy();
 }
 
-export function assertFlat(before: number, daemon: Daemon): void {
-  const grown = daemon.memory() - before;
-  assert.ok(grown < MEMORY_NOISE, `${Math.round(grown / 1024)} KiB more than before`);
+/**
+ * Nothing is kept of clients that have gone.
+ *
+ * @param before `living` of the daemon, when as many were gone as there ever are at once
+ * @param clients that came and went since
+ */
+export async function assertNothingKept(before: number, clients: number, daemon: Daemon): Promise<void> {
+  const grown = (await daemon.living()) - before;
+  const most = HEAP_NOISE + clients * LEAST_OF_A_CLIENT;
+  assert.ok(
+    grown < most,
+    `${Math.round(grown / 1024)} KiB more live than before, ${Math.round(grown / clients)} bytes a client`,
+  );
 }

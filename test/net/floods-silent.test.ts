@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { until } from '../helpers/until.ts';
-import { assertFlat, onDaemon, PATIENCE_MS } from './flooded-daemon.ts';
+import { assertNothingKept, onDaemon, PATIENCE_MS } from './flooded-daemon.ts';
 import { declareScenarios } from './namespace.ts';
 
 const MAX_CLIENTS = 256;
@@ -30,11 +30,11 @@ await declareScenarios(import.meta.filename, {
         };
         let begun = 0;
         await flood(SILENT / 5);
-        const memory = daemon.memory();
+        const living = await daemon.living();
         await flood(SILENT);
         const displaced = await count('displaced');
         assert.ok(displaced >= SILENT - MAX_CLIENTS - AT_ONCE, `${displaced} displaced`);
-        assertFlat(memory, daemon);
+        await assertNothingKept(living, SILENT - SILENT / 5, daemon);
       }),
   },
   [`${GARBAGE} clients that send garbage`]: {
