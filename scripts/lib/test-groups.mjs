@@ -17,10 +17,10 @@ import { ROOT } from './command.mjs';
 
 /** From the quickest to the slowest. @type {readonly TestGroup[]} */
 export const GROUPS = [
-  { name: 'unit', folders: ['unit', '.'], what: 'parts alone', root: false, fileSeconds: 120 },
-  { name: 'sim', folders: ['sim'], what: 'whole gateways, fake bridge', root: false, fileSeconds: 150 },
-  { name: 'fuzz', folders: ['property', 'fuzz'], what: 'properties, generated', root: false, fileSeconds: 150 },
-  { name: 'net', folders: ['net'], what: 'real TUN in namespaces', root: true, fileSeconds: 120 },
+  { name: 'unit', folders: ['unit', '.'], what: 'parts alone', root: false, fileSeconds: 300 },
+  { name: 'sim', folders: ['sim'], what: 'whole gateways, fake bridge', root: false, fileSeconds: 300 },
+  { name: 'fuzz', folders: ['property', 'fuzz'], what: 'properties, generated', root: false, fileSeconds: 300 },
+  { name: 'net', folders: ['net'], what: 'real TUN in namespaces', root: true, fileSeconds: 300 },
   { name: 'live', folders: ['live'], what: 'real I2P routers', root: true, fileSeconds: 600 },
 ];
 

@@ -167,6 +167,7 @@ function fateOfUsed(stream: StreamFacts, now: number): StreamFate {
     if (stream.lastPacketSentAt > stream.lastHeardAt && silence > ONIONCAT_UNHEARD_MS) return 'doubt';
     return now - stream.lastSentAt > PROBE_AFTER_SILENCE_MS ? 'probe' : 'keep';
   }
-  const unanswered = stream.lastSentAt > stream.lastHeardAt;
+  // Keepalives do not count: each answer would ask for another one.
+  const unanswered = stream.lastPacketSentAt > stream.lastHeardAt;
   return (unanswered && silence > PROBE_AFTER_UNANSWERED_MS) || silence > PROBE_AFTER_SILENCE_MS ? 'probe' : 'keep';
 }
