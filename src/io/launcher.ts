@@ -49,11 +49,13 @@ const TAKE_COMMANDS = `while :; do
   "$@" &
 done`;
 
-/** Tells the number of the process and how it ended, each in a line that begins with the mark. In one line, as a word. */
+/** Tells its number in a line that begins with the mark, before it becomes the program, so that this is the first line. */
+const BECOME = 'echo "$1 started $$"; shift; exec "$@"';
+/** Tells, in such a line too, how it ended. Both in one line, as a word. */
 const REPORT_RUN = [
   'mark=$1; shift',
-  '"$@" 2>&1 & pid=$!; echo "$mark started $pid"',
-  'wait $pid; status=$?; printf "\\n%s ended %s\\n" "$mark" "$status"',
+  `/bin/sh -c '${BECOME}' sh "$mark" "$@" 2>&1`,
+  'status=$?; printf "\\n%s ended %s\\n" "$mark" "$status"',
 ].join('; ');
 
 /** A router needs no capability, also none that we hold on behalf of the TUN. */
@@ -110,7 +112,6 @@ class ShellLauncher implements Launcher {
   #isGone = false;
   #reports: Reports | undefined;
   #running: number | undefined;
-  #unfinished = '';
   /** The last line that the program, or a shell, has said. */
   #lastWords = '';
 
@@ -121,7 +122,10 @@ class ShellLauncher implements Launcher {
     this.#report = report;
     // It may be gone while it is being told something: its end says so.
     shell.stdin?.on('error', () => {});
-    for (const output of [shell.stdout, shell.stderr]) output?.on('data', (data) => this.#hear(String(data)));
+    for (const output of [shell.stdout, shell.stderr]) {
+      const hear = linesOf((line) => this.#hearLine(line));
+      output?.on('data', (data) => hear(String(data)));
+    }
     this.#closed = new Promise((resolve) => {
       shell.once('exit', () => {
         this.#isGone = true;
@@ -181,18 +185,22 @@ class ShellLauncher implements Launcher {
     this.#shell.stdin?.write(`${words.join('\n')}\n\n`);
   }
 
-  #hear(text: string): void {
-    const lines = (this.#unfinished + text).split('\n');
-    this.#unfinished = (lines.pop() ?? '').slice(-LONGEST_LINE);
-    for (const line of lines) this.#hearLine(line);
-  }
-
   #hearLine(line: string): void {
     const [mark, what, number] = line.split(' ');
     if (mark !== this.#mark) this.#lastWords = line === '' ? this.#lastWords : printable(line);
     else if (what === 'started') this.#reports?.started(Number(number));
     else this.#reports?.ended(reason(Number(number), this.#lastWords));
   }
+}
+
+/** Of one output: the two may be in the middle of a line at the same time. */
+function linesOf(hearLine: (line: string) => void): (text: string) => void {
+  let unfinished = '';
+  return (text) => {
+    const lines = (unfinished + text).split('\n');
+    unfinished = (lines.pop() ?? '').slice(-LONGEST_LINE);
+    for (const line of lines) hearLine(line);
+  };
 }
 
 function gone(): GateError {

@@ -29,6 +29,15 @@ test('programs run one after the other, and the end of each is told with its las
   }
 });
 
+test('a program that speaks before it is known that it runs is heard all the same', async () => {
+  const launcher = await startLauncher(settings);
+  for (let round = 0; round < 40; round += 1) {
+    const run = await launcher.run(['/bin/sh', '-c', 'printf "half a line"; exec sh -c "exit 4"']);
+    assert.equal(await run.ended, 'it ended with code 4: half a line');
+  }
+  await launcher.close();
+});
+
 test('a program hears the signals that are sent to it', async () => {
   const launcher = await startLauncher(settings);
   const run = await launcher.run(shell('trap "exit 7" TERM; while :; do sleep 0.05; done'));
