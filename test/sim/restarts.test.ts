@@ -16,6 +16,8 @@ import { packet } from './packets.ts';
 
 /** A dead stream is found out by a probe after 10 s and 20 s without its answer, then dialled again. */
 const RECOVERY_MS = 45_000;
+/** Under traffic it is found out within 30 s. */
+const SILENCE_MS = 35_000;
 
 const PAIRS: ReadonlyArray<readonly [TemperamentName, TemperamentName]> = [
   ['i2pd-2.45', 'i2pd-2.45'],
@@ -24,6 +26,7 @@ const PAIRS: ReadonlyArray<readonly [TemperamentName, TemperamentName]> = [
 ];
 
 interface Pair {
+  readonly network: FakeNetwork;
   readonly here: FakeBridge;
   readonly there: FakeBridge;
   readonly alice: RunningGateway;
@@ -45,7 +48,7 @@ async function startPair(ofHere: TemperamentName, ofThere: TemperamentName): Pro
     await Promise.all([alice.stop(), bob.stop()]);
     await Promise.all([here.stop(), there.stop()]);
   };
-  return { here, there, alice, bob, stop };
+  return { network, here, there, alice, bob, stop };
 }
 
 function sessionOf(side: RunningGateway) {
@@ -72,6 +75,32 @@ describe('with nobody touching anything', { concurrency: true }, () => {
       await there.restart();
       await until('the session is back', () => sessionOf(bob).state.kind === 'ready', 20_000);
       assert.ok(await reaches(alice, bob, RECOVERY_MS), 'no packet arrived after the restart');
+      await stop();
+    });
+  }
+
+  for (const temperament of ['i2pd-2.45', 'java'] as const) {
+    it(`a stream of ${temperament} whose line was cut is used again at once, though no dial gets through`, async () => {
+      const { network, alice, bob, stop } = await startPair(temperament, temperament);
+      const state = () => alice.gateway.vpn?.links()[0]?.state.kind;
+      assert.ok(await reaches(alice, bob, 5_000));
+      for (const { b32 } of [alice, bob]) {
+        network.stall(b32);
+        network.offline(b32);
+      }
+      await until(
+        'the silence is found out',
+        () => {
+          alice.tun.send(packet(alice.addresses.oc, bob.addresses.oc, Buffer.from('are you there?')));
+          return state() !== 'up';
+        },
+        SILENCE_MS,
+      );
+      network.resume(alice.b32);
+      network.resume(bob.b32);
+      await until('the old stream is used', () => state() === 'up', 3_000);
+      assert.ok(await reaches(alice, bob, 3_000), 'nothing goes out on the old stream');
+      assert.ok(await reaches(bob, alice, 3_000), 'nothing comes in on the old stream');
       await stop();
     });
   }
