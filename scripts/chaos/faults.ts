@@ -1,37 +1,39 @@
-/** What the fault lab lets happen. Each returns when what it broke has been repaired. */
+/**
+ * What the fault lab lets happen to routers, lines and gateways. Each returns when what it broke has been repaired: by
+ * itself, or as a person or a supervisor would.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Lab } from '../lab/lab.ts';
 import type { Router } from '../lab/router.ts';
+import { type Fault, RESTART_AFTER_MS } from './fault.ts';
+import { HOST_FAULTS } from './host-faults.ts';
 
-export interface Fault {
-  /** For the command line. */
-  readonly name: string;
-  readonly what: string;
-  happen(lab: Lab, signal: AbortSignal): Promise<void>;
-}
-
-/** What a person or a supervisor needs at least to start something again. */
-const RESTART_AFTER_MS = 2_000;
 const [A, B, HOP] = [1, 2, 5];
 
 export const FAULTS: readonly Fault[] = [
   cut(5),
-  {
-    name: 'gateway',
-    what: 'the other gateway is killed with -9 and started again',
-    happen: async ({ b }, signal) => {
-      await b.kill();
-      await pause(RESTART_AFTER_MS, undefined, { signal });
-      await b.start(signal);
-    },
-  },
+  gateway('gateway', 'the other gateway is killed with -9 and started again', 'b'),
+  gateway('own-gateway', 'the own gateway is killed with -9 and started again', 'a'),
   routers('peer-router', "the other gateway's router is killed with -9 and started again", [B]),
   routers('hop', 'a router that carries tunnels is killed and started again', [HOP]),
   stopped(10),
   cut(60),
+  { ...cut(300), isLong: true },
   routers('own-router', 'the own router is killed with -9 and started again', [A]),
   routers('both-routers', 'the routers of both gateways are killed with -9 and started again', [A, B]),
+  ...HOST_FAULTS,
 ];
+
+function gateway(name: string, what: string, which: 'a' | 'b'): Fault {
+  return {
+    name,
+    what,
+    happen: async (lab, signal) => {
+      await lab[which].kill();
+      await pause(RESTART_AFTER_MS, undefined, { signal });
+      await lab[which].start(signal);
+    },
+  };
+}
 
 function routers(name: string, what: string, numbers: readonly number[]): Fault {
   return {

@@ -1,20 +1,31 @@
 /**
- * A program: `npm run chaos`. Two gateways on real routers with traffic between them; lets one fault after the other happen
- * and prints a table of how long ping, TCP and UDP were away.
+ * A program: `npm run chaos`. Lets one fault after the other happen, first to two gateways on real routers with traffic
+ * between them, then to pairs of gateways on a scriptable SAM bridge, and prints two tables of how long what was away, what
+ * was said, and what is held.
  */
 import { parseArgs } from 'node:util';
 import { messageOf } from '../lab/command.ts';
-import { ECHO_PORT, type Lab, startLab } from '../lab/lab.ts';
+import { ECHO_PORT, type Lab, startLab, WEB_PORT } from '../lab/lab.ts';
 import { showProgress } from '../lab/progress.ts';
-import { FAULTS, type Fault } from './faults.ts';
+import { BRIDGE_FAULTS, type BridgeFault } from './bridge-faults.ts';
+import { BRIDGE_HEAD, sufferBridge } from './bridge-run.ts';
+import type { Fault } from './fault.ts';
+import { FAULTS } from './faults.ts';
+import { held, listen } from './observe.ts';
+import { describe, HEAD } from './table.ts';
 import { KINDS, type Outage, startTraffic } from './traffic.ts';
 
 const USAGE = `npm run chaos -- [FAULT ...]
 
 Lets faults happen to two gateways on real routers, and prints for how long ping, one long TCP
-connection and UDP between them were away. All of them unless some are named:
+connection, UDP, a download through the interface and one through SOCKS were away, what the logs warned
+of, and what both processes hold before and after. All but the long ones (*) unless some are named:
 
-${FAULTS.map(({ name, what }) => `  ${name.padEnd(13)} ${what}`).join('\n')}
+${FAULTS.map(line).join('\n')}
+
+The same, but in one process on a scriptable SAM bridge, with packets alone:
+
+${BRIDGE_FAULTS.map(line).join('\n')}
 `;
 
 const FAILED = 1;
@@ -24,9 +35,12 @@ const PATIENCE_MS = 240_000;
 
 async function main(): Promise<number> {
   const { positionals } = parseArgs({ allowPositionals: true });
-  const unknown = positionals.filter((name) => !FAULTS.some((fault) => fault.name === name));
+  const known = new Set([...FAULTS, ...BRIDGE_FAULTS].map(({ name }) => name));
+  const unknown = positionals.filter((name) => !known.has(name));
   if (unknown.length > 0) throw new Error(`no fault is called ${unknown.join(' or ')}`);
-  const chosen = FAULTS.filter(({ name }) => positionals.length === 0 || positionals.includes(name));
+  const isChosen = ({ name, isLong }: Listed) =>
+    positionals.includes(name) || (positionals.length === 0 && isLong !== true);
+  const [onRouters, onBridge] = [FAULTS.filter(isChosen), BRIDGE_FAULTS.filter(isChosen)];
 
   const end = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
@@ -34,11 +48,17 @@ async function main(): Promise<number> {
   }
   const progress = showProgress(process.stdout);
   let lab: Lab | undefined;
+  const say = (row: string) => progress.say(row);
   let exitCode = FAILED;
   try {
-    lab = await startLab({ signal: end.signal, progress, keys: 'reserved' });
-    const rows = await suffer(lab, chosen, end.signal, (row) => progress.say(row));
-    exitCode = rows.every(({ away }) => KINDS.every((kind) => away[kind] !== undefined)) ? 0 : FAILED;
+    let isWell = true;
+    if (onRouters.length > 0) {
+      lab = await startLab({ signal: end.signal, progress, keys: 'reserved' });
+      const rows = await suffer(lab, onRouters, end.signal, say);
+      isWell = rows.every(({ away }) => KINDS.every((kind) => away[kind] !== undefined));
+    }
+    if (onBridge.length > 0 && !(await sufferOnBridge(onBridge, end.signal, say))) isWell = false;
+    exitCode = isWell ? 0 : FAILED;
   } catch (error) {
     if (!progress.hasShown(error)) progress.say(messageOf(error));
   }
@@ -53,14 +73,29 @@ async function suffer(
   say: (row: string) => void,
 ): Promise<Outage[]> {
   const { a, b } = lab;
-  const traffic = await startTraffic({ namespace: a.namespace, host: b.addresses.oc, echoPort: ECHO_PORT, signal });
+  const [socksHost = '', socksPort] = a.socks.split(':');
+  const traffic = await startTraffic({
+    namespace: a.namespace,
+    host: b.addresses.oc,
+    echoPort: ECHO_PORT,
+    webPort: WEB_PORT,
+    socks: { host: socksHost, port: Number(socksPort) },
+    signal,
+  });
   const outages: Outage[] = [];
   try {
-    say('| what happened | ping away | TCP away | UDP away | TCP connections |\n|---|---|---|---|---|');
+    say(HEAD);
     for (const { what, happen } of faults) {
+      const before = [a, b].map((gateway) => ({ gateway, warned: listen(gateway), held: held(gateway) }));
       const outage = await traffic.during(() => happen(lab, signal), PATIENCE_MS);
       outages.push(outage);
-      say(`| ${what} | ${KINDS.map((kind) => seconds(outage.away[kind])).join(' | ')} | ${fateOfTcp(outage)} |`);
+      const sides = before.map(({ gateway, warned, held: was }) => ({
+        name: gateway.name,
+        before: was,
+        after: held(gateway),
+        warned: warned(),
+      }));
+      say(describe(what, outage, sides));
     }
   } finally {
     traffic.stop();
@@ -68,13 +103,31 @@ async function suffer(
   return outages;
 }
 
-function seconds(ms: number | undefined): string {
-  return ms === undefined ? 'not back' : `${(ms / 1000).toFixed(1)} s`;
+/** @returns whether all was well again each time */
+async function sufferOnBridge(
+  faults: readonly BridgeFault[],
+  signal: AbortSignal,
+  say: (row: string) => void,
+): Promise<boolean> {
+  say(BRIDGE_HEAD);
+  let isWell = true;
+  for (const fault of faults) {
+    signal.throwIfAborted();
+    const { text, isWell: isBack } = await sufferBridge(fault);
+    say(text);
+    isWell &&= isBack;
+  }
+  return isWell;
 }
 
-function fateOfTcp({ broken }: Outage): string {
-  if (broken.length === 0) return 'the same one, no byte lost';
-  return broken.map(({ why, lost }) => `${why}, ${lost} bytes were under way`).join('; ');
+interface Listed {
+  readonly name: string;
+  readonly what: string;
+  readonly isLong?: true;
+}
+
+function line({ name, what, isLong }: Listed): string {
+  return `  ${name.padEnd(22)} ${what}${isLong === true ? ' *' : ''}`;
 }
 
 try {

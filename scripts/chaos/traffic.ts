@@ -3,16 +3,23 @@ import { spawn } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { inNamespace, runInside } from '../lab/namespaces.ts';
-import type { Heard } from './watch.ts';
+import type { Heard, Stream, WatchOrder } from './watch.ts';
 
-export const KINDS = ['ping', 'tcp', 'udp'] as const;
+export const KINDS = ['ping', 'tcp', 'udp', 'download', 'socks'] as const;
 export type Kind = (typeof KINDS)[number];
 
 export interface Outage {
-  /** Longest time without an echo, in milliseconds; undefined when none came any more. */
+  /** Longest time without an echo or a byte, in milliseconds; undefined when none came any more. */
   readonly away: Readonly<Record<Kind, number | undefined>>;
-  /** Why TCP connections ended meanwhile, and bytes that were under way on them. */
-  readonly broken: readonly { readonly why: string; readonly lost: number }[];
+  /** Connections that ended meanwhile. */
+  readonly broken: readonly Broken[];
+}
+
+/** Why a connection ended, and bytes that were under way on it. */
+export interface Broken {
+  readonly stream: Stream;
+  readonly why: string;
+  readonly lost: number;
 }
 
 export interface Traffic {
@@ -24,10 +31,8 @@ export interface Traffic {
   stop(): void;
 }
 
-export interface Way {
+export interface Way extends WatchOrder {
   readonly namespace: string;
-  readonly host: string;
-  readonly echoPort: number;
   readonly signal: AbortSignal;
 }
 
@@ -38,19 +43,20 @@ const PING_EVERY_MS = 500;
 const QUIET_MS = 3_000;
 const SETTLE_MS = 60_000;
 
-export async function startTraffic({ namespace, host, echoPort, signal }: Way): Promise<Traffic> {
+export async function startTraffic({ namespace, signal, ...order }: Way): Promise<Traffic> {
+  const { host } = order;
   const stopping = new AbortController();
   const over = AbortSignal.any([signal, stopping.signal]);
   const last = new Map<Kind, number>();
   const longest = new Map<Kind, number>();
-  let broken: { why: string; lost: number }[] = [];
+  let broken: Broken[] = [];
   const heard = (kind: Kind) => {
     const now = performance.now();
     longest.set(kind, Math.max(longest.get(kind) ?? 0, now - (last.get(kind) ?? now)));
     last.set(kind, now);
   };
 
-  const args = ['--import', 'tsx', WATCH, host, `${echoPort}`];
+  const args = ['--import', 'tsx', WATCH, JSON.stringify(order)];
   const watcher = spawn(...inNamespace(namespace, process.execPath, args), {
     cwd: CHECKOUT,
     detached: true,
@@ -93,7 +99,8 @@ export async function startTraffic({ namespace, host, echoPort, signal }: Way): 
       await untilAllHeard(patienceMs);
       await pause(QUIET_MS, undefined, { signal: over });
       const awayOf = (kind: Kind) => ((last.get(kind) ?? 0) > repairedAt ? longest.get(kind) : undefined);
-      return { away: { ping: awayOf('ping'), tcp: awayOf('tcp'), udp: awayOf('udp') }, broken };
+      const [ping, tcp, udp, download, socks] = KINDS.map(awayOf);
+      return { away: { ping, tcp, udp, download, socks }, broken };
     },
     stop: () => {
       stopping.abort();

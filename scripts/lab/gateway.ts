@@ -47,6 +47,7 @@ export interface Gateway {
   readonly directory: string;
   readonly configFile: string;
   readonly controlSocket: string;
+  readonly logFile: string;
   readonly interfaceName: string;
   /** `host:port` of its SOCKS listener, inside its namespace. */
   readonly socks: string;
@@ -62,6 +63,8 @@ export interface Gateway {
   kill(): Promise<void>;
   signal(name: NodeJS.Signals): void;
   alive(): boolean;
+  /** Of its process; undefined before the first start. */
+  pid(): number | undefined;
   said(lines?: number): string;
   /** kill -9 for it and everything in its namespace that the lab started. */
   remove(): Promise<void>;
@@ -104,11 +107,13 @@ export async function createGateway(network: I2pNetwork, plan: GatewayPlan): Pro
     directory,
     configFile,
     controlSocket,
+    logFile,
     interfaceName: INTERFACE,
     socks: SOCKS,
     addresses,
     helper,
     alive: () => program?.alive() ?? false,
+    pid: () => program?.pid,
     said,
     start: async (signal) => {
       if (program?.alive()) throw new Error(`gateway ${plan.name} runs already`);

@@ -4,7 +4,7 @@
  */
 import { createCipheriv, createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 
 export const PAGE_TEXT = 'hello from behind garligate\n';
@@ -19,9 +19,13 @@ export const LARGE_FILE: ServedFile = { path: '/20MB.bin', length: 20_000_000 };
 export const SMALL_FILE: ServedFile = { path: '/300kB.bin', length: 300_000 };
 
 /** Bytes that do not compress and do not repeat: the AES-CTR key stream of a zero key. */
-function fileBytes({ length }: ServedFile): Buffer {
+export function fileBytes({ length }: ServedFile): Buffer {
   return createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16)).update(Buffer.alloc(length));
 }
+
+/** With `?pace=` and bytes per second the web server hands a file out no faster, so that a download lasts. */
+const PACE = 'pace';
+const PACED_EVERY_MS = 200;
 
 /** The SHA-256 that a complete download must have, in hex. */
 export function fileHash(file: ServedFile): string {
@@ -43,13 +47,27 @@ export function webServer(folder?: string): Server {
     return folder === undefined ? undefined : readFile(join(folder, join('/', path))).catch(() => undefined);
   };
   return createServer(async (request, response) => {
-    const [path = '/'] = (request.url ?? '/').split('?');
+    const [path = '/', query] = (request.url ?? '/').split('?');
     const body = await bodyOf(path);
     if (body === undefined) {
       response.writeHead(404, { 'content-type': 'text/plain' }).end('not found\n');
       return;
     }
     const type = path === '/' ? 'text/plain' : 'application/octet-stream';
-    response.writeHead(200, { 'content-type': type, 'content-length': body.length }).end(body);
+    response.writeHead(200, { 'content-type': type, 'content-length': body.length });
+    const bytesPerSecond = Number(new URLSearchParams(query).get(PACE));
+    if (bytesPerSecond > 0) handOut(response, body, Math.ceil((bytesPerSecond * PACED_EVERY_MS) / 1_000));
+    else response.end(body);
   });
+}
+
+function handOut(response: ServerResponse, body: Buffer, step: number): void {
+  let at = 0;
+  const timer = setInterval(() => {
+    if (response.writableNeedDrain) return;
+    response.write(body.subarray(at, at + step));
+    at += step;
+    if (at >= body.length) response.end();
+  }, PACED_EVERY_MS);
+  response.on('close', () => clearInterval(timer));
 }

@@ -1,0 +1,14 @@
+/** What a fault of the fault lab is. */
+import type { Lab } from '../lab/lab.ts';
+
+export interface Fault {
+  /** For the command line. */
+  readonly name: string;
+  readonly what: string;
+  /** Takes minutes, and happens only when it is asked for by name. */
+  readonly isLong?: true;
+  happen(lab: Lab, signal: AbortSignal): Promise<void>;
+}
+
+/** What a person or a supervisor needs at least to start something again. */
+export const RESTART_AFTER_MS = 2_000;
