@@ -46,11 +46,11 @@ export const BRIDGE_FAULTS: readonly BridgeFault[] = [
   }),
   {
     name: 'bridge-wrong-session',
-    what: 'the bridge says of each dial and accept that it does not know the session, ten times',
+    what: 'the bridge does not know the session any more at the next dial or accept, nor the next two sessions',
     happen: async ({ alice, network, bob }) => {
       alice.bridge.misbehave({
         on: 'STREAM ',
-        times: 10,
+        times: 3,
         action: { kind: 'instead', text: 'STREAM STATUS RESULT=INVALID_ID\n' },
       });
       network.cut(bob.running.b32, 'reset');

@@ -8,7 +8,7 @@ const COLUMNS = ['what happened', 'away', 'the log warns of', 'sockets', 'timers
 export const BRIDGE_HEAD = `${row(COLUMNS)}\n${row(COLUMNS.map(() => '---'))}`;
 
 /** From the repair on. */
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 150_000;
 /** What a gateway still finishes once traffic flows. */
 const SETTLE_MS = 20_000;
 
