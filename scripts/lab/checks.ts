@@ -47,11 +47,13 @@ export async function ping(
   line: LineShape | undefined,
   signal: AbortSignal,
 ): Promise<string> {
-  // After its last request ping waits for twice the longest round trip that it has seen: it has to see some before.
   const interval = Math.max(SHORTEST_PING_INTERVAL_MS, line?.roundTripMs ?? 0) / 1000;
-  const args = ['-6', '-n', '-c', `${PING_COUNT}`, '-i', `${interval}`, '-W', '10', address];
+  // After its last request ping waits for no more than twice the longest round trip that it has seen, which on a quick line
+  // is a moment: one more than counts is sent, so that those that do have at least an interval.
+  const args = ['-6', '-n', '-c', `${PING_COUNT + 1}`, '-i', `${interval}`, '-W', '10', address];
   const said = await runInside(namespace, 'ping', args, { signal, timeoutMs: PING_MS });
-  const received = Number(/(\d+) received/.exec(said)?.[1] ?? 0);
+  const answered = new Set([...said.matchAll(/icmp_seq=(\d+) ttl/g)].map(([, number]) => Number(number)));
+  const received = Array.from({ length: PING_COUNT }, (_, at) => answered.has(at + 1)).filter(Boolean).length;
   if (received !== PING_COUNT) throw new Error(`${received} of ${PING_COUNT} pings came back: ${lastLines(said, 3)}`);
   const [, average = '?', worst = '?'] = /= [\d.]+\/([\d.]+)\/([\d.]+)/.exec(said) ?? [];
   return `${received} of ${PING_COUNT}, mean ${average} ms, worst ${worst} ms`;
