@@ -3,7 +3,7 @@
  * nobody touches anything.
  */
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { KEY_LINGERS_MS } from '../../src/core/session/key-hold.ts';
 import { GateError } from '../../src/kit/errors.ts';
@@ -31,24 +31,23 @@ interface Pair {
   readonly there: FakeBridge;
   readonly alice: RunningGateway;
   readonly bob: RunningGateway;
-  stop(): Promise<void>;
 }
 
-/** Two gateways whose link is up. */
-async function startPair(ofHere: TemperamentName, ofThere: TemperamentName): Promise<Pair> {
+/** Two gateways whose link is up; they end with the test, however that ends. */
+async function startPair(test: TestContext, ofHere: TemperamentName, ofThere: TemperamentName): Promise<Pair> {
   const network = new FakeNetwork();
   const here = await FakeBridge.start({ network, temperament: ofHere });
   const there = await FakeBridge.start({ network, temperament: ofThere });
   const [ofAlice, ofBob] = [generateKeys(), generateKeys()];
   const alice = await startGateway({ bridge: here, keys: ofAlice, peers: [ofBob.destination.b32] });
   const bob = await startGateway({ bridge: there, keys: ofBob, peers: [ofAlice.destination.b32] });
-  const isUp = (side: RunningGateway) => side.gateway.vpn?.links()[0]?.state.kind === 'up';
-  await until('both links are up', () => isUp(alice) && isUp(bob), 15_000);
-  const stop = async () => {
+  test.after(async () => {
     await Promise.all([alice.stop(), bob.stop()]);
     await Promise.all([here.stop(), there.stop()]);
-  };
-  return { network, here, there, alice, bob, stop };
+  });
+  const isUp = (side: RunningGateway) => side.gateway.vpn?.links()[0]?.state.kind === 'up';
+  await until('both links are up', () => isUp(alice) && isUp(bob), 15_000);
+  return { network, here, there, alice, bob };
 }
 
 function sessionOf(side: RunningGateway) {
@@ -70,20 +69,19 @@ async function reaches(from: RunningGateway, to: RunningGateway, withinMs: numbe
 
 describe('with nobody touching anything', { concurrency: true }, () => {
   for (const [steady, restarted] of PAIRS) {
-    it(`a restarted ${restarted} is got over, with the peer on ${steady}`, async () => {
-      const { there, alice, bob, stop } = await startPair(steady, restarted);
+    it(`a restarted ${restarted} is got over, with the peer on ${steady}`, async (test) => {
+      const { there, alice, bob } = await startPair(test, steady, restarted);
       await there.restart();
       await until('the session is back', () => sessionOf(bob).state.kind === 'ready', 20_000);
       assert.ok(await reaches(alice, bob, RECOVERY_MS), 'no packet arrived after the restart');
-      await stop();
     });
   }
 
   for (const temperament of ['i2pd-2.45', 'java'] as const) {
-    it(`a stream of ${temperament} whose line was cut is used again at once, though no dial gets through`, async () => {
-      const { network, alice, bob, stop } = await startPair(temperament, temperament);
+    it(`a stream of ${temperament} whose line was cut is used again at once, though no dial gets through`, async (test) => {
+      const { network, alice, bob } = await startPair(test, temperament, temperament);
       const state = () => alice.gateway.vpn?.links()[0]?.state.kind;
-      assert.ok(await reaches(alice, bob, 5_000));
+      assert.ok(await reaches(alice, bob, 10_000));
       for (const { b32 } of [alice, bob]) {
         network.stall(b32);
         network.offline(b32);
@@ -98,16 +96,15 @@ describe('with nobody touching anything', { concurrency: true }, () => {
       );
       network.resume(alice.b32);
       network.resume(bob.b32);
-      await until('the old stream is used', () => state() === 'up', 3_000);
-      assert.ok(await reaches(alice, bob, 3_000), 'nothing goes out on the old stream');
-      assert.ok(await reaches(bob, alice, 3_000), 'nothing comes in on the old stream');
-      await stop();
+      await until('the old stream is used', () => state() === 'up', 10_000);
+      assert.ok(await reaches(alice, bob, 10_000), 'nothing goes out on the old stream');
+      assert.ok(await reaches(bob, alice, 10_000), 'nothing comes in on the old stream');
     });
   }
 
   for (const temperament of ['i2pd-2.45', 'i2pd-2.59', 'java'] as const) {
-    it(`a session built anew on ${temperament} lives longer than what the router kept of the old one`, async () => {
-      const { alice, bob, stop } = await startPair(temperament, temperament);
+    it(`a session built anew on ${temperament} lives longer than what the router kept of the old one`, async (test) => {
+      const { alice, bob } = await startPair(test, temperament, temperament);
       const { state } = sessionOf(alice);
       assert.ok(state.kind === 'ready');
       state.session.gone(new GateError('session-lost', 'session.rebuilt', 'a peer does not answer'));
@@ -122,7 +119,6 @@ describe('with nobody touching anything', { concurrency: true }, () => {
       assert.ok(await reaches(alice, bob, RECOVERY_MS), 'nothing goes out on the new session');
       assert.ok(await reaches(bob, alice, RECOVERY_MS), 'nothing comes in on the new session');
       assert.equal(readyId(), another);
-      await stop();
     });
   }
 });
