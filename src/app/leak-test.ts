@@ -3,7 +3,7 @@
  * looks on at what leaves this machine meanwhile. Works whether a gateway runs or not: that is what it is to find out.
  */
 import { randomBytes } from 'node:crypto';
-import { createSocket } from 'node:dgram';
+import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
@@ -98,8 +98,7 @@ async function sendTo(targets: readonly Address[]): Promise<LeakReport['packets'
     const socket = createSocket('udp6');
     socket.on('error', () => {}); // Each send tells its own.
     try {
-      socket.bind({ port: 0, ...(source !== undefined && { address: source }) });
-      await once(socket, 'listening');
+      if (!(await bound(socket, source))) continue;
       for (const target of targets) {
         tried += 1;
         const failure = await new Promise((resolve) => {
@@ -112,6 +111,16 @@ async function sendTo(targets: readonly Address[]): Promise<LeakReport['packets'
     }
   }
   return { tried, refused };
+}
+
+/** @returns false for an address that no program can use: it is still tried for duplicates, or has gone */
+async function bound(socket: Socket, source: string | undefined): Promise<boolean> {
+  const listening = once(socket, 'listening');
+  socket.bind({ port: 0, ...(source !== undefined && { address: source }) });
+  return listening.then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Asks for names inside and outside of I2P, as SOCKS 5 and 4a have it. What is answered does not matter. */

@@ -69,6 +69,10 @@ await declareScenarios(import.meta.filename, {
     assert.match(text, /nothing left this machine/);
     assert.equal(code, 0);
   }, 'ip route add unreachable fd60:db4d:ddb5::/48'),
+  "an address that is still tried for duplicates can be nobody's source, and is left out": alone(({ code, text }) => {
+    assert.match(text, /LEAK +\d+ packets for the VPN left by lan0/);
+    assert.equal(code, 14);
+  }, 'sysctl -qw net.ipv6.conf.lan0.dad_transmits=60; ip addr add 2001:db8::5/64 dev lan0'),
   'only root may look': alone(
     ({ code, text }) => {
       assert.match(text, /Only root may look at what leaves this machine/);
