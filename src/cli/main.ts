@@ -55,6 +55,8 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .command('address')
     .description('convert between b32 names, destinations and addresses; without argument, print the own')
     .argument('[name...]', 'a b32 name, a base64 destination, <16>.oc.b32.i2p, or an address of the VPN')
+    // I2P's base64 has a hyphen: one destination in 64 begins with it.
+    .allowUnknownOption()
     .addOption(config())
     .action(async (names: readonly string[], options) => {
       const own = async () => {

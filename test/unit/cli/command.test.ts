@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { generateKeys } from '../../../src/io/key-generate.ts';
+import type { Destination } from '../../../src/wire/i2p/destination.ts';
 import { ALICE, garligate, inRoot, MAIN, place, start, WITH_TYPESCRIPT } from './command-kit.ts';
 
 test('says its version, and how it is used', async () => {
@@ -120,8 +121,29 @@ test('check of a good config changes nothing', async () => {
   assert.match((await start(['check'], { GARLIGATE_CONFIG: config }).ended).out, /good\.toml: correct/);
 });
 
+/** @param start how its base64 begins */
+function destinationWith(start: RegExp): Destination {
+  for (;;) {
+    const { destination } = generateKeys();
+    if (start.test(destination.base64)) return destination;
+  }
+}
+
+test('address takes a destination that begins like an option', async () => {
+  // One that begins with -c, -h or -V needs `--` before it, as everywhere.
+  for (const [start, before] of [
+    [/^-[^chV-]/, []],
+    [/^-/, ['--']],
+  ] as const) {
+    const { base64, b32 } = destinationWith(start);
+    const { code, out } = await garligate('address', ...before, base64);
+    assert.equal(code, 0);
+    assert.match(out, new RegExp(`^b32 +${b32}\\.b32\\.i2p$`, 'm'));
+  }
+});
+
 test('address converts in every direction', async () => {
-  const { destination } = generateKeys();
+  const destination = destinationWith(/^[^-]/);
   const all = await garligate('address', ALICE, ALICE.slice(0, 52).toUpperCase(), destination.base64);
   const [first = '', second = '', third = ''] = all.out.trimEnd().split('\n\n');
   assert.equal(all.code, 0);
