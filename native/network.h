@@ -27,7 +27,7 @@ bool link_set_address_generation(unsigned index, uint8_t mode, struct failure *f
 bool link_set_up(unsigned index, bool up, struct failure *failure);
 
 bool address_stands(unsigned index, const uint8_t *address, bool *stands, struct failure *failure);
-/* As /128, without duplicate address detection and without a route of its own. */
+/* As /128, without duplicate address detection and without a route of its own. Waits until the kernel has put it to use. */
 bool address_add(unsigned index, const uint8_t *address, struct failure *failure);
 bool address_remove(unsigned index, const uint8_t *address, struct failure *failure);
 

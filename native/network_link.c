@@ -10,6 +10,10 @@
 #include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
+
+/* For an address to be put to use. It will be, so nothing is wrong when that takes longer. */
+enum { LONGEST_WAIT_MS = 500 };
 
 static struct ifinfomsg *about_link(struct question *question, uint16_t type, unsigned index)
 {
@@ -118,15 +122,6 @@ static void about_address(struct question *question, uint16_t type, uint16_t fla
     question_add(question, IFA_ADDRESS, address, IPV6_ADDRESS);
 }
 
-bool address_add(unsigned index, const uint8_t *address, struct failure *failure)
-{
-    struct question question;
-    const uint32_t flags = IFA_F_NODAD | IFA_F_NOPREFIXROUTE;
-    about_address(&question, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index, address);
-    question_add(&question, IFA_FLAGS, &flags, sizeof flags);
-    return netlink_ask(&question, NULL, NULL, failure, "address");
-}
-
 bool address_remove(unsigned index, const uint8_t *address, struct failure *failure)
 {
     struct question question;
@@ -168,5 +163,42 @@ bool address_stands(unsigned index, const uint8_t *address, bool *stands, struct
     body->ifa_index = index;
     if (!netlink_ask(&question, look_for_address, &search, failure, "address")) return false;
     *stands = search.found;
+    return true;
+}
+
+static void look_for_local(void *context, const struct nlmsghdr *message)
+{
+    bool *local = context;
+    if (message == NULL) *local = false;
+    else if (message->nlmsg_type == RTM_NEWROUTE) *local = ((const struct rtmsg *)NLMSG_DATA(message))->rtm_type == RTN_LOCAL;
+}
+
+/* Also without duplicate address detection it is a worker of the kernel's that makes packets for an address come in, some
+ * time later, and says so by no flag of the address. */
+static void await_use(const uint8_t *address)
+{
+    const struct timespec pause = {.tv_nsec = 1000000};
+    for (int looks = 0; looks < LONGEST_WAIT_MS; looks++) {
+        struct question question;
+        struct failure ignored; /* as long as nothing leads there */
+        bool local = false;
+        struct rtmsg *body = question_begin(&question, RTM_GETROUTE, 0, sizeof *body);
+        body->rtm_family = AF_INET6;
+        body->rtm_dst_len = IPV6_ADDRESS * 8;
+        question_add(&question, RTA_DST, address, IPV6_ADDRESS);
+        (void)netlink_ask(&question, look_for_local, &local, &ignored, "address");
+        if (local) return;
+        nanosleep(&pause, NULL);
+    }
+}
+
+bool address_add(unsigned index, const uint8_t *address, struct failure *failure)
+{
+    struct question question;
+    const uint32_t flags = IFA_F_NODAD | IFA_F_NOPREFIXROUTE;
+    about_address(&question, RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, index, address);
+    question_add(&question, IFA_FLAGS, &flags, sizeof flags);
+    if (!netlink_ask(&question, NULL, NULL, failure, "address")) return false;
+    await_use(address);
     return true;
 }

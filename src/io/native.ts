@@ -159,7 +159,7 @@ export interface NativeAddon {
   setLinkUp(index: number, up: 0 | 1): void;
 
   hasAddress(index: number, address: Buffer): boolean;
-  /** As /128, without duplicate address detection. */
+  /** As /128, without duplicate address detection. From its return on packets for it come in, and programs may have it. */
   addAddress(index: number, address: Buffer): void;
   removeAddress(index: number, address: Buffer): void;
 
