@@ -18,6 +18,7 @@ import { TokenBucket } from '../../kit/token-bucket.ts';
 import { type Addresses, addressKey, inPrefix, LOCAL_ECHO, ROUTED_ECHO } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
 import { echoReply, isEchoRequest } from '../../wire/packet/echo.ts';
+import { isAlike } from '../../wire/packet/flow.ts';
 import {
   isLinkMessage,
   mayAnswer,
@@ -203,8 +204,12 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
         continue;
       }
       const first = at;
-      while (end < run.length && sameAddresses(run, first, end) && packetLength(run, end) <= limit) {
-        end += packetLength(run, end);
+      const firstEnd = end;
+      while (end < run.length) {
+        const next = end + packetLength(run, end);
+        if (next - end > limit) break;
+        if (!isAlike(run, first, firstEnd, end, next) && !goesAlong(run, first, end, next)) break;
+        end = next;
       }
       link.send(run.subarray(first, end));
       at = end;
@@ -246,8 +251,9 @@ function staysLocal(bytes: Buffer, offset: number): boolean {
   return bytes[offset] === 0xff || (bytes[offset] === 0xfe && ((bytes[offset + 1] ?? 0) & 0xc0) === 0x80);
 }
 
-/** Do the packets at `one` and `other` carry the same source and destination? */
-function sameAddresses(run: PacketRun, one: number, other: number): boolean {
+/** Is the packet at `[other, otherEnd)` to be routed as the one at `one` was? */
+function goesAlong(run: PacketRun, one: number, other: number, otherEnd: number): boolean {
   const [from, to] = [SOURCE_OFFSET, DESTINATION_OFFSET + 16];
-  return run.compare(run, other + from, other + to, one + from, one + to) === 0;
+  const hasSameAddresses = run.compare(run, other + from, other + to, one + from, one + to) === 0;
+  return hasSameAddresses && !isLinkMessage(run, other, otherEnd);
 }

@@ -1,9 +1,11 @@
 /**
  * What comes on one stream of a peer: cut into packets, each judged, and sorted into those for the TUN and keepalives.
- * Packets that stand side by side and may pass are handed on in one piece. Knows no stream and no time.
+ * Packets that stand side by side and may pass are handed on in one piece. A packet that has the same addresses and
+ * protocol as the one before it, byte for byte, has the same verdict. Knows no stream and no time.
  */
 import type { PacketRun } from '../../core/ports.ts';
 import { Deframer } from '../../wire/packet/deframer.ts';
+import { isAlike } from '../../wire/packet/flow.ts';
 import { isKeepalive } from '../../wire/packet/keepalive.ts';
 import type { Refusal, Verdict } from './admission.ts';
 
@@ -24,6 +26,9 @@ interface Run {
   readonly start: number;
   end: number;
   count: number;
+  /** Of the last packet that was judged: those behind it are like it. */
+  judgedAt: number;
+  judgedEnd: number;
 }
 
 export class InboundPackets {
@@ -51,6 +56,12 @@ export class InboundPackets {
   }
 
   #visit(bytes: Buffer, start: number, end: number): void {
+    const run = this.#run?.bytes === bytes && this.#run.end === start ? this.#run : undefined;
+    if (run !== undefined && isAlike(bytes, run.judgedAt, run.judgedEnd, start, end)) {
+      run.end = end;
+      run.count += 1;
+      return;
+    }
     const verdict = this.#judge(bytes, start, end);
     if (verdict !== 'admit') {
       this.#flush();
@@ -58,12 +69,13 @@ export class InboundPackets {
     } else if (isKeepalive(bytes, start)) {
       this.#flush();
       this.#sink.keepalive(bytes.subarray(start, end));
-    } else if (this.#run !== undefined && this.#run.bytes === bytes && this.#run.end === start) {
-      this.#run.end = end;
-      this.#run.count += 1;
+    } else if (run !== undefined) {
+      run.end = run.judgedEnd = end;
+      run.judgedAt = start;
+      run.count += 1;
     } else {
       this.#flush();
-      this.#run = { bytes, start, end, count: 1 };
+      this.#run = { bytes, start, end, count: 1, judgedAt: start, judgedEnd: end };
     }
   }
 

@@ -4,7 +4,7 @@
  */
 import type { PacketRun } from '../../core/ports.ts';
 import type { Blocks } from '../../kit/blocks.ts';
-import { flowNumber, isSameFlow } from '../../wire/packet/flow.ts';
+import { flowNumber, isAlike, isSameFlow } from '../../wire/packet/flow.ts';
 import { packetLength } from '../../wire/packet/ipv6.ts';
 import { type DropCause, FairQueue, type QueueLimits } from './fair-queue.ts';
 
@@ -70,7 +70,8 @@ export class OutboundPackets {
       let packets = 1;
       while (end < run.length) {
         const next = end + packetLength(run, end);
-        if (next - first > RUN_BLOCK || !isSameFlow(run, first, firstEnd, end, next)) break;
+        if (next - first > RUN_BLOCK) break;
+        if (!isAlike(run, first, firstEnd, end, next) && !isSameFlow(run, first, firstEnd, end, next)) break;
         end = next;
         packets += 1;
       }

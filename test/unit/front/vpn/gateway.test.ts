@@ -177,6 +177,23 @@ test('multicast and link-local traffic ends here without a word', async () => {
   await gateway.stop();
 });
 
+test('a message for one link ends here also behind a packet that may pass', async () => {
+  const { clock, tun, gateway, me, dialled, answers } = await setting();
+  const to = peer(2).addresses.oc;
+  const redirect = packet(me.oc, to, 0);
+  redirect[6] = 58;
+  redirect[40] = 137;
+  tun.take(Buffer.concat([packet(me.oc, to, 1), redirect, packet(me.oc, to, 2)]));
+  await clock.settle();
+  const end = await answers([...dialled.keys()][0] ?? assert.fail());
+  const bytes: unknown = end.read();
+  assert.ok(bytes instanceof Buffer);
+  const sent = split(bytes).filter((one) => !isKeepalive(one, 0));
+  assert.deepEqual(sent.map(tagOf), [1, 2]);
+  assert.equal(gateway.drops().multicastOrLinkLocal, 1);
+  await gateway.stop();
+});
+
 test('an error is not answered by an error', async () => {
   const { tun, gateway, me } = await setting();
   const unknown = peer(9).addresses.oc;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { isEcnCapable, markCongestion } from '../../../../src/wire/packet/ecn.ts';
-import { flowNumber, isSameFlow } from '../../../../src/wire/packet/flow.ts';
+import { flowNumber, isAlike, isSameFlow } from '../../../../src/wire/packet/flow.ts';
 
 interface Shape {
   readonly label: number;
@@ -80,6 +80,28 @@ test('two packets are the same flow exactly when they have the same number', () 
       assert.equal(same, sameNumber);
     }),
     { numRuns: 500 },
+  );
+});
+
+test('packets are alike exactly when they are TCP or UDP with ports, of one flow, with the same first word', () => {
+  const shape = fc.record({
+    label: fc.integer({ min: 0, max: 1 }),
+    next: fc.constantFrom(6, 17, 58, 59, 132),
+    source: fc.integer({ min: 1, max: 2 }),
+    destination: fc.integer({ min: 1, max: 2 }),
+    ports: fc.integer({ min: 0, max: 1 }),
+  });
+  const made = fc
+    .tuple(shape, fc.integer({ min: 0, max: 6 }), fc.constantFrom(0, 0, 0, 3))
+    .map(([one, payload, trafficClass]) => packet(one, Buffer.alloc(payload), trafficClass));
+  fc.assert(
+    fc.property(made, made, (one, other) => {
+      const run = Buffer.concat([one, other]);
+      const hasPorts = [one, other].every((bytes) => bytes.length >= 44 && (bytes[6] === 6 || bytes[6] === 17));
+      const isSame = compare(one, other).same && one.readUInt32BE(0) === other.readUInt32BE(0);
+      assert.equal(isAlike(run, 0, one.length, one.length, run.length), hasPorts && isSame);
+    }),
+    { numRuns: 1_000 },
   );
 });
 
