@@ -47,7 +47,13 @@ export async function benchTunnel({ rounds, seconds, note }: TunnelBenchOptions)
   const machine = describeMachine();
   const programs = await compileTunnelPrograms();
   const tunnels = await startTunnels(TUNNELS, programs, AS_FAST_AS_IT_GOES);
-  const samples: Record<TunnelName, Round[]> = { veth: [], relay: [], 'wireguard-go': [], garligate: [] };
+  const samples: Record<TunnelName, Round[]> = {
+    veth: [],
+    relay: [],
+    'wireguard-go': [],
+    garligate: [],
+    'garligate, big': [],
+  };
   try {
     // What a program does only once, such as compiling itself, is not what is measured.
     for (const tunnel of tunnels.of.values()) await tcp(tunnel, 1, 'both');
@@ -85,8 +91,8 @@ function figures(samples: Samples, name: TunnelName, figure: (round: Round) => n
 }
 
 function judge(samples: Samples): Goal[] {
-  const against = (other: TunnelName, figure: (round: Round) => number) =>
-    ratio(figures(samples, 'garligate', figure), figures(samples, other, figure));
+  const against = (other: TunnelName, figure: (round: Round) => number, who: TunnelName = 'garligate') =>
+    ratio(figures(samples, who, figure), figures(samples, other, figure));
   const wrong = TUNNELS.flatMap((name) => samples[name]).reduce((sum, round) => sum + round.wrongDatagrams, 0);
   const largest = Math.max(...figures(samples, 'garligate', ({ memory }) => memory)) / 2;
   return [
@@ -104,6 +110,16 @@ function judge(samples: Samples): Goal[] {
       3,
       'TCP both ways against the relay: throughput',
       against('relay', ({ both }) => both.bytesPerSecond),
+    ),
+    atLeast(
+      4.5,
+      'TCP one way with big packets against the relay: throughput',
+      against('relay', ({ one }) => one.bytesPerSecond, 'garligate, big'),
+    ),
+    atMost(
+      0.18,
+      'TCP one way with big packets against the relay: CPU per GB',
+      against('relay', ({ one }) => one.cpuSecondsPerGigabyte, 'garligate, big'),
     ),
     atLeast(
       2,

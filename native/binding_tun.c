@@ -4,6 +4,7 @@
  */
 #include "binding.h"
 #include "device.h"
+#include "intake.h"
 #include "packets.h"
 #include "reader.h"
 
@@ -236,25 +237,26 @@ static napi_value drain(napi_env env, napi_callback_info info)
     return status == napi_ok ? boolean(env, true) : NULL;
 }
 
-/* (handle, run, start, end): returns the bytes consumed, all of them unless it throws. */
+/* (handle, run, start, end, segment): returns the bytes consumed, all of them unless it throws. */
 static napi_value write_packets(napi_env env, napi_callback_info info)
 {
-    napi_value arguments[4];
+    napi_value arguments[5];
     struct handle *handle;
     void *data;
     size_t length;
     uint32_t start;
     uint32_t end;
-    if (!take_arguments(env, info, 4, arguments) || (handle = take_handle(env, arguments[0])) == NULL ||
+    uint32_t segment;
+    if (!take_arguments(env, info, 5, arguments) || (handle = take_handle(env, arguments[0])) == NULL ||
         napi_get_buffer_info(env, arguments[1], &data, &length) != napi_ok ||
-        !take_uint32(env, arguments[2], &start) || !take_uint32(env, arguments[3], &end) || start > end ||
-        end > length) {
+        !take_uint32(env, arguments[2], &start) || !take_uint32(env, arguments[3], &end) ||
+        !take_uint32(env, arguments[4], &segment) || start > end || end > length) {
         return throw_argument(env);
     }
     if (handle->device.fd < 0) return throw_closed(env, "write");
 
     size_t wanted = end - start;
-    size_t consumed = packets_write(&handle->packets, (const uint8_t *)data + start, wanted);
+    size_t consumed = packets_write(&handle->packets, (const uint8_t *)data + start, wanted, segment);
     if (consumed != wanted) {
         struct failure failure;
         fail(&failure, EBADMSG, "write");
@@ -262,6 +264,37 @@ static napi_value write_packets(napi_env env, napi_callback_info info)
     }
     napi_value result;
     return napi_create_uint32(env, (uint32_t)consumed, &result) == napi_ok ? result : NULL;
+}
+
+/* (handle, address, segment, least): see whole.h. Without offload there are no super-packets to keep. */
+static napi_value keep_whole(napi_env env, napi_callback_info info)
+{
+    napi_value arguments[4];
+    struct handle *handle;
+    struct whole_destination destination;
+    uint32_t segment;
+    uint32_t least;
+    if (!take_arguments(env, info, 4, arguments) || (handle = take_handle(env, arguments[0])) == NULL ||
+        !take_bytes(env, arguments[1], destination.address, sizeof destination.address) ||
+        !take_uint32(env, arguments[2], &segment) || !take_uint32(env, arguments[3], &least)) {
+        return throw_argument(env);
+    }
+    destination.segment = segment;
+    destination.least = least;
+    if (handle->packets.intake != NULL) whole_keep(intake_whole(handle->packets.intake), &destination);
+    return undefined(env);
+}
+
+/* (handle) */
+static napi_value cut_all(napi_env env, napi_callback_info info)
+{
+    napi_value arguments[1];
+    struct handle *handle;
+    if (!take_arguments(env, info, 1, arguments) || (handle = take_handle(env, arguments[0])) == NULL) {
+        return throw_argument(env);
+    }
+    if (handle->packets.intake != NULL) whole_forget_all(intake_whole(handle->packets.intake));
+    return undefined(env);
 }
 
 static napi_value read_counters(napi_env env, napi_callback_info info)
@@ -312,7 +345,7 @@ bool export_tun(napi_env env, napi_value exports)
 {
     static const struct export list[] = {
         {"open", open_tun},   {"start", start_reading},    {"drain", drain},           {"writePackets", write_packets},
-        {"close", close_tun}, {"counters", read_counters},
+        {"close", close_tun}, {"counters", read_counters}, {"keepWhole", keep_whole},    {"cutAll", cut_all},
     };
     return export_all(env, exports, list, sizeof list / sizeof list[0]);
 }

@@ -41,6 +41,7 @@ struct group {
 struct writer {
     int fd;
     bool udp;
+    size_t segment; /* see coalesce_write */
     struct counters *counters;
     struct written written;
     unsigned open;
@@ -146,6 +147,23 @@ static bool is_mergeable(const struct packet *packet)
     return (transport_of(packet)[TCP_FLAGS] & (uint8_t)~TCP_PSH) == TCP_ACK;
 }
 
+/* A peer's word that it is one super-packet counts for nothing: headers, flags and checksum are looked at as for any. */
+static bool is_whole_super(const struct writer *writer, const struct packet *packet)
+{
+    return writer->segment > packet->headers && packet->length > writer->segment &&
+           packet->protocol == PROTOCOL_TCP && is_right(packet);
+}
+
+static void write_whole_super(struct writer *writer, const struct packet *packet)
+{
+    struct group group = {.first = *packet,
+                          .payload = payload_of(packet),
+                          .piece = writer->segment - packet->headers,
+                          .packets = 1};
+    group.pieces[2] = piece_of(packet->bytes + packet->headers, group.payload);
+    write_super(writer, &group);
+}
+
 static struct group *group_of(struct writer *writer, const struct packet *packet)
 {
     for (unsigned index = 0; index < writer->open; index++) {
@@ -234,16 +252,18 @@ static void take(struct writer *writer, const uint8_t *bytes, size_t length)
         return;
     }
     if (group != NULL) flush(writer, group);
-    if (mergeable) begin(writer, group, &packet);
+    if (mergeable && is_whole_super(writer, &packet)) write_whole_super(writer, &packet);
+    else if (mergeable) begin(writer, group, &packet);
     else write_alone(writer, &packet);
 }
 
-size_t coalesce_write(struct packets *packets, const uint8_t *run, size_t length)
+size_t coalesce_write(struct packets *packets, const uint8_t *run, size_t length, size_t segment)
 {
     struct writer writer;
     writer.fd = packets->fd;
     writer.udp = packets->offload == OFFLOAD_TCP_UDP;
     writer.counters = &packets->counters;
+    writer.segment = segment;
     writer.written = (struct written){0};
     writer.open = writer.oldest = 0;
 

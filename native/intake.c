@@ -11,6 +11,7 @@
 #include "segment.h"
 
 struct intake {
+    struct whole whole;
     struct virtio_net_hdr header;
     size_t held; /* bytes in `piece` that are in no run yet */
     uint8_t piece[PACKETS_ROOM];
@@ -18,12 +19,20 @@ struct intake {
 
 struct intake *intake_new(void)
 {
-    return calloc(1, sizeof(struct intake));
+    struct intake *intake = calloc(1, sizeof(struct intake));
+    if (intake != NULL) whole_open(&intake->whole);
+    return intake;
 }
 
 void intake_free(struct intake *intake)
 {
+    if (intake != NULL) whole_close(&intake->whole);
     free(intake);
+}
+
+struct whole *intake_whole(struct intake *intake)
+{
+    return &intake->whole;
 }
 
 bool intake_is_packet(const uint8_t *bytes, size_t length, struct counters *counters)
@@ -52,6 +61,16 @@ static enum burst read_piece(struct intake *intake, int fd, struct counters *cou
     return BURST_FULL;
 }
 
+static enum cut pass(struct intake *intake, uint8_t *to, size_t room, struct progress *progress)
+{
+    const struct virtio_net_hdr *header = &intake->header;
+    size_t segment = segment_length(header, intake->piece, intake->held);
+    bool stays =
+        segment > 0 && whole_is_kept(&intake->whole, intake->piece + IPV6_DESTINATION, segment, intake->held);
+    return (stays ? segment_complete : segment_cut)(header, intake->piece, intake->held, to, room, &progress->used,
+                                                    &progress->packets);
+}
+
 enum burst intake_read(struct intake *intake, int fd, struct counters *counters, uint8_t *slab, size_t size,
                        struct progress *progress)
 {
@@ -61,8 +80,7 @@ enum burst intake_read(struct intake *intake, int fd, struct counters *counters,
             enum burst end = read_piece(intake, fd, counters, progress);
             if (end != BURST_FULL) return end;
         }
-        enum cut cut = segment_cut(&intake->header, intake->piece, intake->held, slab + progress->used,
-                                   size - progress->used, &progress->used, &progress->packets);
+        enum cut cut = pass(intake, slab + progress->used, size - progress->used, progress);
         /* Pieces so small that not even an empty slab holds them belong to no connection that works. */
         if (cut == CUT_NO_ROOM && progress->used > 0) return BURST_FULL;
         if (cut != CUT_DONE) packets_count(counters, COUNT_READ_BAD_OFFLOAD, 1);

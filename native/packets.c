@@ -83,8 +83,8 @@ static size_t write_plain(struct packets *packets, const uint8_t *run, size_t le
     return at;
 }
 
-size_t packets_write(struct packets *packets, const uint8_t *run, size_t length)
+size_t packets_write(struct packets *packets, const uint8_t *run, size_t length, size_t segment)
 {
     if (packets->offload == OFFLOAD_NONE) return write_plain(packets, run, length);
-    return coalesce_write(packets, run, length);
+    return coalesce_write(packets, run, length, segment);
 }

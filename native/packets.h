@@ -67,8 +67,9 @@ enum burst packets_read(struct packets *packets, uint8_t *slab, size_t size, siz
 
 /*
  * Writes every packet of the run; one that the kernel does not take is counted and skipped. Returns the bytes consumed:
- * `length`, or less when a malformed packet stands there.
+ * `length`, or less when a malformed packet stands there. `segment`: see coalesce_write; without offload the kernel gets
+ * long packets as they are.
  */
-size_t packets_write(struct packets *packets, const uint8_t *run, size_t length);
+size_t packets_write(struct packets *packets, const uint8_t *run, size_t length, size_t segment);
 
 #endif

@@ -102,6 +102,25 @@ static enum cut copy_one(const struct virtio_net_hdr *header, const uint8_t *pac
     return CUT_DONE;
 }
 
+size_t segment_length(const struct virtio_net_hdr *header, const uint8_t *packet, size_t length)
+{
+    struct super super;
+    if (header->gso_type != VIRTIO_NET_HDR_GSO_TCPV6 || !take_apart(&super, header, packet, length)) return 0;
+    const uint8_t *tcp = packet + super.transport;
+    bool is_plain = super.transport == IPV6_HEADER && packet[IPV6_NEXT_HEADER] == PROTOCOL_TCP &&
+                    (tcp[TCP_FLAGS] & (uint8_t)~TCP_PSH) == TCP_ACK;
+    return is_plain ? super.headers + super.piece : 0;
+}
+
+enum cut segment_complete(const struct virtio_net_hdr *header, const uint8_t *packet, size_t length, uint8_t *to,
+                          size_t room, size_t *written, uint64_t *packets)
+{
+    struct super super;
+    if (!take_apart(&super, header, packet, length)) return CUT_MALFORMED;
+    super.piece = length - super.headers;
+    return cut_super(&super, to, room, written, packets);
+}
+
 enum cut segment_cut(const struct virtio_net_hdr *header, const uint8_t *packet, size_t length, uint8_t *to, size_t room,
                      size_t *written, uint64_t *packets)
 {

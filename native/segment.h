@@ -20,6 +20,16 @@ enum cut {
 };
 
 /*
+ * The length of the packets that a super-packet of TCP stands for, all but the last; 0 for everything that says more than
+ * data and acknowledgement, and so cannot be told from its bytes alone: other flags, other protocols, header extensions.
+ */
+size_t segment_length(const struct virtio_net_hdr *header, const uint8_t *packet, size_t length);
+
+/* Writes the super-packet as one long packet with its own length and checksum. */
+enum cut segment_complete(const struct virtio_net_hdr *header, const uint8_t *packet, size_t length, uint8_t *to,
+                          size_t room, size_t *written, uint64_t *packets);
+
+/*
  * Writes the packets that `packet` stands for to `to`, back to back, each with its own lengths and checksum, and adds them
  * to `*written` (bytes) and `*packets`. Lengths inside the header are not believed: they are taken from the packet.
  */

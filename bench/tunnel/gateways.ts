@@ -17,12 +17,12 @@ export interface Gateways {
   restart(): Promise<void>;
 }
 
-export async function startGateways(site: Site): Promise<Gateways> {
+export async function startGateways(site: Site, bigPackets = true): Promise<Gateways> {
   await startLine(site);
   const keys = { a: generateKeys(), b: generateKeys() };
   const start = async (host: Host) => {
     const peer = keys[host === 'a' ? 'b' : 'a'].destination.b32;
-    return startGateway(site, host, keys[host].base64, [peer]);
+    return startGateway(site, host, keys[host].base64, [peer], bigPackets);
   };
   const programs = { a: await start('a'), b: await start('b') };
   return {
@@ -53,14 +53,20 @@ export async function startLoneGateway(site: Site, peers: number): Promise<LoneG
 
 type B32 = ReturnType<typeof generateKeys>['destination']['b32'];
 
-async function startGateway(site: Site, host: Host, key: string, peers: readonly B32[]): Promise<Program> {
+async function startGateway(
+  site: Site,
+  host: Host,
+  key: string,
+  peers: readonly B32[],
+  bigPackets = true,
+): Promise<Program> {
   const files = join(site.folder, `gateway-${site.index}${host}`);
   await writeFile(`${files}.key`, `${key}\n`, { mode: 0o600 });
-  await writeFile(`${files}.toml`, gatewayConfig(files, peers));
+  await writeFile(`${files}.toml`, gatewayConfig(files, peers, bigPackets));
   return site.start(host, process.execPath, join(ROOT, 'bin/garligate'), 'run', '--config', `${files}.toml`);
 }
 
-function gatewayConfig(files: string, peers: readonly B32[]): string {
+function gatewayConfig(files: string, peers: readonly B32[], bigPackets: boolean): string {
   const each = peers.map(
     (peer, index) => `[[peer]]\nname = "peer${index}"\ndestination = "${peer}.b32.i2p"\nallow = ["all"]\n`,
   );
@@ -74,6 +80,7 @@ key_file = "${files}.key"
 
 [vpn]
 mtu = ${MTU}
+big_packets = ${bigPackets}
 
 [control]
 socket = "${files}.sock"

@@ -10,7 +10,7 @@ import { type Program, untilSaid } from '../lib/program.ts';
 import { startGateways } from './gateways.ts';
 import { HOSTS, type Host, type Line, MTU, openGround, type Site, startLine } from './site.ts';
 
-export const TUNNELS = ['veth', 'relay', 'wireguard-go', 'garligate'] as const;
+export const TUNNELS = ['veth', 'relay', 'wireguard-go', 'garligate', 'garligate, big'] as const;
 export type TunnelName = (typeof TUNNELS)[number];
 
 export interface Tunnel {
@@ -60,11 +60,14 @@ const START: Readonly<Record<TunnelName, (site: Site) => Promise<Tunnel>>> = {
   veth: startCable,
   relay: startRelays,
   'wireguard-go': startWireguard,
-  garligate: async (site) => {
-    const { address, programs } = await startGateways(site);
-    return { address, programs, on: site.on };
-  },
+  garligate: (site) => startPair(site, false),
+  'garligate, big': (site) => startPair(site, true),
 };
+
+async function startPair(site: Site, bigPackets: boolean): Promise<Tunnel> {
+  const { address, programs } = await startGateways(site, bigPackets);
+  return { address, programs, on: site.on };
+}
 
 async function giveAddresses(site: Site, interfaces: Readonly<Record<Host, string>>): Promise<void> {
   for (const host of HOSTS) {

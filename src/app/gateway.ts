@@ -128,6 +128,7 @@ export function assembleGateway(config: Config, world: World) {
           log,
           random,
           takesFlows: config.vpn.flows,
+          bigPackets: config.vpn.big_packets,
           networks: config.vpn.networks,
           queue: { packets: config.vpn.queue.packets, bytes: config.vpn.queue.bytes, ageMs: config.vpn.queue.age },
           dial: outward.openPacketStream,

@@ -174,7 +174,7 @@ function reasonOf(state: SessionState): GateError | undefined {
 }
 
 function peerStatus(link: LinkReport, config: Config, age: (since: number) => number): PeerStatus {
-  const { peer, state, heardAt, roundTripMs, traffic, queued, underWay, drops, lastError } = link;
+  const { peer, state, heardAt, roundTripMs, traffic, queued, underWay, bigPackets, drops, lastError } = link;
   const { packets: limitPackets, bytes: limitBytes } = config.vpn.queue;
   return {
     name: peer.name,
@@ -193,6 +193,7 @@ function peerStatus(link: LinkReport, config: Config, age: (since: number) => nu
     deadStreams: traffic.deadStreams,
     queue: { ...queued, limitPackets, limitBytes },
     ...(underWay === undefined ? {} : { underWay }),
+    bigPackets,
     marked: traffic.marked,
     drops: { ...drops },
     ...(lastError === undefined ? {} : { lastError: { text: lastError.error.message, age: age(lastError.at) } }),

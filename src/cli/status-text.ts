@@ -67,6 +67,7 @@ export function peersText(peers: readonly PeerStatus[]): readonly string[] {
     'RECEIVED',
     'SENT',
     'QUEUE',
+    'BIG',
     'DROPPED',
     'LAST ERROR',
   ];
@@ -80,6 +81,7 @@ export function peersText(peers: readonly PeerStatus[]): readonly string[] {
     bytes(peer.bytesIn),
     bytes(peer.bytesOut),
     `${peer.queue.packets}/${peer.queue.limitPackets}`,
+    peer.bigPackets,
     String(sum(peer.drops)),
     peer.lastError === undefined ? '-' : `${plain(peer.lastError.text)} (${span(peer.lastError.age)} ago)`,
   ]);

@@ -147,6 +147,10 @@ function vpnSchema() {
       description:
         'Exchange TCP and UDP with the kernel in larger pieces than packets, several times faster. What travels to peers is the same. Has no effect where the kernel cannot do it, or with an MTU of 16384 and more.',
     }),
+    big_packets: value.flag.prefault(true).meta({
+      description:
+        'Send rows of TCP packets to a peer as one packet of up to 64 KiB, where the peer takes it, the kernel makes such, and the line carries 33 MB/s and more. Has no effect without `vpn.offload`.',
+    }),
     networks: value.listOf(value.ipv6Prefix, '["fd98:7654:3210::/48"]').prefault([]).meta({
       description:
         'Networks behind this host that peers may reach, as far as their `allow` says, and whose hosts may send to peers. The host must forward IPv6 for that; garligate does not switch it on.',

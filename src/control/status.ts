@@ -73,6 +73,8 @@ const peerStatus = z.object({
   queue: z.object({ packets: count, bytes: count, flows: count, limitPackets: count, limitBytes: count }),
   /** Sent and not known to have arrived, and its bound; absent where the peer does not say. Bytes. */
   underWay: z.object({ bytes: z.number(), limit: z.number() }).optional(),
+  /** Rows of TCP packets as one; `agreed`: both sides take them, and the line is too slow to send any. */
+  bigPackets: z.enum(['off', 'agreed', 'sending']),
   /** Packets that were marked to slow their sender down, and not dropped. */
   marked: count,
   drops: counters,

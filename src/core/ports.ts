@@ -122,12 +122,25 @@ export interface TunPort {
   readonly name: string;
   /** Bytes. */
   readonly mtu: number;
+  /** Whether packets of TCP that are longer than the MTU can be exchanged with the kernel, as it makes them itself. */
+  readonly takesBig: boolean;
   /** Called for every batch that the kernel hands over. The run is borrowed: it is overwritten when `take` returns. */
   onPackets(take: (run: PacketRun) => void): void;
   /** Called once when the interface is gone, for instance because somebody deleted it. */
   onLost(lost: (error: GateError) => void): void;
-  /** Hands packets to the kernel; what it does not take is dropped and counted, as on any interface. */
-  write(run: PacketRun): void;
+  /**
+   * Hands packets to the kernel; what it does not take is dropped and counted, as on any interface.
+   *
+   * @param segment packets of TCP that are longer than this, in bytes, stand for a row of packets that are this long
+   */
+  write(run: PacketRun, segment?: number): void;
+  /**
+   * Rows of TCP packets to this address, each `segment` bytes long, may come as one long packet from now on. Only a wish: it
+   * may be forgotten.
+   */
+  keepWhole(destination: Buffer, segment: number): void;
+  /** No such wish holds any more. Batches that were read before may still hold long packets. */
+  cutAll(): void;
   traffic(): TunTraffic;
   /** Packets dropped on this border so far, by cause. */
   drops(): Readonly<Record<string, number>>;

@@ -115,10 +115,18 @@ export interface NativeAddon {
   /**
    * Writes the packets that stand back to back in `run`; one that the kernel does not take is counted.
    *
+   * @param segment packets of TCP that are longer go to the kernel as super-packets, of packets that are this long; 0 for none
    * @returns bytes consumed: all of them
    * @throws NativeError EBADMSG at a packet that is cut or not IPv6; those before it have been written
    */
-  writePackets(handle: TunHandle, run: Buffer, start: number, end: number): number;
+  writePackets(handle: TunHandle, run: Buffer, start: number, end: number, segment: number): number;
+  /**
+   * From now on, and perhaps not for long, super-packets of TCP to this address (16 bytes) that stand for packets of `segment`
+   * bytes are drained as one packet, if they are longer than `least`. Has no effect without offload.
+   */
+  keepWhole(handle: TunHandle, address: Buffer, segment: number, least: number): void;
+  /** Forgets what `keepWhole` was told. */
+  cutAll(handle: TunHandle): void;
   counters(handle: TunHandle): TunCounters;
   /** Idempotent, and allowed inside every callback. An interface that is not persistent goes with it. */
   close(handle: TunHandle): void;
@@ -224,13 +232,15 @@ export function isNativeError(thrown: unknown): thrown is NativeError {
 }
 
 /** The same number stands in native/addon.c. */
-const ADDON_VERSION = 7;
+const ADDON_VERSION = 8;
 
 const FUNCTIONS = {
   open: true,
   start: true,
   drain: true,
   writePackets: true,
+  keepWhole: true,
+  cutAll: true,
   counters: true,
   close: true,
   listenTcp: true,

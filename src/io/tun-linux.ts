@@ -181,6 +181,7 @@ function hostPrefixes({ spokenToFromSecond }: TunOptions): readonly Prefix[] {
 class LinuxTun implements TunPort {
   readonly name: string;
   readonly mtu: number;
+  readonly takesBig: boolean;
   readonly #native: NativeAddon;
   readonly #tun: OpenedTun;
   readonly #changes: TunChanges;
@@ -201,6 +202,7 @@ class LinuxTun implements TunPort {
   constructor(native: NativeAddon, tun: OpenedTun, changes: TunChanges, options: TunOptions, configure: () => void) {
     this.name = tun.name;
     this.mtu = options.mtu;
+    this.takesBig = tun.offload !== OFFLOAD.none;
     this.#native = native;
     this.#tun = tun;
     this.#changes = changes;
@@ -227,18 +229,26 @@ class LinuxTun implements TunPort {
     if (this.#lost !== undefined) queueMicrotask(() => this.#tellLost());
   }
 
-  write(run: PacketRun): void {
+  write(run: PacketRun, segment = 0): void {
     if (this.#closed !== undefined) {
       this.#runsAfterClose += 1;
       return;
     }
     try {
-      this.#native.writePackets(this.#tun.handle, run, 0, run.length);
+      this.#native.writePackets(this.#tun.handle, run, 0, run.length, segment);
     } catch (error) {
       throw new GateError('bug', 'tun.malformed-run', 'a run to be written holds something that is no IPv6 packet', {
         cause: error,
       });
     }
+  }
+
+  keepWhole(destination: Buffer, segment: number): void {
+    if (this.#closed === undefined) this.#native.keepWhole(this.#tun.handle, destination, segment, this.mtu);
+  }
+
+  cutAll(): void {
+    if (this.#closed === undefined) this.#native.cutAll(this.#tun.handle);
   }
 
   traffic(): TunTraffic {

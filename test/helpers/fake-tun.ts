@@ -6,6 +6,7 @@ import { packetLength } from '../../src/wire/packet/ipv6.ts';
 export class FakeTun implements TunPort {
   readonly name = 'fake0';
   readonly mtu = 1500;
+  readonly takesBig = false;
   /** Every packet that the gateway handed to the host, in order. */
   readonly delivered: Buffer[] = [];
   closed = false;
@@ -60,6 +61,10 @@ export class FakeTun implements TunPort {
     });
     return this.delivered;
   }
+
+  keepWhole(): void {}
+
+  cutAll(): void {}
 
   traffic(): TunTraffic {
     return {

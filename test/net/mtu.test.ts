@@ -6,25 +6,23 @@
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { tcpBridge } from '../../src/io/bridge-tcp.ts';
 import { systemClock } from '../../src/io/clock.ts';
-import { connected } from '../../src/io/connected.ts';
 import { generateKeys } from '../../src/io/key-generate.ts';
-import { GateError } from '../../src/kit/errors.ts';
 import { formatAddress } from '../../src/wire/i2p/address.ts';
 import { type B32, type PrivateKeys, parsePrivateKeys } from '../../src/wire/i2p/destination.ts';
 import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
 import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
 import { until } from '../helpers/until.ts';
+import { readyLine, tcpRoundTrip, unixBridge, unixDoor } from './far-gateway.ts';
 import { startNetGateway } from './gateway-kit.ts';
 import { declareScenarios } from './namespace.ts';
 
@@ -63,12 +61,7 @@ function peerLines(b32: B32): string {
 /** In the far namespace: a gateway, and services that send back what they get. */
 async function beFar({ keys, near, mtu, bridge }: FarPlan): Promise<void> {
   const gateway = await startNetGateway({
-    bridge: {
-      open: (signal) =>
-        connected(connect({ path: bridge, allowHalfOpen: true }), signal, 'connecting', (error) => {
-          return new GateError('router-down', 'test.bridge', error.message);
-        }),
-    },
+    bridge: unixBridge(bridge),
     keys: parsePrivateKeys(keys),
     config: peerLines(near),
     mtu,
@@ -104,7 +97,7 @@ async function sweep(near: number, far: number): Promise<void> {
     await readyLine(child);
     await until('the link is up', () => gateway.gateway.vpn?.links()[0]?.state.kind === 'up', 15_000);
     const address = formatAddress(gateway.gateway.peers.list()[0]?.addresses.oc ?? assert.fail());
-    await tcpRoundTrip(address);
+    await tcpRoundTrip(address, TCP_PORT, TCP_BYTES);
     for (const size of DATAGRAMS) await datagramRoundTrip(address, size);
     const { tooBig } = gateway.gateway.vpn?.drops() ?? assert.fail();
     assert.equal(tooBig > 0, near > far, `${tooBig} packets were too big`);
@@ -116,21 +109,6 @@ async function sweep(near: number, far: number): Promise<void> {
     await bridge.stop();
     rmSync(folder, { recursive: true });
   }
-}
-
-async function tcpRoundTrip(address: string): Promise<void> {
-  const bytes = randomBytes(TCP_BYTES);
-  const socket = connect({ host: address, port: TCP_PORT, allowHalfOpen: true });
-  const back = createHash('sha256');
-  let count = 0;
-  socket.on('data', (chunk: Buffer) => {
-    back.update(chunk);
-    count += chunk.length;
-  });
-  socket.end(bytes);
-  await once(socket, 'end');
-  assert.equal(count, bytes.length);
-  assert.equal(back.digest('hex'), createHash('sha256').update(bytes).digest('hex'));
 }
 
 async function datagramRoundTrip(address: string, size: number): Promise<void> {
@@ -147,24 +125,6 @@ async function datagramRoundTrip(address: string, size: number): Promise<void> {
   }
   socket.close();
   assert.ok(back?.equals(bytes), `a datagram of ${size} bytes disappeared`);
-}
-
-/** The bridge for those who have no network to it. */
-async function unixDoor(path: string, bridge: FakeBridge): Promise<Server> {
-  const door = createServer({ allowHalfOpen: true }, (client) => {
-    const onward = connect({ ...bridge.address, allowHalfOpen: true });
-    for (const [one, other] of [
-      [client, onward],
-      [onward, client],
-    ] as const) {
-      one.on('error', () => other.destroy());
-      one.on('close', () => other.destroy());
-      one.pipe(other);
-    }
-  });
-  door.listen(path);
-  await once(door, 'listening');
-  return door;
 }
 
 function startFar(keys: PrivateKeys, plan: Omit<FarPlan, 'keys'>): ChildProcess {
@@ -188,12 +148,6 @@ function startFar(keys: PrivateKeys, plan: Omit<FarPlan, 'keys'>): ChildProcess 
       stdio: ['pipe', 'pipe', 'inherit'],
     },
   );
-}
-
-async function readyLine(child: ChildProcess): Promise<void> {
-  assert.ok(child.stdout !== null);
-  const [line] = await once(createInterface(child.stdout), 'line');
-  assert.equal(line, 'ready');
 }
 
 const plan = process.env[FAR];

@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TunPort } from '../../src/core/ports.ts';
 import { declareScenarios } from './namespace.ts';
-import { kernelCounter, lengthOf, OURS_TEXT, onesSum, open, PEER_TEXT, until } from './tun-kit.ts';
+import { kernelCounter, lengthOf, OURS, OURS_TEXT, onesSum, open, PEER, PEER_TEXT, until } from './tun-kit.ts';
 
 const MTU = 1500;
 const TCP = 6;
@@ -25,19 +25,25 @@ const UDP = 17;
 
 interface Seen {
   packets: number;
+  /** Longer than the MTU. */
+  big: number;
   runs: number;
   longest: number;
   wrong: number;
 }
 
-/** @param change a packet on its way back; returns what becomes of it */
-function reflect(tun: TunPort, change: (packet: Buffer) => void = () => {}): Seen {
-  const seen: Seen = { packets: 0, runs: 0, longest: 0, wrong: 0 };
+/**
+ * @param change a packet on its way back; returns what becomes of it
+ * @param segment see TunPort.write
+ */
+function reflect(tun: TunPort, change: (packet: Buffer) => void = () => {}, segment?: number): Seen {
+  const seen: Seen = { packets: 0, big: 0, runs: 0, longest: 0, wrong: 0 };
   tun.onPackets((run) => {
     seen.runs += 1;
     for (let at = 0; at < run.length; at += lengthOf(run, at)) {
       const packet = run.subarray(at, at + lengthOf(run, at));
       seen.packets += 1;
+      if (packet.length > tun.mtu) seen.big += 1;
       seen.longest = Math.max(seen.longest, packet.length);
       const protocol = packet.readUInt8(6);
       if ((protocol === TCP || protocol === UDP) && onesSum(packet) !== 0xffff) seen.wrong += 1;
@@ -46,7 +52,7 @@ function reflect(tun: TunPort, change: (packet: Buffer) => void = () => {}): See
       packet.set(source, 24);
       change(packet);
     }
-    tun.write(run);
+    tun.write(run, segment);
   });
   return seen;
 }
@@ -101,6 +107,37 @@ function sendSegments(bytes: Buffer, port: number, size: number): void {
   }
 }
 
+/** The checksum made right again, so that only what was changed can give the packet away. */
+function summed(packet: Buffer): Buffer {
+  packet.writeUInt16BE(0, 56);
+  packet.writeUInt16BE(~onesSum(packet) & 0xffff, 56);
+  return packet;
+}
+
+const [TCP_OFFSET, TCP_FLAGS] = [52, 53];
+const SYN_FIN_URGENT = 0x23;
+
+/** What may come in place of a row of packets. The bytes of the connection must not be among it. */
+const LIES: ReadonlyArray<(packet: Buffer) => Buffer> = [
+  // Headers that are longer than the packet, or shorter than any.
+  (packet) =>
+    summed(
+      Buffer.from(packet)
+        .fill(0xf0, TCP_OFFSET, TCP_OFFSET + 1)
+        .fill(SYN_FIN_URGENT, TCP_FLAGS, TCP_FLAGS + 1),
+    ),
+  (packet) => summed(packet.fill(0x10, TCP_OFFSET, TCP_OFFSET + 1)),
+  // To a connection that nobody has.
+  (packet) => summed(packet.fill(0x77, 42, 44)),
+  // What no row has: the flags of an opening and of an end.
+  (packet) => summed(packet.fill(0x77, 42, 44).fill(SYN_FIN_URGENT, TCP_FLAGS, TCP_FLAGS + 1)),
+  // Another protocol: UDP cannot be whole, and is not cut.
+  (packet) => packet.fill(UDP, 6, 7),
+  (packet) => packet.fill(0, 6, 7),
+  // Garbage behind a right header.
+  (packet) => packet.fill(0xa5, 40),
+];
+
 await declareScenarios(import.meta.filename, {
   'TCP: what comes back is what was sent, in packets that are right and no longer than the MTU': {
     run: async () => {
@@ -134,6 +171,98 @@ await declareScenarios(import.meta.filename, {
       await roundTrip(client, 10_000_000);
       assert.ok(changed > 5);
       assert.equal(kernelCounter('TcpInCsumErrors'), changed);
+      await end();
+      await tun.close();
+    },
+  },
+  'TCP: rows of packets that may stay whole do, with a right checksum, and arrive as they were sent': {
+    run: async () => {
+      const tun = open({ offload: true, mtu: MTU });
+      assert.equal(tun.takesBig, true);
+      tun.keepWhole(PEER, MTU);
+      const seen = reflect(tun, () => {}, MTU);
+      const { client, end } = await echo();
+      await roundTrip(client, 30_000_000);
+      assert.equal(seen.wrong, 0);
+      assert.ok(seen.longest > 10 * MTU, `at most ${seen.longest} bytes`);
+      assert.equal(kernelCounter('TcpInCsumErrors'), 0);
+      assert.equal(kernelCounter('Ip6InDiscards'), 0);
+      assert.equal(tun.drops()['writeRefused'], 0);
+      // Whole ones are what most bytes came in.
+      assert.ok(seen.packets < 60_000_000 / MTU / 2, `${seen.packets} packets`);
+
+      const before = seen.big;
+      tun.cutAll();
+      const again = await echo();
+      await roundTrip(again.client, 5_000_000);
+      assert.equal(seen.big, before, 'none is whole any more');
+      for (const one of [{ end }, again]) await one.end();
+      await tun.close();
+    },
+  },
+  'TCP: rows for another address, of another size, or without offload are cut': {
+    run: async () => {
+      for (const [offload, wish] of [
+        [true, (tun: TunPort) => tun.keepWhole(OURS, MTU)],
+        [true, (tun: TunPort) => tun.keepWhole(PEER, MTU - 1)],
+        [false, (tun: TunPort) => tun.keepWhole(PEER, MTU)],
+      ] as const) {
+        const tun = open({ offload, mtu: MTU });
+        assert.equal(tun.takesBig, offload);
+        wish(tun);
+        const seen = reflect(tun, () => {}, MTU);
+        const { client, end } = await echo();
+        await roundTrip(client, 2_000_000);
+        assert.deepEqual([seen.big, seen.wrong], [0, 0]);
+        await end();
+        await tun.close();
+      }
+    },
+  },
+  'TCP: a row that was changed on its way is dropped whole, and what arrives is right': {
+    run: async () => {
+      const tun = open({ offload: true, mtu: MTU });
+      tun.keepWhole(PEER, MTU);
+      let changed = 0;
+      const seen = reflect(
+        tun,
+        (packet) => {
+          if (packet.length <= MTU || seen.big % 50 !== 49) return;
+          changed += 1;
+          packet.writeUInt8(packet.readUInt8(packet.length - 1) ^ 0xff, packet.length - 1);
+        },
+        MTU,
+      );
+      const { client, end } = await echo();
+      await roundTrip(client, 20_000_000);
+      assert.ok(changed > 0);
+      assert.equal(kernelCounter('TcpInCsumErrors'), changed);
+      await end();
+      await tun.close();
+    },
+  },
+  'a peer that lies about long packets harms nobody else': {
+    run: async () => {
+      const tun = open({ offload: true, mtu: MTU });
+      tun.keepWhole(PEER, MTU);
+      let lies = 0;
+      tun.onPackets((run) => {
+        for (let at = 0; at < run.length; at += lengthOf(run, at)) {
+          const packet = Buffer.from(run.subarray(at, at + lengthOf(run, at)));
+          const source = Buffer.from(packet.subarray(8, 24));
+          packet.copyWithin(8, 24, 40);
+          packet.set(source, 24);
+          if (packet.length > MTU) {
+            const lie = LIES[lies % LIES.length]?.(Buffer.from(packet)) ?? assert.fail();
+            lies += 1;
+            tun.write(lie, MTU);
+          }
+          tun.write(packet, MTU);
+        }
+      });
+      const { client, end } = await echo();
+      await roundTrip(client, 20_000_000);
+      assert.ok(lies > 3 * LIES.length, `${lies} lies`);
       await end();
       await tun.close();
     },

@@ -36,6 +36,8 @@ export interface Peer extends PeerSettings {
   knowsFlows: boolean | undefined;
   /** The largest packet that it takes, in bytes; undefined until it has announced itself. */
   mtu: number | undefined;
+  /** Whether it has announced that rows of TCP packets may be sent as one that is longer than that. */
+  takesBig: boolean;
 }
 
 /** The address that a peer itself goes by: an OnionCat has no other than its ocat4 address. */
@@ -112,6 +114,7 @@ function newPeer(settings: PeerSettings): Peer {
     addresses: addressesOf(settings.b32),
     knowsFlows: isOnionCat ? false : undefined,
     mtu: isOnionCat ? ASSUMED_MTU : undefined,
+    takesBig: false,
   };
 }
 

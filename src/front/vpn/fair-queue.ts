@@ -55,7 +55,7 @@ export class FairQueue {
   #pulled = 0;
   #marked = 0;
   #times = codelTimes(UNMEASURED_MS);
-  #longest = Number.POSITIVE_INFINITY;
+  #takes: (length: number) => boolean = () => true;
   /** Packets that came before have waited for a stream, which says nothing about congestion. */
   #openedAt = Number.NEGATIVE_INFINITY;
   #largest: { readonly flow: Flow; readonly bytes: number } | undefined;
@@ -94,9 +94,9 @@ export class FairQueue {
     this.#times = codelTimes(roundTripMs);
   }
 
-  /** The peer has said what it takes: longer packets are dropped when it is their turn. Bytes. */
-  fits(longest: number): void {
-    this.#longest = longest;
+  /** The peer has said what it takes: other packets are dropped when it is their turn. @param takes asked with bytes */
+  fits(takes: (length: number) => boolean): void {
+    this.#takes = takes;
   }
 
   /** There is a stream again. */
@@ -229,7 +229,7 @@ export class FairQueue {
       const { start, at } = run;
       const { bytes } = run.block;
       const length = packetLength(bytes, start);
-      if (length > this.#longest) {
+      if (!this.#takes(length)) {
         this.#drop(flow, run, 'tooBig');
         continue;
       }

@@ -27,7 +27,14 @@ import {
   type UnreachableCode,
   unreachable,
 } from '../../wire/packet/icmpv6.ts';
-import { DESTINATION_OFFSET, HEADER_LENGTH, packetLength, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
+import {
+  DESTINATION_OFFSET,
+  HEADER_LENGTH,
+  NEXT_HEADER_OFFSET,
+  NEXT_HEADER_TCP,
+  packetLength,
+  SOURCE_OFFSET,
+} from '../../wire/packet/ipv6.ts';
 import type { Prefix } from '../../wire/packet/prefix.ts';
 import { Admission } from './admission.ts';
 import { EchoProbe } from './echo-probe.ts';
@@ -52,6 +59,8 @@ export interface VpnOptions {
   readonly networks: readonly Prefix[];
   /** Announced to peers: whether this gateway takes TCP connections as flows. */
   readonly takesFlows: boolean;
+  /** Rows of TCP packets go to peers that take them as one long packet, and are taken so. */
+  readonly bigPackets: boolean;
   readonly dial: (to: Pick<Peer, 'b32' | 'destination'>, signal: AbortSignal) => Promise<RelayEnd>;
   /** Opens a stream to our own destination, from another one. */
   readonly dialOurselves: (signal: AbortSignal) => Promise<RelayEnd>;
@@ -116,13 +125,14 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
       queue: options.queue,
       blocks,
       takesFlows: options.takesFlows,
-      mtu: tun.mtu,
+      big: { takesBig: options.bigPackets && tun.takesBig, mtu: tun.mtu },
       admission,
       dial: options.dial,
-      deliver: (run) => {
+      deliver: (run, segment) => {
         echo.see(run);
-        tun.write(run);
+        tun.write(run, segment);
       },
+      cut: () => tun.cutAll(),
       undeliverable: (packet) => answer(packet, UNREACHABLE.address),
       tooBig: (packet) => answerTooBig(packet, longestFor(peer)),
     });
@@ -196,10 +206,9 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
         at = end;
         continue;
       }
-      const limit = longestFor(link.peer);
-      if (end - at > limit) {
+      if (!link.takes(end - at)) {
         drops.add('tooBig');
-        answerTooBig(run.subarray(at, end), limit);
+        answerTooBig(run.subarray(at, end), longestFor(link.peer));
         at = end;
         continue;
       }
@@ -207,10 +216,19 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
       const firstEnd = end;
       while (end < run.length) {
         const next = end + packetLength(run, end);
-        if (next - end > limit) break;
+        if (!link.takes(next - end)) break;
         if (!isAlike(run, first, firstEnd, end, next) && !goesAlong(run, first, end, next)) break;
         end = next;
       }
+      const { segment } = link;
+      // It stands for a super-packet that was cut: the next ones need not be.
+      if (
+        segment !== undefined &&
+        firstEnd - first === segment &&
+        end > firstEnd &&
+        run[first + NEXT_HEADER_OFFSET] === NEXT_HEADER_TCP
+      )
+        tun.keepWhole(run.subarray(first + DESTINATION_OFFSET, first + HEADER_LENGTH), segment);
       link.send(run.subarray(first, end));
       at = end;
     }

@@ -2,6 +2,7 @@
 import type { Peer } from '../../core/peers/table.ts';
 import type { GateError } from '../../kit/errors.ts';
 import type { Refusal } from './admission.ts';
+import type { BigPacketsState } from './big-packets.ts';
 import type { Direction } from './link-policy.ts';
 import type { RedialState } from './redialer.ts';
 
@@ -36,6 +37,7 @@ export interface LinkReport {
   readonly queued: { readonly packets: number; readonly bytes: number; readonly flows: number };
   /** On the stream in use: sent and not known to have arrived. Undefined where the peer does not say. */
   readonly underWay: { readonly bytes: number; readonly limit: number } | undefined;
+  readonly bigPackets: BigPacketsState;
   readonly drops: Readonly<Record<LinkDrop, number>>;
   readonly lastError: { readonly error: GateError; readonly at: number } | undefined;
 }

@@ -11,6 +11,7 @@ import type { Addresses } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
 import { type Announcement, encodeKeepalive, parseKeepalive } from '../../wire/packet/keepalive.ts';
 import type { Refusal } from './admission.ts';
+import type { BigPacketsOffer } from './big-packets.ts';
 import { InFlight } from './in-flight.ts';
 import { InboundPackets, type Judge } from './inbound-packets.ts';
 import type { Direction, Standing, StreamFacts } from './link-policy.ts';
@@ -24,8 +25,8 @@ export interface LinkStreamParts {
   /** 20 bits, the same on every stream of the link. */
   readonly flowLabel: number;
   readonly takesFlows: boolean;
-  /** Announced: the largest packet that we take. */
-  readonly mtu: number;
+  /** Announced: the largest packet that we take, and whether rows of packets may be longer. */
+  readonly big: BigPacketsOffer;
   readonly clock: Clock;
   /** The I2P stream that it will be joined to; only its socket is looked at. */
   readonly line: Duplex;
@@ -137,6 +138,11 @@ export class LinkStream implements StreamFacts {
     return this.#isMeasured ? { bytes: this.#inFlight.underWay, limit: this.#inFlight.limit } : undefined;
   }
 
+  /** What the line carries in a moment, as far as is known. Bytes. */
+  get momentBytes(): number {
+    return this.#inFlight.momentBytes;
+  }
+
   sendKeepalive(wantsAnswer: boolean): void {
     if (!this.mayCarry) return;
     this.#due = { wantsAnswer: wantsAnswer || this.#due?.wantsAnswer === true };
@@ -199,7 +205,7 @@ export class LinkStream implements StreamFacts {
     if (due === undefined) return undefined;
     this.#due = undefined;
     this.#stamp = (this.#stamp + 1) >>> 0;
-    const { own, peer, flowLabel, takesFlows, mtu } = this.#parts;
+    const { own, peer, flowLabel, takesFlows, big } = this.#parts;
     const isOnionCat = peer.onionCat !== undefined;
     const measurement = { stamp: this.#stamp, echo: this.#toEcho, received: this.#received };
     const bytes = encodeKeepalive({
@@ -207,7 +213,15 @@ export class LinkStream implements StreamFacts {
       destination: shownAddress(peer),
       flowLabel,
       name: own.b32,
-      announcement: isOnionCat ? undefined : { wantsAnswer: due.wantsAnswer, knowsFlows: takesFlows, mtu, measurement },
+      announcement: isOnionCat
+        ? undefined
+        : {
+            wantsAnswer: due.wantsAnswer,
+            knowsFlows: takesFlows,
+            ...(big.takesBig ? { takesBig: true } : {}),
+            mtu: big.mtu,
+            measurement,
+          },
     });
     this.#toEcho = undefined;
     this.#inFlight.sent(bytes.length, now);

@@ -9,6 +9,7 @@ import type { Logger } from '../../kit/log.ts';
 import type { Addresses } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
 import type { Admission } from './admission.ts';
+import type { BigPacketsOffer } from './big-packets.ts';
 import type { QueueLimits } from './fair-queue.ts';
 
 export interface LinkWorld {
@@ -21,12 +22,13 @@ export interface LinkWorld {
   /** Memory for packets that wait, shared by all links. */
   readonly blocks: Blocks;
   readonly takesFlows: boolean;
-  /** Of our interface, in bytes. */
-  readonly mtu: number;
+  readonly big: BigPacketsOffer;
   readonly admission: Admission;
   dial(peer: Peer, signal: AbortSignal): Promise<RelayEnd>;
-  /** Packets for the TUN; borrowed until it returns. */
-  deliver(run: PacketRun): void;
+  /** Packets for the TUN; borrowed until it returns. @param segment see TunPort.write */
+  deliver(run: PacketRun, segment: number | undefined): void;
+  /** Super-packets to some peer are to be cut again. */
+  cut(): void;
   /** A packet waited for the peer until it was too old. */
   undeliverable(packet: Buffer): void;
   /** A packet waited for the peer, which takes none so long. */

@@ -100,8 +100,8 @@ export class OutboundPackets {
   }
 
   /** See FairQueue.fits. */
-  fits(longest: number): void {
-    this.#queue.fits(longest);
+  fits(takes: (length: number) => boolean): void {
+    this.#queue.fits(takes);
   }
 
   opened(now: number): void {

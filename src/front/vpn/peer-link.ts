@@ -5,11 +5,12 @@
 import type { Duplex } from 'node:stream';
 import type { RelayEnd } from '../../core/dial/target.ts';
 import type { Origin } from '../../core/inbound/switch.ts';
-import { ASSUMED_MTU, longestFor, type Peer } from '../../core/peers/table.ts';
+import { ASSUMED_MTU, type Peer } from '../../core/peers/table.ts';
 import type { PacketRun } from '../../core/ports.ts';
 import { sharedController } from '../../kit/abort.ts';
 import type { Timer } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
+import { agreedSegment, BigPackets, fits } from './big-packets.ts';
 import type { DropCause } from './fair-queue.ts';
 import { LinkLedger } from './link-ledger.ts';
 import { type Direction, longestPauseMs, preferredDirection, TICK_MS } from './link-policy.ts';
@@ -41,6 +42,7 @@ export class PeerLink {
   readonly #flowLabel: number;
   readonly #redialer: Redialer;
   readonly #streams: LinkStreams;
+  readonly #big: BigPackets;
   readonly #stopping = sharedController();
   readonly #running = new Set<Promise<void>>();
   #ticking: Timer | undefined;
@@ -64,11 +66,13 @@ export class PeerLink {
       chosen: (now, before) => {
         if (before === undefined && now !== undefined) this.#outbound.opened(world.clock.now());
         this.#stateMayHaveChanged();
+        this.#fitBigPackets();
         if (now === undefined) return;
         this.#measure(now);
         now.wake();
       },
     });
+    this.#big = new BigPackets(world.big, peer);
     this.#flowLabel = Math.floor(world.random() * 0x100000);
     this.#redialer = new Redialer({
       clock: world.clock,
@@ -98,6 +102,16 @@ export class PeerLink {
     this.#streams.destroy();
     await this.#redialer.stop();
     await Promise.all(this.#running);
+  }
+
+  /** May a packet of so many bytes go to the peer? */
+  takes(length: number): boolean {
+    return fits(this.#world.big, this.peer, length);
+  }
+
+  /** The size of the packets, in bytes, whose rows may go to the peer as one; undefined while they may not. */
+  get segment(): number | undefined {
+    return this.#big.segment;
   }
 
   /** @param run packets to this peer, borrowed */
@@ -135,6 +149,7 @@ export class PeerLink {
       traffic: { ...traffic.snapshot(), packetsOut: handedOut, marked },
       queued: { packets, bytes, flows },
       underWay: chosen?.underWay,
+      bigPackets: this.#big.state,
       drops: drops.snapshot(),
       lastError,
     };
@@ -192,7 +207,7 @@ export class PeerLink {
   }
 
   #carry(end: RelayEnd, direction: Direction, origin: Origin): void {
-    const { own, clock, relay, deliver, takesFlows, mtu, admission } = this.#world;
+    const { own, clock, relay, deliver, takesFlows, big, admission } = this.#world;
     const stream: LinkStream = new LinkStream({
       direction,
       origin,
@@ -200,7 +215,7 @@ export class PeerLink {
       own,
       flowLabel: this.#flowLabel,
       takesFlows,
-      mtu,
+      big,
       clock,
       line: end.stream,
       pull: (one, room) => (one === this.#streams.chosen ? this.#nextBatch(room) : undefined),
@@ -209,15 +224,17 @@ export class PeerLink {
       packets: (run, count) => {
         this.#ledger.packetsCame(count, run.length);
         if (!stream.mayCarry) this.#streams.vouchForOurs();
-        deliver(run);
+        deliver(run, agreedSegment(big, this.peer));
       },
       announced: (announcement) => {
         if (announcement?.measurement?.echo !== undefined) this.#ledger.answered();
         this.#ledger.keepaliveCame();
         this.peer.knowsFlows = announcement?.knowsFlows ?? false;
         this.peer.mtu = announcement?.mtu ?? ASSUMED_MTU;
-        this.#outbound.fits(longestFor(this.peer));
+        this.peer.takesBig = announcement?.takesBig ?? false;
+        this.#outbound.fits((length) => this.takes(length));
         this.#measure(stream);
+        this.#fitBigPackets();
       },
       judge: (bytes, start, end) => admission.judgeInbound(this.peer, origin, bytes, start, end),
       refused: (refusal) => this.#ledger.drops.add(refusal),
@@ -253,6 +270,12 @@ export class PeerLink {
     if (roundTripMs === undefined) return;
     this.#ledger.roundTripMs = roundTripMs;
     if (stream === this.#streams.chosen) this.#outbound.measured(roundTripMs);
+  }
+
+  #fitBigPackets(): void {
+    const before = this.#big.segment;
+    this.#big.measured(this.#streams.chosen?.momentBytes ?? 0);
+    if (before !== undefined && before !== this.#big.segment) this.#world.cut();
   }
 
   #heard(stream: LinkStream, before: 'new' | 'doubted'): void {

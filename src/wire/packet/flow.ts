@@ -2,10 +2,8 @@
  * Which packets belong to the same conversation: those with the same addresses, protocol, ports and flow label (RFC 6437,
  * RFC 8290 section 3.2). Reads bytes in place.
  */
-import { HEADER_LENGTH, NEXT_HEADER_OFFSET, SOURCE_OFFSET } from './ipv6.ts';
+import { HEADER_LENGTH, NEXT_HEADER_OFFSET, NEXT_HEADER_TCP, NEXT_HEADER_UDP, SOURCE_OFFSET } from './ipv6.ts';
 
-const TCP = 6;
-const UDP = 17;
 const FLOW_LABEL = 0x000fffff;
 /** Version, traffic class and flow label. */
 const FIRST_WORD_END = 4;
@@ -46,7 +44,8 @@ export function isSameFlow(bytes: Buffer, one: number, oneEnd: number, other: nu
  */
 export function isAlike(bytes: Buffer, one: number, oneEnd: number, other: number, otherEnd: number): boolean {
   const protocol = bytes[other + NEXT_HEADER_OFFSET];
-  if ((protocol !== TCP && protocol !== UDP) || bytes[one + NEXT_HEADER_OFFSET] !== protocol) return false;
+  if ((protocol !== NEXT_HEADER_TCP && protocol !== NEXT_HEADER_UDP) || bytes[one + NEXT_HEADER_OFFSET] !== protocol)
+    return false;
   if (oneEnd - one < PORTS_END || otherEnd - other < PORTS_END) return false;
   // What differs most often comes first.
   for (let at = PORTS_END - 1; at >= SOURCE_OFFSET; at -= 1) if (bytes[one + at] !== bytes[other + at]) return false;
@@ -56,9 +55,7 @@ export function isAlike(bytes: Buffer, one: number, oneEnd: number, other: numbe
 
 /** Both ports where the protocol has them right behind the header; 0 for all else, fragments too. */
 function ports(bytes: Buffer, at: number, end: number): number {
-  return hasPorts(bytes[at + NEXT_HEADER_OFFSET]) && end - at >= PORTS_END
-    ? bytes.readUInt32BE(at + HEADER_LENGTH)
-    : 0;
+  return hasPorts(bytes[at + NEXT_HEADER_OFFSET]) && end - at >= PORTS_END ? bytes.readUInt32BE(at + HEADER_LENGTH) : 0;
 }
 
 /** TCP, UDP, DCCP, SCTP, UDP-Lite. */

@@ -9,6 +9,8 @@ export const NEXT_HEADER_OFFSET = 6;
 export const SOURCE_OFFSET = 8;
 export const DESTINATION_OFFSET = 24;
 
+export const NEXT_HEADER_TCP = 6;
+export const NEXT_HEADER_UDP = 17;
 export const NEXT_HEADER_ICMPV6 = 58;
 /** "No next header": OnionCat's keepalive. */
 export const NEXT_HEADER_NONE = 59;

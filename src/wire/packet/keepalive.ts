@@ -21,6 +21,8 @@ export interface Announcement {
   readonly wantsAnswer: boolean;
   /** The sender's gateway takes TCP connections as flows. */
   readonly knowsFlows: boolean;
+  /** The sender takes rows of TCP packets as one packet that is longer than its MTU. */
+  readonly takesBig?: true;
   /** The largest packet that the sender takes, in bytes. Gateways of before this field do not say. */
   readonly mtu?: number;
   /** What a sender that measures its streams says of this one. */
@@ -61,6 +63,7 @@ const FLAG_WANTS_ANSWER = 0x01;
 const FLAG_ANSWERS = 0x02;
 const CAPABILITY_FLOWS = 0x0001;
 const CAPABILITY_MEASURES = 0x0002;
+const CAPABILITY_BIG = 0x0004;
 
 export function encodeKeepalive(text: KeepaliveText): Buffer {
   const payload = Buffer.concat([
@@ -78,11 +81,11 @@ export function encodeKeepalive(text: KeepaliveText): Buffer {
   return Buffer.concat([header, payload]);
 }
 
-function encodeAnnouncement({ wantsAnswer, knowsFlows, mtu, measurement }: Announcement): Buffer {
+function encodeAnnouncement({ measurement, ...said }: Announcement): Buffer {
   if (measurement !== undefined) {
     const bytes = Buffer.alloc(MEASUREMENT_AT + MEASUREMENT_LENGTH);
     // Something has to stand there: what is assumed of those who say nothing.
-    encodeAnnouncement({ wantsAnswer, knowsFlows, mtu: mtu ?? UNSAID_MTU }).copy(bytes);
+    encodeAnnouncement({ ...said, mtu: said.mtu ?? UNSAID_MTU }).copy(bytes);
     bytes[3] = (bytes[3] ?? 0) | (measurement.echo === undefined ? 0 : FLAG_ANSWERS);
     bytes.writeUInt16BE(bytes.readUInt16BE(4) | CAPABILITY_MEASURES, 4);
     bytes.writeUInt32BE(measurement.stamp, MEASUREMENT_AT);
@@ -90,11 +93,12 @@ function encodeAnnouncement({ wantsAnswer, knowsFlows, mtu, measurement }: Annou
     bytes.writeUIntBE(measurement.received, MEASUREMENT_AT + 8, 6);
     return bytes;
   }
+  const { wantsAnswer, knowsFlows, takesBig, mtu } = said;
   const bytes = Buffer.alloc(SHORTEST_ANNOUNCEMENT + (mtu === undefined ? 0 : 2));
   bytes.writeUInt16BE(MARK, 0);
   bytes[2] = ANNOUNCEMENT_VERSION;
   bytes[3] = wantsAnswer ? FLAG_WANTS_ANSWER : 0;
-  bytes.writeUInt16BE(knowsFlows ? CAPABILITY_FLOWS : 0, 4);
+  bytes.writeUInt16BE((knowsFlows ? CAPABILITY_FLOWS : 0) | (takesBig ? CAPABILITY_BIG : 0), 4);
   if (mtu !== undefined) bytes.writeUInt16BE(mtu, MTU_AT);
   return bytes;
 }
@@ -122,6 +126,7 @@ function parseAnnouncement(bytes: Buffer): Announcement | undefined {
   return {
     wantsAnswer: (flags & FLAG_WANTS_ANSWER) !== 0,
     knowsFlows: (capabilities & CAPABILITY_FLOWS) !== 0,
+    ...((capabilities & CAPABILITY_BIG) === 0 ? {} : { takesBig: true }),
     ...(bytes.length < MTU_AT + 2 ? {} : { mtu: bytes.readUInt16BE(MTU_AT) }),
     ...(!measures || bytes.length < MEASUREMENT_AT + MEASUREMENT_LENGTH
       ? {}

@@ -17,7 +17,13 @@ export const target: FuzzTarget = {
     encoded(undefined),
     encoded({ wantsAnswer: true, knowsFlows: false }),
     encoded({ wantsAnswer: false, knowsFlows: true, mtu: 1280 }),
-    encoded({ wantsAnswer: true, knowsFlows: true, mtu: 0xffff, measurement: { stamp: 1, echo: 2, received: 3 } }),
+    encoded({
+      wantsAnswer: true,
+      knowsFlows: true,
+      takesBig: true,
+      mtu: 0xffff,
+      measurement: { stamp: 1, echo: 2, received: 3 },
+    }),
     encoded(undefined).subarray(0, 40),
   ],
   run: (input) => {

@@ -47,6 +47,7 @@ export const target: FuzzTarget = {
     inPieces(packet(PEER.oc, OWN.oc, 40), packet(OTHER.oc, OWN.oc, 3), packet(PEER.oc, OTHER.oc, 1)),
     inPieces(packet(PEER.oc, OWN.ocat4, 9, 0), packet(PEER.oc, OWN.oc, 16, 44), packet(PEER.oc, OWN.oc, 24, 58)),
     inPieces(packet(PEER.oc, OWN.oc, 0, 59), Buffer.from('4500001400000000', 'hex'), packet(PEER.oc, OWN.oc, 5)),
+    inPieces(packet(PEER.oc, OWN.oc, 4_000, 6), packet(PEER.oc, OWN.oc, 1_460, 6), packet(PEER.oc, OTHER.oc, 4_000, 6)),
     inPieces(packet(OWN.oc, OWN.oc, 2), packet(Buffer.alloc(16), OWN.oc, 2), packet(Buffer.alloc(16, 0xff), OWN.oc, 2)),
   ],
   run: (input) => {

@@ -54,6 +54,7 @@ export function sampleReport(): StatusReport {
         deadStreams: 1,
         queue: { packets: 4, bytes: 400, flows: 1, limitPackets: 256, limitBytes: 262_144 },
         underWay: { bytes: 100, limit: 16_384 },
+        bigPackets: 'agreed',
         marked: 5,
         drops: { overflow: 1, age: 6 },
         lastError: { text: 'gone\u001b[31m\n', age: 61 },

@@ -211,6 +211,7 @@ export function peer(seed: number, more: Partial<Peer> = {}): Peer {
     onionCat: undefined,
     knowsFlows: undefined,
     mtu: undefined,
+    takesBig: false,
     ...more,
   };
 }

@@ -19,6 +19,7 @@ const NEVER = new AbortController().signal;
 class FakeTun implements TunPort {
   readonly name = 'test0';
   readonly mtu = 1280;
+  readonly takesBig: boolean = false;
   readonly written: Buffer[] = [];
   take: (run: PacketRun) => void = () => assert.fail('not started');
   lose: (error: GateError) => void = () => assert.fail('not started');
@@ -32,6 +33,8 @@ class FakeTun implements TunPort {
   write(run: PacketRun): void {
     this.written.push(...split(run));
   }
+  keepWhole(): void {}
+  cutAll(): void {}
   traffic(): TunTraffic {
     return { readPackets: 0, readBytes: 0, reads: 0, writtenPackets: this.written.length, writtenBytes: 0, writes: 0 };
   }
@@ -73,6 +76,7 @@ async function setting(refuse?: GateError) {
     queue: QUEUE,
     networks: [],
     takesFlows: true,
+    bigPackets: true,
     dial: (to): Promise<RelayEnd> => {
       if (refuse !== undefined) return Promise.reject(refuse);
       return Promise.resolve(opened(peers.byB32(to.b32)?.name ?? assert.fail()));

@@ -64,6 +64,10 @@ export interface Node {
   readonly undeliverable: Buffer[];
   readonly streams: LineEnd[];
   readonly relay: ReturnType<typeof relayCore>;
+  /** Of what came: how long the packets are that big ones stand for. */
+  readonly segments: Set<number | undefined>;
+  /** How often rows were to be cut again. */
+  readonly cuts: number;
 }
 
 export interface NodeOptions {
@@ -73,6 +77,7 @@ export interface NodeOptions {
   readonly them: number;
   readonly connect?: Peer['connect'];
   readonly onionCat?: Peer['onionCat'];
+  readonly takesBig?: boolean;
   readonly queue?: LinkWorld['queue'];
   readonly dial?: LinkWorld['dial'];
   /** Gets each packet instead of `Node.delivered`. */
@@ -88,6 +93,8 @@ export function node(options: NodeOptions): Node {
   const delivered: Buffer[] = [];
   const undeliverable: Buffer[] = [];
   const streams: LineEnd[] = [];
+  const segments = new Set<number | undefined>();
+  let cuts = 0;
   const relay = relayCore({ clock, maxPairs: 100, heldEndMs: 30_000 });
   const link = new PeerLink(them, {
     own: me,
@@ -98,16 +105,32 @@ export function node(options: NodeOptions): Node {
     queue: options.queue ?? QUEUE,
     blocks: new Blocks(RUN_BLOCK, 4),
     takesFlows: true,
-    mtu: 1500,
+    big: { takesBig: options.takesBig ?? false, mtu: 1500 },
     admission: new Admission(me.addresses, [them], []),
     dial: options.dial ?? (() => Promise.reject(new GateError('peer-unreachable', 'test.nobody', 'nobody is there'))),
-    deliver: (run) => {
+    deliver: (run, segment) => {
+      segments.add(segment);
       for (const one of split(run)) (options.deliver ?? ((packet) => delivered.push(packet)))(one);
+    },
+    cut: () => {
+      cuts += 1;
     },
     undeliverable: (bytes) => undeliverable.push(Buffer.from(bytes)),
     tooBig: () => assert.fail('no peer of these tests takes less than it is sent'),
   });
-  return { link, peer: them, address: me.addresses.oc, delivered, undeliverable, streams, relay };
+  return {
+    link,
+    peer: them,
+    address: me.addresses.oc,
+    delivered,
+    undeliverable,
+    streams,
+    relay,
+    segments,
+    get cuts() {
+      return cuts;
+    },
+  };
 }
 
 export type Weather = 'open' | 'refuse' | 'silent';
@@ -121,6 +144,7 @@ export class Network {
   latencyMs = { left: 1_000, right: 1_000 };
   readonly #connect: { left: Peer['connect']; right: Peer['connect'] };
   readonly #seeds: readonly [number, number];
+  readonly #takesBig: { readonly left: boolean; readonly right: boolean };
   /** The way is cut: streams that arrive when it is mended. */
   #cut: (() => void)[] | undefined;
 
@@ -128,10 +152,12 @@ export class Network {
     clock: FakeClock,
     connect: { left: Peer['connect']; right: Peer['connect'] },
     seeds: readonly [number, number] = [1, 2],
+    takesBig = { left: false, right: false },
   ) {
     this.#clock = clock;
     this.#connect = connect;
     this.#seeds = seeds;
+    this.#takesBig = takesBig;
     this.nodes = { left: this.#make('left'), right: this.#make('right') };
   }
 
@@ -190,6 +216,7 @@ export class Network {
       me: side === 'left' ? left : right,
       them: side === 'left' ? right : left,
       connect: this.#connect[side],
+      takesBig: this.#takesBig[side],
       dial: (_peer, signal) => this.#dial(side, signal),
     });
   }

@@ -66,6 +66,7 @@ const ANNOUNCEMENTS: ReadonlyArray<readonly [announcement: Announcement, bytes: 
   [{ wantsAnswer: true, knowsFlows: true }, '67 67 01 01 00 01'],
   [{ wantsAnswer: true, knowsFlows: true, mtu: 1280 }, '67 67 01 01 00 01 05 00'],
   [{ wantsAnswer: false, knowsFlows: false, mtu: 65_535 }, '67 67 01 00 00 00 ff ff'],
+  [{ wantsAnswer: false, knowsFlows: true, takesBig: true, mtu: 1_500 }, '67 67 01 00 00 05 05 dc'],
 ];
 
 for (const [announcement, bytes] of ANNOUNCEMENTS) {
@@ -92,8 +93,8 @@ const MEASUREMENTS: ReadonlyArray<readonly [announcement: Announcement, bytes: s
     '67 67 01 03 00 03  05dc  fffffffe 00000007 0123456789ab',
   ],
   [
-    { ...NOTHING, mtu: 1_500, measurement: { stamp: 2, echo: 0, received: 2 ** 48 - 1 } },
-    '67 67 01 02 00 02  05dc  00000002 00000000 ffffffffffff',
+    { ...NOTHING, takesBig: true, mtu: 1_500, measurement: { stamp: 2, echo: 0, received: 2 ** 48 - 1 } },
+    '67 67 01 02 00 06  05dc  00000002 00000000 ffffffffffff',
   ],
 ];
 
@@ -145,8 +146,8 @@ test('the flow label is 20 bits and never touches the version', () => {
 
 test('unknown flags and capabilities are ignored; a later version keeps the known fields where they are', () => {
   for (const [bytes, announcement] of [
-    ['67 67 01 fe ff fe', NOTHING],
-    ['67 67 01 ff ff ff', { wantsAnswer: true, knowsFlows: true }],
+    ['67 67 01 fe ff f8', NOTHING],
+    ['67 67 01 ff ff ff', { wantsAnswer: true, knowsFlows: true, takesBig: true }],
     ['67 67 02 01 00 01 aa bb cc', { wantsAnswer: true, knowsFlows: true, mtu: 0xaabb }],
     ['67 67 ff 00 00 01', { wantsAnswer: false, knowsFlows: true }],
     ['67 67 01 01 00 00 99', { wantsAnswer: true, knowsFlows: false }],
