@@ -235,7 +235,8 @@ function lookupSchema() {
 function limitsSchema() {
   return z.strictObject({
     accepts: value.wholeNumber(1, 32).prefault(8).meta({
-      description: 'STREAM ACCEPTs that wait at the router at the same time.',
+      description:
+        'STREAM ACCEPTs that wait at the router at the same time. One that speaks only SAM 3.1, as i2pd 2.45 does, gets one after another: with several it mixes up whose streams they are.',
     }),
     streams: value.wholeNumber(1, 65_536).prefault(1024).meta({
       description: 'Streams at the same time, of peers and SOCKS clients together.',

@@ -15,8 +15,6 @@ export const PATIENCE_MS = 60_000;
 const HEAP_NOISE = 512 * 1024;
 /** A client of which anything is kept costs more: its place alone, an object with a controller, 990 bytes. */
 const LEAST_OF_A_CLIENT = 256;
-/** What the gateway keeps at the router by default, each on a connection of its own. */
-const ACCEPTS = 8;
 /** Counted besides an end, or without a client having been taken. */
 const NO_ENDS = ['clients', 'dnsLeak', 'refusedCap', 'refusedClient'];
 
@@ -54,7 +52,8 @@ export async function onDaemon(socks: string, run: (flooded: Flooded) => Promise
   const serveNewcomer = () => serve(daemon, service);
   try {
     await serveNewcomer();
-    await until('all accepts are armed', async () => (await daemon.status()).inbound.armed === ACCEPTS, PATIENCE_MS);
+    // It has a connection of its own, and so a descriptor.
+    await until('the accept is armed', async () => (await daemon.status()).inbound.armed === 1, PATIENCE_MS);
     const descriptors = daemon.descriptors();
     await run({ daemon, stranger, serveNewcomer, count });
     await serveNewcomer();

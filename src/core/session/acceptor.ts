@@ -34,7 +34,7 @@ export interface AcceptorOptions {
   readonly log: Logger;
   readonly random: () => number;
   readonly credentials: SamCredentials | undefined;
-  /** STREAM ACCEPTs armed at one time. */
+  /** STREAM ACCEPTs armed at one time, at most. */
   readonly slots: number;
   /** Takes over the stream; must not throw. */
   readonly take: (inbound: InboundStream) => void;
@@ -45,6 +45,12 @@ export interface AcceptorOptions {
  * or later, as Java I2P does; but of the two only Java knows PING, and Java refuses streams that find no ACCEPT armed.
  */
 const BURST_WINDOW_MS = 3_500;
+/**
+ * i2pd 2.45.1 may hand two streams to one ACCEPT when several are armed and both come at once: what the second peer sends
+ * then follows the first one's, under the first one's name (docs/adr/0026). It speaks SAM 3.1, which no other router does
+ * any more. While none is armed it keeps what comes, for ten seconds.
+ */
+const SLOTS_OF_OLD_I2PD = 1;
 const ARM_DEADLINE_MS = 20_000;
 const RETRY: BackoffRange = { firstMs: 500, longestMs: 15_000 };
 
@@ -71,13 +77,14 @@ export function acceptor(options: AcceptorOptions): Acceptor {
 
   /** Keeps arming until the session is over. An ACCEPT is given up only with it: closing one can swallow a CONNECT. */
   const keepArmed = async (ready: ReadySession, signal: AbortSignal) => {
+    const most = knowsPorts(ready.version) ? options.slots : SLOTS_OF_OLD_I2PD;
     const window = knowsPorts(ready.version) && !(await ready.canPing) ? BURST_WINDOW_MS : 0;
     /** When each slot in use was armed. */
     const slots = new Map<Duplex, number>();
     let change = () => {};
     for (let failures = 0; !signal.aborted; ) {
       const youngest = Math.max(Number.NEGATIVE_INFINITY, ...slots.values());
-      const pause = slots.size >= options.slots ? Number.POSITIVE_INFINITY : youngest + window - clock.now();
+      const pause = slots.size >= most ? Number.POSITIVE_INFINITY : youngest + window - clock.now();
       if (pause > 0) {
         const changed = new Promise<void>((resolve) => {
           change = resolve;

@@ -12,12 +12,19 @@ const NEVER = new AbortController().signal;
 /** As the acceptor has it for SAM 3.2 and later. */
 const BURST_WINDOW_MS = 3_500;
 
-function setting({ version = '3.1', slots = 4 } = {}) {
+interface Setting {
+  readonly router?: 'i2pd-2.45' | 'i2pd-2.59' | 'java';
+  readonly slots?: number;
+}
+
+function setting({ router = 'java', slots = 4 }: Setting = {}) {
   const clock = new FakeClock();
   const bridge = new ScriptedBridge();
-  bridge.rules.version = version;
-  // Like i2pd 2.59, where a burst of accepts does harm.
-  bridge.rules.ping = (visit, text) => void visit.end.end(`PONG ${text}\n`);
+  bridge.rules.version = router === 'i2pd-2.45' ? '3.1' : '3.3';
+  // On i2pd 2.59, which hangs up, a burst of accepts does harm.
+  bridge.rules.controlPing = (text) => `PONG ${text}`;
+  bridge.rules.ping =
+    router === 'java' ? (_visit, text) => `PONG ${text}` : (visit, text) => void visit.end.end(`PONG ${text}\n`);
   let drawn = 0;
   const random = () => 1 - ++drawn * 1e-9;
   const session = new Session(
@@ -60,8 +67,26 @@ test('keeps its slots armed, and arms again for each stream that came', async ()
   assert.equal(clock.pending, 0);
 });
 
-test('a newer bridge gets its accepts one after another', async () => {
-  const { clock, bridge, service, taken, session } = setting({ version: '3.3', slots: 3 });
+test('an i2pd of SAM 3.1 never has two accepts at a time, and the next one as soon as one is used', async () => {
+  const { clock, bridge, service, taken, session } = setting({ router: 'i2pd-2.45' });
+  await service.start(NEVER);
+  for (let came = 1; came <= 5; came += 1) {
+    await clock.advance(10_000);
+    assert.deepEqual([service.armed, bridge.of('accept').length], [1, came]);
+    bridge
+      .of('accept')
+      .at(-1)
+      ?.end.write(`${destination(2).base64}\n`);
+    await clock.settle();
+    assert.equal(taken.length, came);
+  }
+  assert.equal(service.armed, 1);
+  await service.stop();
+  await session.close();
+});
+
+test('a newer i2pd gets its accepts one after another', async () => {
+  const { clock, bridge, service, taken, session } = setting({ router: 'i2pd-2.59', slots: 3 });
   await service.start(NEVER);
   await clock.settle();
   for (const wanted of [1, 2, 3]) {
@@ -76,9 +101,8 @@ test('a newer bridge gets its accepts one after another', async () => {
   await session.close();
 });
 
-test('a newer bridge that knows PING is Java I2P, and gets all accepts at once', async () => {
-  const { clock, bridge, service, session } = setting({ version: '3.3', slots: 3 });
-  bridge.rules.ping = (_visit, text) => `PONG ${text}`;
+test('a bridge that knows PING is Java I2P, and gets all accepts at once', async () => {
+  const { clock, service, session } = setting({ slots: 3 });
   await service.start(NEVER);
   await clock.settle();
   assert.equal(service.armed, 3);
@@ -86,8 +110,8 @@ test('a newer bridge that knows PING is Java I2P, and gets all accepts at once',
   await session.close();
 });
 
-test('when no accept is pending, a newer bridge gets one at once', async () => {
-  const { clock, bridge, service, taken, session } = setting({ version: '3.3', slots: 2 });
+test('when no accept is pending, a newer i2pd gets one at once', async () => {
+  const { clock, bridge, service, taken, session } = setting({ router: 'i2pd-2.59', slots: 2 });
   await service.start(NEVER);
   await clock.settle();
   assert.equal(bridge.of('accept').length, 1);

@@ -24,6 +24,8 @@ export interface Rules {
   naming: (visit: Visit, name: string) => string | undefined;
   /** On a connection that is nothing else; on a control connection the test answers by itself. */
   ping: (visit: Visit, text: string) => string | undefined;
+  /** Silence, which ends a session in time, unless told. */
+  controlPing: (text: string) => string | undefined;
 }
 
 export const CREATED = `SESSION STATUS RESULT=OK DESTINATION=${privateKeys(1)}`;
@@ -40,6 +42,7 @@ export class ScriptedBridge implements BridgePort {
     connect: () => STREAM_OK,
     naming: () => undefined,
     ping: (_visit, text) => `PONG ${text}`,
+    controlPing: () => undefined,
   };
 
   open(signal: AbortSignal): Promise<LineEnd> {
@@ -102,9 +105,11 @@ export class ScriptedBridge implements BridgePort {
       visit.role = 'naming';
       return rules.naming(visit, command.slice('NAMING LOOKUP NAME='.length));
     }
-    if (command.startsWith('PING') && visit.role !== 'control') {
+    if (command.startsWith('PING')) {
+      const text = command.slice('PING '.length);
+      if (visit.role === 'control') return rules.controlPing(text);
       visit.role = 'ping';
-      return rules.ping(visit, command.slice('PING '.length));
+      return rules.ping(visit, text);
     }
     return undefined;
   }
