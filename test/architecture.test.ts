@@ -18,6 +18,7 @@ const LONGEST_FILE = 350;
 const MAY_REVEAL: Readonly<Record<string, string>> = {
   'front/socks/authentication.ts': 'it checks passwords against their hashes',
   'front/socks/isolation.ts': 'equal credentials get the same session',
+  'kit/same.ts': 'a password that was changed has changed the config',
   'io/key-file.ts': 'it writes the key that it made',
   'wire/sam/command.ts': 'the bridge wants the private key and the password in a line',
 };

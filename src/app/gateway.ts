@@ -13,7 +13,8 @@ import { binder } from '../core/inbound/binder.ts';
 import { inboundSwitch } from '../core/inbound/switch.ts';
 import { addressNames } from '../core/naming/addresses.ts';
 import { resolver } from '../core/naming/resolver.ts';
-import type { PeerTable } from '../core/peers/table.ts';
+import { PeerStreams } from '../core/peers/streams.ts';
+import type { PeerPlan, PeerTable } from '../core/peers/table.ts';
 import type { ConnectorPort, DatagramBridgePort, ListenerPort, TunPort, UdpPort } from '../core/ports.ts';
 import { relayCore } from '../core/relay/relay.ts';
 import { acceptor, type InboundStream } from '../core/session/acceptor.ts';
@@ -104,6 +105,7 @@ export function assembleGateway(config: Config, world: World) {
   const inPlaceOfNames = addressNames({ resolver: names, peers, own: me.b32, clock });
   /** On streams of the gateway's session that belong to no link. */
   const elsewhere = new ReceivedBytes();
+  const flowStreams = new PeerStreams(peers);
   const outward = dialer({
     sessions,
     resolver: names,
@@ -112,7 +114,10 @@ export function assembleGateway(config: Config, world: World) {
     own: addresses,
     connector: tun === undefined ? undefined : world.connector,
     maxDials: config.limits.dials,
-    openedOverGateway: (stream) => elsewhere.add(stream),
+    openedOverGateway: (stream, peer) => {
+      elsewhere.add(stream);
+      if (peer !== undefined) flowStreams.add(peer, stream);
+    },
   });
   const { session } = sessions.lease(GATEWAY);
 
@@ -150,6 +155,7 @@ export function assembleGateway(config: Config, world: World) {
     {
       flow: (peer, stream) => {
         elsewhere.add(stream);
+        flowStreams.add(peer, stream);
         flows.take(peer, stream);
       },
       packets: (peer, stream, origin) => {
@@ -227,10 +233,8 @@ export function assembleGateway(config: Config, world: World) {
       },
     );
   });
-  // Nobody but an OnionCat asks.
-  const asked = config.vpn.dns !== 'off' && peers.list().some(({ onionCat }) => onionCat !== undefined);
   const dns =
-    tun === undefined || !asked
+    tun === undefined || config.vpn.dns === 'off'
       ? undefined
       : nameServer({ own, peers, tellsPeers: config.vpn.dns === 'peers', udp: world.udp, clock, log });
   const inboundService: Service = { name: 'inbound', start: async () => {}, stop: async () => inbound.stop() };
@@ -255,7 +259,27 @@ export function assembleGateway(config: Config, world: World) {
     },
     stop: () => stopAll(),
   };
-  return { ...service, own, sessions, datagrams, accepting, inbound, relay, vpn, dns, flows, socks, peers };
+  /** Has other peers from now on; when this resolves, those who were removed neither send nor hear anything any more. */
+  const changePeers = async (plan: PeerPlan) => {
+    plan.commit();
+    for (const peer of plan.removed) flowStreams.end(peer);
+    await Promise.all([vpn?.change(plan), dns?.peersChanged()]);
+  };
+  return {
+    ...service,
+    changePeers,
+    own,
+    sessions,
+    datagrams,
+    accepting,
+    inbound,
+    relay,
+    vpn,
+    dns,
+    flows,
+    socks,
+    peers,
+  };
 }
 
 function sharedSession(session: Session): Pick<SharedSession, 'readySince' | 'rebuild'> {

@@ -2,7 +2,7 @@
 import type { Config } from '../config/schema.ts';
 import { nftText } from '../core/firewall/nft-text.ts';
 import type { Peer } from '../core/peers/table.ts';
-import type { FirewallPort, TunPort } from '../core/ports.ts';
+import type { FirewallPort, PeerRoutes, TunPort } from '../core/ports.ts';
 import { NftFirewall, removeLeftRules } from '../io/firewall-nft.ts';
 import { usualSearchPath } from '../io/router.ts';
 import { attachTun } from '../io/tun-linux.ts';
@@ -25,6 +25,19 @@ export interface InterfaceParts {
   readonly undo: (step: UndoStep) => void;
 }
 
+/** What goes into the interface for the sake of these peers. */
+export function routesOf(peers: readonly Peer[]): PeerRoutes {
+  return {
+    networks: peers.flatMap(({ routes }) => routes),
+    hosts: peers.flatMap(({ onionCat, addresses }) => (onionCat === undefined ? [] : [addresses.oc, addresses.ocat4])),
+  };
+}
+
+/** The whole firewall, as text for nft. */
+export function firewallText({ vpn }: Config, own: Addresses, peers: readonly Peer[]): string {
+  return nftText({ interfaceName: vpn.interface, own, networks: vpn.networks, peers });
+}
+
 /** @throws GateError when one of them cannot be had; what was brought up so far is taken down by `undo` */
 export async function bringUpInterface(config: Config, parts: InterfaceParts): Promise<GuardedInterface> {
   const { own, peers, clock, log, undo } = parts;
@@ -35,18 +48,14 @@ export async function bringUpInterface(config: Config, parts: InterfaceParts): P
     mtu: vpn.mtu,
     offload: vpn.offload,
     addresses: [own.oc, own.ocat4],
-    networks: peers.flatMap(({ routes }) => routes),
-    spokenToFromSecond: peers.flatMap(({ onionCat, addresses }) =>
-      onionCat === undefined ? [] : [addresses.oc, addresses.ocat4],
-    ),
+    routes: routesOf(peers),
     keepUnreachable: vpn.keep_unreachable,
   });
   undo(async () => attached.release());
   const searchPath = usualSearchPath();
   let firewall: NftFirewall | undefined;
   if (config.firewall.enabled) {
-    const rules = nftText({ interfaceName: vpn.interface, own, networks: vpn.networks, peers });
-    const started = new NftFirewall({ rules, clock, log, searchPath });
+    const started = new NftFirewall({ rules: firewallText(config, own, peers), clock, log, searchPath });
     undo(() => started.stop());
     await started.start();
     firewall = started;

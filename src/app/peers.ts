@@ -8,17 +8,18 @@ import type { Addresses } from '../wire/i2p/address.ts';
 import type { AllowRule } from '../wire/packet/allow-rule.ts';
 
 /** @throws GateError `config` for a second destination with the same 80 bits */
-export function configuredPeers({ peer, firewall, vpn }: Config, own: Addresses): PeerTable {
-  return peerTable(
-    peer.map((one) => peerSettings(one, firewall, vpn.dns === 'off' ? [] : NAME_RULES)),
-    own,
-  );
+export function configuredPeers(config: Config, own: Addresses): PeerTable {
+  return peerTable(peerSettings(config), own);
+}
+
+export function peerSettings({ peer, firewall, vpn }: Config): readonly PeerSettings[] {
+  return peer.map((one) => settingsOf(one, firewall, vpn.dns === 'off' ? [] : NAME_RULES));
 }
 
 /** An OnionCat asks us for names before it can send us anything. */
 const NAME_RULES: readonly AllowRule[] = NAME_PORTS.map((port) => ({ kind: 'udp', first: port, last: port }));
 
-function peerSettings(peer: PeerConfig, firewall: FirewallSettings, forOnionCats: readonly AllowRule[]): PeerSettings {
+function settingsOf(peer: PeerConfig, firewall: FirewallSettings, forOnionCats: readonly AllowRule[]): PeerSettings {
   const rules = rulesFor(firewall, peer.allow);
   return {
     name: peer.name,

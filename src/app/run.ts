@@ -29,11 +29,14 @@ import { interfaceWatch } from './interface-watch.ts';
 import { configuredPeers } from './peers.ts';
 import { pingPeer } from './ping.ts';
 import { carryOut, futureUser, planPrivileges, rightsStatus } from './privileges.ts';
+import { Reloader, type ReloadParts } from './reload.ts';
 import { statusReport } from './report.ts';
 import { type UndoStep, withUndo } from './undo.ts';
 
 export interface RunOptions {
   readonly config: Config;
+  /** How it is read again. */
+  readonly reading: Pick<ReloadParts, 'paths' | 'read'>;
   readonly version: string;
   /** Tells the operator what came up; a handful of lines, then nothing more. */
   readonly announce: (line: string) => void;
@@ -42,7 +45,7 @@ export interface RunOptions {
 }
 
 /** @throws GateError when it cannot come up, or when it loses something without which it cannot go on */
-export async function runGateway({ config, version, announce, signal }: RunOptions): Promise<void> {
+export async function runGateway({ config, reading, version, announce, signal }: RunOptions): Promise<void> {
   const log = pinoLogger(config.log.level);
   const reportUndo = ({ message, code }: GateError) => log.warn(`while ending: ${message}`, { code });
   await withUndo(reportUndo, async (undo) => {
@@ -113,15 +116,15 @@ export async function runGateway({ config, version, announce, signal }: RunOptio
         version,
       });
     };
-    const host = { own, networks: config.vpn.networks, peers: peers.list() };
-    const exposure = () => exposureReport(host, tun, firewall);
+    const exposure = () => exposureReport({ own, networks: config.vpn.networks, peers: peers.list() }, tun, firewall);
+    const reloader = new Reloader({ ...reading, config, gateway, tun, firewall, log });
     const pingParts = { gateway, bridge: router.bridge, credentials, clock: systemClock, signal };
     const ping = (peer: string, timeoutMs: number) => pingPeer(pingParts, peer, timeoutMs);
     const control = new ControlServer({
       path: config.control.socket,
       mode: config.control.mode,
       keeper,
-      methods: controlMethods({ status, exposure, ping }),
+      methods: controlMethods({ status, exposure, ping, reload: () => reloader.reload() }),
       clock: systemClock,
       log,
     });

@@ -1,10 +1,12 @@
 /** `garligate init`: the config file and the identity, where they are missing. Never replaces anything. */
 import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { defaultConfig } from '../config/decode.ts';
 import { renderExample } from '../config/render.ts';
 import { loadConfig } from '../io/config-file.ts';
 import { loadOrCreateKeys } from '../io/key-file.ts';
 import type { Places } from '../io/places.ts';
+import { findUser, type UserIds } from '../io/processes.ts';
 import { asGateError } from '../kit/errors.ts';
 import { namesOf } from './address.ts';
 import type { Terminal } from './terminal.ts';
@@ -12,7 +14,7 @@ import type { Terminal } from './terminal.ts';
 /** @throws GateError */
 export async function init(named: string | undefined, places: Places, terminal: Terminal): Promise<void> {
   const path = named ?? places.configFile;
-  const isNew = await writeIfMissing(path, renderExample(places));
+  const isNew = await writeIfMissing(path, renderExample(places), await readerOf(places));
   terminal.print(`config ${path}: ${isNew ? 'written' : 'is there already, not touched'}`);
 
   // An existing file may name another place for the key.
@@ -31,13 +33,23 @@ export async function init(named: string | undefined, places: Places, terminal: 
   terminal.print(`destination = "${keys.destination.b32}.b32.i2p"`);
 }
 
-async function writeIfMissing(path: string, text: string): Promise<boolean> {
+/** Whom root's gateway becomes, and who has to read the file again for a reload. */
+async function readerOf(places: Places): Promise<UserIds | undefined> {
+  return process.geteuid?.() === 0 ? findUser([defaultConfig(places).privileges.user]) : undefined;
+}
+
+/** @param reader whose group may read it, besides its owner */
+async function writeIfMissing(path: string, text: string, reader: UserIds | undefined): Promise<boolean> {
   try {
     await mkdir(dirname(path), { recursive: true });
     // Not for everybody: it will say who your peers are.
     const file = await open(path, 'wx', 0o600);
     try {
       await file.writeFile(text);
+      if (reader !== undefined) {
+        await file.chown(0, reader.gid);
+        await file.chmod(0o640);
+      }
       await file.sync();
     } finally {
       await file.close();

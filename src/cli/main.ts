@@ -10,6 +10,7 @@ import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts';
 import { exposure } from './exposure.ts';
 import { init } from './init.ts';
 import { ping } from './ping.ts';
+import { reload } from './reload.ts';
 import { peers, status } from './status.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
 import { version } from './version.ts';
@@ -99,6 +100,13 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .option('--socket <path>', 'the control socket, instead of the one of the config file')
     .option('--json', 'as JSON, in a form that stays')
     .action((options) => exposure(options, places, terminal, signal));
+  root
+    .command('reload')
+    .description('have the running gateway take over its changed config file, without a restart')
+    .addOption(config())
+    .option('--socket <path>', 'the control socket, instead of the one of the config file')
+    .option('--json', 'as JSON, in a form that stays')
+    .action((options) => reload(options, places, terminal, signal));
   root
     .command('ping')
     .description('find out how far one gets on the way to a peer, and what is broken')

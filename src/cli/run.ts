@@ -1,7 +1,7 @@
 /** `garligate run`: the gateway in the foreground until a signal ends it. */
 import { runGateway } from '../app/run.ts';
 import { loadConfig } from '../io/config-file.ts';
-import type { Places } from '../io/places.ts';
+import { currentSurroundings, type Places } from '../io/places.ts';
 import { EXIT } from './exit-codes.ts';
 import type { Terminal } from './terminal.ts';
 import { version } from './version.ts';
@@ -16,8 +16,13 @@ const SHUTDOWN_MS = 5_000;
 
 /** @throws GateError */
 export async function run(options: RunOptions, places: Places, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const { config } = await loadConfig(options.config, places);
-  const wanted = options.socksOnly === true ? { ...config, vpn: { ...config.vpn, enabled: false } } : config;
+  // Whoever may change the file decides what is done with these rights, also when most of them have been given up.
+  const { uid } = currentSurroundings();
+  const read = async () => {
+    const { config } = await loadConfig(options.config, places, uid);
+    return options.socksOnly === true ? { ...config, vpn: { ...config.vpn, enabled: false } } : config;
+  };
+  const config = await read();
   signal.addEventListener('abort', () => {
     const late = setTimeout(() => {
       terminal.complain('garligate: not everything could be closed in time');
@@ -26,5 +31,6 @@ export async function run(options: RunOptions, places: Places, terminal: Termina
     // It must not keep alive what has come to its end by itself.
     late.unref();
   });
-  await runGateway({ config: wanted, version: version(), announce: terminal.print, signal });
+  const reading = { paths: places, read };
+  await runGateway({ config, reading, version: version(), announce: terminal.print, signal });
 }

@@ -9,6 +9,7 @@ import { configSchema, type DefaultPaths } from './schema.ts';
 interface Described {
   readonly name: string;
   readonly description: string;
+  readonly isLive: boolean;
   /** A table that is absent unless it is given, and then has the values that stand here. */
   readonly isOptional: boolean;
   readonly body:
@@ -96,7 +97,8 @@ export function renderReference(paths: DefaultPaths): string {
     ].join('\n'),
     [
       "An unknown key is an error. The file must not be writable by everybody, and for root it must be root's own.",
-      '`garligate check` tells all mistakes with their lines. The file is read once, at the start.',
+      '`garligate check` tells all mistakes with their lines. `garligate reload` has a running gateway',
+      'take over keys that are marked *live*; all others take a restart.',
       '[The example](examples/garligate.toml) has all keys with their defaults.',
     ].join('\n'),
     ...describeAll(paths).map(referenceSection),
@@ -120,7 +122,8 @@ function referenceRows(entry: Described, prefix: string): readonly string[] {
     const table = `| \`${name}\` | | a table of the keys below | ${cell(entry.description)} |`;
     return [table, ...entry.body.entries.flatMap((inner) => referenceRows(inner, `${name}.`))];
   }
-  return [`| \`${name}\` | ${cell(entry.body.fallback)} | ${cell(entry.body.wanted)} | ${cell(entry.description)} |`];
+  const meaning = entry.isLive ? `${entry.description} *Live.*` : entry.description;
+  return [`| \`${name}\` | ${cell(entry.body.fallback)} | ${cell(entry.body.wanted)} | ${cell(meaning)} |`];
 }
 
 function cell(text: string): string {
@@ -136,11 +139,12 @@ function describeEntries(table: z.ZodObject): readonly Described[] {
 }
 
 function describe(name: string, schema: z.core.$ZodType): Described {
-  const { description = '', example = '""', otherwise = 'none: required' } = z.globalRegistry.get(schema) ?? {};
+  const meta = z.globalRegistry.get(schema) ?? {};
+  const { description = '', example = '""', otherwise = 'none: required', live: isLive = false } = meta;
   const fallback = schema instanceof z.ZodPrefault ? schema.def.defaultValue : undefined;
   const inner = schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional ? schema.unwrap() : schema;
   const isOptional = schema instanceof z.ZodOptional && inner instanceof z.ZodObject;
-  const about = { name, description, isOptional };
+  const about = { name, description, isLive, isOptional };
   if (inner instanceof z.ZodObject) return { ...about, body: { kind: 'table', entries: describeEntries(inner) } };
   if (inner instanceof z.ZodArray && inner.element instanceof z.ZodObject) {
     return { ...about, body: { kind: 'tables', entries: describeEntries(inner.element) } };

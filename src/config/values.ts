@@ -18,7 +18,7 @@ declare module 'zod' {
   interface GlobalMeta {
     /** What a correct value is, as it follows the word "wanted". */
     wanted?: string;
-    /** Could a running gateway take over a change? For a reload; until there is one, every change needs a restart. */
+    /** Can a running gateway take over a change (`garligate reload`)? Of a list of tables, when all their keys are. */
     live?: boolean;
     /** A value for the example file where there is no default, as TOML. */
     example?: string;

@@ -7,6 +7,7 @@ import { GateError } from '../kit/errors.ts';
 import type { ExposureReport } from './exposure.ts';
 import { LONGEST_PING_MS, type PingReport, SHORTEST_PING_MS } from './ping.ts';
 import type { ControlRequest } from './protocol.ts';
+import type { ReloadReport } from './reload.ts';
 import { type StatusReport, shortened } from './status.ts';
 
 export interface ControlMethod {
@@ -24,6 +25,8 @@ export interface ControlSubject {
   exposure(): ExposureReport | Promise<ExposureReport>;
   /** @throws GateError when there is no such peer */
   ping(peer: string, timeoutMs: number): Promise<PingReport>;
+  /** @throws GateError and nothing is changed */
+  reload(): Promise<ReloadReport>;
 }
 
 export interface MethodRegistry {
@@ -49,6 +52,12 @@ export function controlMethods(subject: ControlSubject): MethodRegistry {
     ),
     method('peers', 'The peers and their links.', reveal, async (params) => (await report(params.reveal)).peers),
     method('exposure', 'What each peer can reach of this host.', z.strictObject({}), () => subject.exposure()),
+    method(
+      'reload',
+      'Takes over the changed config file: peers, their rules, and the level of the log. All of it or nothing.',
+      z.strictObject({}),
+      () => subject.reload(),
+    ),
   ];
   return {
     methods,

@@ -6,6 +6,7 @@
 import type { Duplex } from 'node:stream';
 import type { GateError } from '../kit/errors.ts';
 import type { Address } from '../wire/i2p/address.ts';
+import type { Prefix } from '../wire/packet/prefix.ts';
 import type { UdpAddress } from '../wire/sam/command.ts';
 
 /**
@@ -117,6 +118,14 @@ export interface TunTraffic {
   readonly writes: number;
 }
 
+/** What goes into the interface besides the /48, and from where. */
+export interface PeerRoutes {
+  /** Behind peers. */
+  readonly networks: readonly Prefix[];
+  /** Peers that know us by our second address only: packets to them leave from it. */
+  readonly hosts: readonly Address[];
+}
+
 /** A TUN interface that was brought up, with our addresses on it. */
 export interface TunPort {
   readonly name: string;
@@ -154,6 +163,12 @@ export interface TunPort {
    * @throws GateError when it cannot be put back
    */
   restore(): void;
+  /**
+   * From now on these routes lead into the interface, and no others; they begin and end without a moment in between.
+   *
+   * @throws GateError when a new one cannot be had, and then all is as it was
+   */
+  route(routes: PeerRoutes): void;
   /** Idempotent; leaves no address and no route but the unreachable one. */
   close(): Promise<void>;
 }
@@ -168,6 +183,13 @@ export type FirewallState =
 /** The rules in the kernel that keep peers from what they may not reach. */
 export interface FirewallPort {
   state(): FirewallState;
+  /**
+   * Has these rules from now on, in one step: no packet meets neither the old nor the new ones.
+   *
+   * @param rules the whole table, as text for nft
+   * @throws GateError when they cannot be loaded, and then the old ones stay
+   */
+  replace(rules: string): Promise<void>;
   /** How often somebody else changed or removed our rules and they were put back, and when that was last. */
   readonly restored: { readonly count: number; readonly lastMs: number | undefined };
   /** Packets dropped by the rules as they were last loaded, by cause. Asks the kernel. @throws GateError */

@@ -12,7 +12,7 @@ import { loadNative, type NativeAddon } from './native.ts';
 import { findNft, type Nft } from './nft-program.ts';
 
 export interface FirewallParts {
-  /** The whole table, as text for nft. */
+  /** The whole table at first, as text for nft. */
   readonly rules: string;
   readonly clock: Clock;
   readonly log: Logger;
@@ -29,6 +29,7 @@ const LOOK_MS = 1_000;
 export class NftFirewall implements Service, FirewallPort {
   readonly name = 'firewall';
   readonly #parts: FirewallParts;
+  #rules: string;
   #nft: Nft | undefined;
   #native: NativeAddon | undefined;
   /** How nft lists our table when it is as it should be. */
@@ -44,6 +45,7 @@ export class NftFirewall implements Service, FirewallPort {
 
   constructor(parts: FirewallParts) {
     this.#parts = parts;
+    this.#rules = parts.rules;
   }
 
   get restored(): { readonly count: number; readonly lastMs: number | undefined } {
@@ -63,8 +65,23 @@ export class NftFirewall implements Service, FirewallPort {
       );
     }
     this.#native = loadNative();
-    await this.#load(this.#nft);
+    await this.#load(this.#nft, this.#rules);
     this.#lookLater();
+  }
+
+  async replace(rules: string): Promise<void> {
+    // A look under way would put the old ones back.
+    this.#timer?.cancel();
+    await this.#looking;
+    this.#timer?.cancel();
+    if (this.#nft === undefined || this.#stopped) return;
+    try {
+      await this.#load(this.#nft, rules);
+      this.#rules = rules;
+      this.#state = { kind: 'on' };
+    } finally {
+      this.#lookLater();
+    }
   }
 
   /** Takes the rules away. Idempotent. @throws GateError when they stay */
@@ -89,8 +106,8 @@ export class NftFirewall implements Service, FirewallPort {
     return counts;
   }
 
-  async #load(nft: Nft): Promise<void> {
-    await nft(['-f', '-'], this.#parts.rules);
+  async #load(nft: Nft, rules: string): Promise<void> {
+    await nft(['-f', '-'], rules);
     this.#loaded = true;
     // Read before the list: a change that comes between the two is then seen at the next look.
     this.#generation = this.#native?.rulesetGeneration() ?? 0;
@@ -116,7 +133,7 @@ export class NftFirewall implements Service, FirewallPort {
       const listed = await list(nft).catch(() => '');
       if (listed === this.#listing) this.#generation = generation;
       else {
-        await this.#load(nft);
+        await this.#load(nft, this.#rules);
         this.#restored = { count: this.#restored.count + 1, lastMs: clock.now() };
         log.warn('somebody changed the rules of the firewall; they have been put back', {
           count: this.#restored.count,

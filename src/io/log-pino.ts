@@ -6,8 +6,12 @@ import { type DestinationStream, destination, pino } from 'pino';
 import type { Facts } from '../kit/errors.ts';
 import type { Logger, LogLevel } from '../kit/log.ts';
 
+export interface AdjustableLogger extends Logger {
+  setLevel(level: LogLevel): void;
+}
+
 /** @param to where the lines go; standard error unless a test wants them */
-export function pinoLogger(level: LogLevel, to: DestinationStream = standardError()): Logger {
+export function pinoLogger(level: LogLevel, to: DestinationStream = standardError()): AdjustableLogger {
   const log = pino(
     {
       level,
@@ -20,7 +24,10 @@ export function pinoLogger(level: LogLevel, to: DestinationStream = standardErro
     to,
   );
   const at = (name: LogLevel) => (message: string, facts?: Facts) => log[name](facts ?? {}, message);
-  return { trace: at('trace'), debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  const setLevel = (wanted: LogLevel) => {
+    log.level = wanted;
+  };
+  return { trace: at('trace'), debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), setLevel };
 }
 
 /**

@@ -2,10 +2,9 @@
  * The TUN interface of this machine as the core wants it (TunPort): opens it, has it configured, and carries packets in
  * batches between the kernel and whoever takes them. Looks at no packet.
  */
-import type { PacketRun, TunPort, TunState, TunTraffic } from '../core/ports.ts';
+import type { PacketRun, PeerRoutes, TunPort, TunState, TunTraffic } from '../core/ports.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
-import { ADDRESS_LENGTH, type Address } from '../wire/i2p/address.ts';
-import type { Prefix } from '../wire/packet/prefix.ts';
+import type { Address } from '../wire/i2p/address.ts';
 import {
   isNativeError,
   loadNative,
@@ -21,14 +20,12 @@ import {
   Changes,
   checkPrefixFree,
   configureInterface,
-  configureRoute,
   interfaceState,
   isDiverted,
   removeUnreachableRoute as removeRoute,
-  routeNetwork,
-  routesStand,
   VPN_PREFIX,
 } from './tun-network.ts';
+import { TunRoutes } from './tun-routes.ts';
 
 export interface TunOptions {
   /** Of the interface, 1 to 15 characters. One that root made beforehand is taken over. */
@@ -37,10 +34,7 @@ export interface TunOptions {
   readonly mtu: number;
   /** Our own, at least one; the first is the preferred source of packets into the /48. */
   readonly addresses: readonly Address[];
-  /** Behind peers: what goes into the interface besides the /48. */
-  readonly networks: readonly Prefix[];
-  /** Of peers that know us by our second address only: packets to them leave from it. */
-  readonly spokenToFromSecond: readonly Address[];
+  readonly routes: PeerRoutes;
   /** Leave the unreachable route of the /48 behind when the interface closes, so that nothing ever goes elsewhere. */
   readonly keepUnreachable: boolean;
   /** Let the kernel pass TCP and UDP in larger pieces than packets, where it can and where that is quicker. */
@@ -89,7 +83,7 @@ export function attachTun(options: TunOptions): AttachedTun {
   try {
     const offload = options.offload && options.mtu < LARGE_MTU ? OFFLOAD.tcpAndUdp : OFFLOAD.none;
     opened = native.open(options.name, offload);
-    for (const prefix of [VPN_PREFIX, ...options.networks]) checkPrefixFree(native, opened.index, prefix);
+    for (const prefix of [VPN_PREFIX, ...options.routes.networks]) checkPrefixFree(native, opened.index, prefix);
   } catch (error) {
     if (opened !== undefined) native.close(opened.handle);
     throw tunError(error, options);
@@ -113,18 +107,21 @@ function bringUp(
   options: TunOptions,
   addresses: readonly [Address, ...Address[]],
 ): TunPort {
-  const configure = (changes: TunChanges) => {
-    addUnreachableRoute(native, changes.onVpnRoute);
-    configureInterface(native, tun, { mtu: options.mtu, addresses, queue: KERNEL_QUEUE }, changes.onInterface);
-    for (const network of options.networks) routeNetwork(native, tun.index, network, addresses[0], changes);
-    const second = addresses[1] ?? addresses[0];
-    for (const host of hostPrefixes(options)) configureRoute(native, tun.index, host, second, changes.onInterface);
+  const configure = ({ onVpnRoute, onInterface }: Omit<TunChanges, 'routes'>) => {
+    addUnreachableRoute(native, onVpnRoute);
+    configureInterface(native, tun, { mtu: options.mtu, addresses, queue: KERNEL_QUEUE }, onInterface);
   };
-  const changes = noChanges();
+  const routes = new TunRoutes(native, tun.index, addresses);
+  const changes = { ...noChanges(), routes };
+  const restore = () => {
+    // What it takes to undo this was noted when it was done first, or is none of our business.
+    configure(noChanges());
+    routes.restore();
+  };
   try {
     configure(changes);
-    // What it takes to undo this was noted when it was done first, or is none of our business.
-    return new LinuxTun(native, tun, changes, options, () => configure(noChanges()));
+    routes.set(options.routes);
+    return new LinuxTun(native, tun, changes, options, restore);
   } catch (error) {
     closeInterface(native, tun, changes);
     changes.onVpnRoute.revert();
@@ -158,24 +155,19 @@ interface TunChanges {
   /** The unreachable route of the /48: taken back by itself only when the interface did not come up. */
   readonly onVpnRoute: Changes;
   readonly onInterface: Changes;
-  /** Of routes that do not go with the interface. */
-  readonly onRoutes: Changes;
+  readonly routes: TunRoutes;
 }
 
-function noChanges(): TunChanges {
-  return { onVpnRoute: new Changes(), onInterface: new Changes(), onRoutes: new Changes() };
+function noChanges(): Omit<TunChanges, 'routes'> {
+  return { onVpnRoute: new Changes(), onInterface: new Changes() };
 }
 
 /** @returns what was thrown while undoing the changes */
 function closeInterface(native: NativeAddon, tun: OpenedTun, changes: TunChanges): readonly unknown[] {
   // Otherwise the kernel takes them back itself, whole, by removing the interface.
-  const thrown = tun.persistent ? changes.onInterface.revert() : [];
+  const thrown = tun.persistent ? [...changes.routes.leaveInterface(), ...changes.onInterface.revert()] : [];
   native.close(tun.handle);
-  return [...thrown, ...changes.onRoutes.revert()];
-}
-
-function hostPrefixes({ spokenToFromSecond }: TunOptions): readonly Prefix[] {
-  return spokenToFromSecond.map((bytes) => ({ bytes, bits: 8 * ADDRESS_LENGTH }));
+  return [...thrown, ...changes.routes.end()];
 }
 
 class LinuxTun implements TunPort {
@@ -186,9 +178,7 @@ class LinuxTun implements TunPort {
   readonly #tun: OpenedTun;
   readonly #changes: TunChanges;
   readonly #addresses: readonly Address[];
-  readonly #networks: readonly Prefix[];
-  readonly #hosts: readonly Prefix[];
-  readonly #configure: () => void;
+  readonly #restore: () => void;
   readonly #watch: NetworkWatch;
   readonly #keepUnreachable: boolean;
   #take: ((run: PacketRun) => void) | undefined;
@@ -198,8 +188,8 @@ class LinuxTun implements TunPort {
   #closed: Promise<void> | undefined;
   #runsAfterClose = 0;
 
-  /** @param configure gives the interface whatever it is to have and has not */
-  constructor(native: NativeAddon, tun: OpenedTun, changes: TunChanges, options: TunOptions, configure: () => void) {
+  /** @param restore gives the interface whatever it is to have and has not */
+  constructor(native: NativeAddon, tun: OpenedTun, changes: TunChanges, options: TunOptions, restore: () => void) {
     this.name = tun.name;
     this.mtu = options.mtu;
     this.takesBig = tun.offload !== OFFLOAD.none;
@@ -207,9 +197,7 @@ class LinuxTun implements TunPort {
     this.#tun = tun;
     this.#changes = changes;
     this.#addresses = options.addresses;
-    this.#networks = options.networks;
-    this.#hosts = hostPrefixes(options);
-    this.#configure = configure;
+    this.#restore = restore;
     this.#keepUnreachable = options.keepUnreachable;
     this.#watch = native.watchNetwork(tun.index, VPN_PREFIX.bytes, VPN_PREFIX.bits);
     native.start(
@@ -267,7 +255,7 @@ class LinuxTun implements TunPort {
       const { index } = this.#tun;
       const state = interfaceState(this.#native, index, this.#addresses);
       if (state !== 'up') return state;
-      if (!routesStand(this.#native, index, this.#networks, this.#hosts)) return 'incomplete';
+      if (!this.#changes.routes.stand()) return 'incomplete';
       return isDiverted(this.#native, index) ? 'diverted' : 'up';
     } catch {
       // Deleted a moment ago: onLost is about to say so with everything that is known.
@@ -282,7 +270,16 @@ class LinuxTun implements TunPort {
   restore(): void {
     if (this.#closed !== undefined || this.#lost !== undefined) return;
     try {
-      if (this.#native.readLink(this.#tun.index).up) this.#configure();
+      if (this.#native.readLink(this.#tun.index).up) this.#restore();
+    } catch (error) {
+      throw tunError(error, this);
+    }
+  }
+
+  route(routes: PeerRoutes): void {
+    if (this.#closed !== undefined || this.#lost !== undefined) return;
+    try {
+      this.#changes.routes.set(routes);
     } catch (error) {
       throw tunError(error, this);
     }

@@ -58,6 +58,8 @@ export interface Daemon {
   status(): Promise<StatusReport>;
   /** Everything that it has printed and logged. */
   said(): string;
+  /** Writes another config file; the gateway only looks at it when it is told to. */
+  rewrite(change: (text: string) => string, mode?: number): void;
   /** Calls the command with its config file. @returns what that printed, whether it did well or not */
   command(...words: readonly string[]): Promise<string>;
   /** Resident memory in bytes. */
@@ -94,10 +96,13 @@ export async function startDaemon(plan: DaemonPlan): Promise<Daemon> {
   writeFileSync(config, text.join('\n'), { mode: 0o600 });
   const probe = withHeapProbe ? ['--import', `data:text/javascript,${encodeURIComponent(HEAP_PROBE)}`] : [];
   const command = [...wrapper, process.execPath, ...probe, COMMAND, 'run', '--config', config];
-  // It dies with the test, however that ends.
+  // It dies with the test: by the kernel until it has become another user, which makes the kernel forget that.
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], {
     stdio: ['ignore', 'pipe', 'pipe', ...(withHeapProbe ? (['ipc'] as const) : [])],
   });
+  const end = () => child.kill('SIGKILL');
+  process.once('exit', end);
+  child.once('exit', () => process.off('exit', end));
   const ended = once(child, 'exit');
   let said = '';
   for (const output of [child.stdout, child.stderr]) {
@@ -125,6 +130,10 @@ export async function startDaemon(plan: DaemonPlan): Promise<Daemon> {
       }
     },
     said: () => said,
+    rewrite: (change, mode = 0o644) => {
+      writeFileSync(config, change(readFileSync(config, 'utf8')));
+      chmodSync(config, mode);
+    },
     command: (...words) =>
       new Promise((resolve) => {
         execFile(process.execPath, [COMMAND, ...words, '--config', config], (_failure, output, complaints) =>

@@ -1,5 +1,5 @@
 /** A TUN interface without a kernel: the test is the host on the other side of it. */
-import type { PacketRun, TunPort, TunState, TunTraffic } from '../../src/core/ports.ts';
+import type { PacketRun, PeerRoutes, TunPort, TunState, TunTraffic } from '../../src/core/ports.ts';
 import type { GateError } from '../../src/kit/errors.ts';
 import { packetLength } from '../../src/wire/packet/ipv6.ts';
 
@@ -10,6 +10,8 @@ export class FakeTun implements TunPort {
   /** Every packet that the gateway handed to the host, in order. */
   readonly delivered: Buffer[] = [];
   closed = false;
+  /** As they were last asked for. */
+  routes: PeerRoutes | undefined;
   /** What the kernel would say of it. */
   shown: TunState = 'up';
   #take: ((run: PacketRun) => void) | undefined;
@@ -90,6 +92,10 @@ export class FakeTun implements TunPort {
   }
 
   restore(): void {}
+
+  route(routes: PeerRoutes): void {
+    this.routes = routes;
+  }
 
   async close(): Promise<void> {
     this.closed = true;

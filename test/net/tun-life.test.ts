@@ -158,7 +158,7 @@ await declareScenarios(import.meta.filename, {
   'whatever somebody takes away is noticed, and put back as it was': {
     run: async () => {
       const network = { bytes: Buffer.from('fd120000000000000000000000000000', 'hex'), bits: 32 };
-      const tun = open({ networks: [network], spokenToFromSecond: [PEER] });
+      const tun = open({ routes: { networks: [network], hosts: [PEER] } });
       const everything = () => [ip('-6', 'addr', 'show', 'dev', NAME), ip('-6', 'route', 'show')].map(inOrder);
       const before = everything();
       tun.hasChanged();

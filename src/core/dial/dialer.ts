@@ -27,8 +27,8 @@ export interface DialerParts {
   readonly connector: ConnectorPort | undefined;
   /** Connections for clients that are being made at one time. */
   readonly maxDials: number;
-  /** Told of every stream that is opened over the gateway's session for a client. */
-  readonly openedOverGateway?: (stream: Duplex) => void;
+  /** Told of every stream that is opened over the gateway's session for a client; to no peer's own service when it is undefined. */
+  readonly openedOverGateway?: (stream: Duplex, peer: Peer | undefined) => void;
 }
 
 /** Links of many peers come back at the same moment; the router shall not get all of their dials in it. */
@@ -51,10 +51,10 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
   };
 
   /** The session, as clients get streams from it. */
-  const forClients = (key: SessionKey, { session }: Lease): Pick<Session, 'connect'> => ({
+  const forClients = (key: SessionKey, { session }: Lease, peer?: Peer): Pick<Session, 'connect'> => ({
     connect: async (...how) => {
       const stream = await session.connect(...how);
-      if (key.kind === 'gateway') parts.openedOverGateway?.(stream);
+      if (key.kind === 'gateway') parts.openedOverGateway?.(stream, peer);
       return stream;
     },
   });
@@ -70,7 +70,7 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
     if (!mayReachPeers(session)) throw keptApart();
     if (peer.knowsFlows === false) return throughTun(shownAddress(peer), port, signal);
     return overSession(GATEWAY, (lease) =>
-      dialFlow(forClients(GATEWAY, lease), destinationOf(peer), port, parts.clock, signal),
+      dialFlow(forClients(GATEWAY, lease, peer), destinationOf(peer), port, parts.clock, signal),
     );
   };
 

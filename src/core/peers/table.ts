@@ -1,8 +1,9 @@
 /**
  * The peers that the operator configured, by every name they have. Holds who they are and what they announced that they
- * can do; nothing is ever learnt from a stranger.
+ * can do; nothing is ever learnt from a stranger, and only the operator changes who they are.
  */
 import { GateError } from '../../kit/errors.ts';
+import { isSame } from '../../kit/same.ts';
 import { type Address, type Addresses, addressesOf, addressKey } from '../../wire/i2p/address.ts';
 import type { B32, Destination } from '../../wire/i2p/destination.ts';
 import type { AllowRule } from '../../wire/packet/allow-rule.ts';
@@ -30,8 +31,10 @@ export interface OnionCatSettings {
   readonly inbound: readonly B32[] | 'unverified';
 }
 
-export interface Peer extends PeerSettings {
+export interface Peer extends Omit<PeerSettings, 'allow'> {
   readonly addresses: Addresses;
+  /** As in the settings, of which the operator may change this while the gateway runs. */
+  allow: readonly AllowRule[];
   /** Whether the peer's gateway takes TCP connections as flows; undefined until it has announced itself. */
   knowsFlows: boolean | undefined;
   /** The largest packet that it takes, in bytes; undefined until it has announced itself. */
@@ -63,7 +66,27 @@ export interface PeerTable {
   readonly hasUnverified: boolean;
   /** @param name in lower case, which tells peers apart too */
   byName(name: string): Peer | undefined;
+  /** Is it still one of ours? One that comes back later is another one. */
+  has(peer: Peer): boolean;
   list(): readonly Peer[];
+  /**
+   * What it would take to have these peers instead. Nothing happens before `commit`.
+   *
+   * @throws GateError `config` for a second destination with the same 80 bits
+   */
+  plan(settings: readonly PeerSettings[]): PeerPlan;
+}
+
+/** A peer whose rules alone are others stays the one it was; one that differs in anything else goes, and comes anew. */
+export interface PeerPlan {
+  readonly removed: readonly Peer[];
+  readonly added: readonly Peer[];
+  /** Those that stay, with other rules. */
+  readonly regulated: readonly Peer[];
+  /** All peers as they will be. Those that stay are copies here. */
+  readonly outcome: readonly Peer[];
+  /** From now on the table holds the new peers, and those that stay have their new rules. */
+  commit(): void;
 }
 
 /**
@@ -71,7 +94,53 @@ export interface PeerTable {
  * @throws GateError `config` for a second destination with the same 80 bits
  */
 export function peerTable(settings: readonly PeerSettings[], own: Addresses): PeerTable {
-  const peers = settings.map(newPeer);
+  let index = indexOf(settings.map(newPeer), own);
+  let current = settings;
+  return {
+    byAddress: (key) => index.byAddress.get(key),
+    byB32: (b32) => index.byB32.get(b32),
+    byOrigin: (b32) => index.byOrigin.get(b32),
+    get hasUnverified() {
+      return index.hasUnverified;
+    },
+    byName: (name) => index.byName.get(name),
+    has: (peer) => index.byB32.get(peer.b32) === peer,
+    list: () => index.peers,
+    plan: (wanted) => {
+      const next = wanted.map((one) => {
+        const before = current.find(({ b32 }) => b32 === one.b32);
+        const staying = before !== undefined && differOnlyInRules(before, one) ? index.byB32.get(one.b32) : undefined;
+        return { one, peer: staying ?? newPeer(one) };
+      });
+      const peers = next.map(({ peer }) => peer);
+      const planned = indexOf(peers, own);
+      const staying = new Set(peers);
+      return {
+        removed: index.peers.filter((peer) => !staying.has(peer)),
+        added: peers.filter((peer) => index.byB32.get(peer.b32) !== peer),
+        regulated: next.flatMap(({ one, peer }) => (isSame(peer.allow, one.allow) ? [] : [peer])),
+        outcome: next.map(({ one, peer }) => ({ ...peer, allow: one.allow })),
+        commit: () => {
+          for (const { one, peer } of next) peer.allow = one.allow;
+          index = planned;
+          current = wanted;
+        },
+      };
+    },
+  };
+}
+
+interface PeerIndex {
+  readonly peers: readonly Peer[];
+  readonly byAddress: ReadonlyMap<string, Peer>;
+  readonly byB32: ReadonlyMap<string, Peer>;
+  readonly byOrigin: ReadonlyMap<string, Peer>;
+  readonly byName: ReadonlyMap<string, Peer>;
+  readonly hasUnverified: boolean;
+}
+
+/** @throws GateError `config` for a second destination with the same 80 bits */
+function indexOf(peers: readonly Peer[], own: Addresses): PeerIndex {
   const byB32 = new Map<string, Peer>();
   const byOrigin = new Map<string, Peer>();
   const byName = new Map<string, Peer>();
@@ -97,14 +166,12 @@ export function peerTable(settings: readonly PeerSettings[], own: Addresses): Pe
     for (const b32 of listedOrigins(peer)) byOrigin.set(b32, peer);
     byName.set(peer.name.toLowerCase(), peer);
   }
-  return {
-    byAddress: (key) => byAddress.get(key),
-    byB32: (b32) => byB32.get(b32),
-    byOrigin: (b32) => byOrigin.get(b32),
-    hasUnverified: peers.some(({ onionCat }) => onionCat?.inbound === 'unverified'),
-    byName: (name) => byName.get(name),
-    list: () => peers,
-  };
+  const hasUnverified = peers.some(({ onionCat }) => onionCat?.inbound === 'unverified');
+  return { peers, byAddress, byB32, byOrigin, byName, hasUnverified };
+}
+
+function differOnlyInRules(one: PeerSettings, other: PeerSettings): boolean {
+  return isSame({ ...one, allow: [] }, { ...other, allow: [] });
 }
 
 function newPeer(settings: PeerSettings): Peer {

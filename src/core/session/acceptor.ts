@@ -47,7 +47,7 @@ export interface AcceptorOptions {
 const BURST_WINDOW_MS = 3_500;
 /**
  * i2pd 2.45.1 may hand two streams to one ACCEPT when several are armed and both come at once: what the second peer sends
- * then follows the first one's, under the first one's name (docs/adr/0026). It speaks SAM 3.1, which no other router does
+ * then follows the first one's, under the first one's name (docs/adr/0027). It speaks SAM 3.1, which no other router does
  * any more. While none is armed it keeps what comes, for ten seconds.
  */
 const SLOTS_OF_OLD_I2PD = 1;

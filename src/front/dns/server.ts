@@ -3,7 +3,7 @@
  * gateway and, where the operator wants it, about its configured peers; answers nobody but peers that run OnionCat, and
  * each of them so often. Knows neither packets nor SOCKS.
  */
-import type { PeerTable } from '../../core/peers/table.ts';
+import type { Peer, PeerTable } from '../../core/peers/table.ts';
 import type { UdpPort, UdpSocket } from '../../core/ports.ts';
 import type { Clock, Timer } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
@@ -37,6 +37,8 @@ export interface NameServerOptions {
 export type NameCounter = 'answered' | 'unknown' | 'malformed' | 'ignored' | 'notAPeer' | 'tooOften' | 'notSent';
 
 export interface NameServer extends Service {
+  /** Listens while there is somebody who may ask. */
+  peersChanged(): Promise<void>;
   counters(): Readonly<Record<NameCounter, number>>;
   /** Why it does not listen everywhere it should; undefined when it does. */
   problem(): GateError | undefined;
@@ -62,18 +64,21 @@ export function nameServer(options: NameServerOptions): NameServer {
     'tooOften',
     'notSent',
   ]);
-  const askers = new Map(
-    peers
-      .list()
-      .filter(({ onionCat }) => onionCat !== undefined)
-      .map((peer) => [peer, new TokenBucket(QUERIES_BURST, QUERIES_PER_SECOND, clock.now())] as const),
-  );
+  const buckets = new WeakMap<Peer, TokenBucket>();
+  const bucketOf = (peer: Peer): TokenBucket => {
+    const bucket = buckets.get(peer) ?? new TokenBucket(QUERIES_BURST, QUERIES_PER_SECOND, clock.now());
+    buckets.set(peer, bucket);
+    return bucket;
+  };
+  /** Nobody but an OnionCat asks. */
+  const isAsked = () => peers.list().some(({ onionCat }) => onionCat !== undefined);
   const wanted = NAME_PORTS.flatMap((port) =>
     [own.addresses.oc, own.addresses.ocat4].map((address) => ({ address, port })),
   );
   const bound = new Map<(typeof wanted)[number], UdpSocket>();
   let problem: GateError | undefined;
   let retry: Timer | undefined;
+  let settled = Promise.resolve();
   let stopped = false;
 
   const nameOf = (address: Buffer): B32 | undefined => {
@@ -84,9 +89,8 @@ export function nameServer(options: NameServerOptions): NameServer {
   const answer = (socket: UdpSocket, query: Buffer, from: UdpAddress) => {
     const address = parseIpv6(from.address);
     const peer = address !== undefined && inPrefix(address, 0) ? peers.byAddress(addressKey(address)) : undefined;
-    const bucket = peer === undefined ? undefined : askers.get(peer);
-    if (bucket === undefined) return counts.add('notAPeer');
-    if (!bucket.take(clock.now())) return counts.add('tooOften');
+    if (peer?.onionCat === undefined) return counts.add('notAPeer');
+    if (!bucketOf(peer).take(clock.now())) return counts.add('tooOften');
     const outcome = answerQuery(query, nameOf);
     counts.add(outcome.kind === 'unsupported' ? 'malformed' : outcome.kind);
     if (outcome.kind !== 'ignored' && !socket.send(outcome.reply, from)) counts.add('notSent');
@@ -99,34 +103,45 @@ export function nameServer(options: NameServerOptions): NameServer {
     return socket;
   };
 
+  const listens = () => !stopped && isAsked();
+
   const bindAll = async () => {
+    retry?.cancel();
     problem = undefined;
     for (const place of wanted) {
-      if (bound.has(place) || stopped) continue;
+      if (bound.has(place) || !listens()) continue;
       try {
         bound.set(place, await bindOne(place.address, place.port));
       } catch (error) {
         problem ??= explain(asGateError(error, 'binding the name server'), place.port);
       }
     }
-    if (stopped) closeAll();
+    if (!listens()) closeAll();
     else if (problem !== undefined) {
       log.debug(problem.message, { code: problem.code });
-      retry = clock.after(RETRY_MS, () => void bindAll());
+      retry = clock.after(RETRY_MS, () => void settle());
     }
   };
 
+  /** One at a time, or two would want the same port. */
+  const settle = () => {
+    settled = settled.then(bindAll);
+    return settled;
+  };
+
   const closeAll = () => {
+    retry?.cancel();
+    problem = undefined;
     for (const socket of bound.values()) socket.close();
     bound.clear();
   };
 
   return {
     name: 'dns',
-    start: () => bindAll(),
+    start: () => settle(),
+    peersChanged: () => settle(),
     stop: async () => {
       stopped = true;
-      retry?.cancel();
       closeAll();
     },
     counters: () => counts.snapshot(),

@@ -16,12 +16,19 @@ export type Verdict = 'admit' | Refusal;
 
 export class Admission {
   readonly #own: Addresses;
-  readonly #ownership: Ownership;
+  readonly #networks: readonly Prefix[];
+  #ownership: Ownership;
 
   /** @param networks behind us */
   constructor(own: Addresses, peers: readonly Peer[], networks: readonly Prefix[]) {
     this.#own = own;
+    this.#networks = networks;
     this.#ownership = ownership(peers, networks);
+  }
+
+  /** From now on what lies behind these peers is theirs, and nobody else's. */
+  peersAre(peers: readonly Peer[]): void {
+    this.#ownership = ownership(peers, this.#networks);
   }
 
   /** Of a packet at `bytes[start, end)` on a stream of this peer, or on one that claims to be. */

@@ -5,7 +5,7 @@
 import type { Duplex } from 'node:stream';
 import type { RelayEnd } from '../../core/dial/target.ts';
 import type { Origin } from '../../core/inbound/switch.ts';
-import { longestFor, type Peer, type PeerTable, shownAddress } from '../../core/peers/table.ts';
+import { longestFor, type Peer, type PeerPlan, type PeerTable, shownAddress } from '../../core/peers/table.ts';
 import type { PacketRun, TunPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
 import { Blocks } from '../../kit/blocks.ts';
@@ -73,6 +73,11 @@ export interface VpnOptions {
 export type EgressDrop = 'multicastOrLinkLocal' | 'outsidePrefix' | 'foreignSource' | 'unknownPeer' | 'tooBig';
 
 export interface VpnGateway extends Service {
+  /**
+   * The table of peers has changed. Links of those who were removed end, and when this resolves no packet of theirs comes
+   * any more.
+   */
+  change(plan: Pick<PeerPlan, 'removed' | 'added'>): Promise<void>;
   take(peer: Peer, stream: Duplex, origin: Origin): void;
   /** A stream that came from the destination that `dialOurselves` dials from. */
   takeOwn(stream: Duplex): void;
@@ -115,7 +120,7 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
     answerWith(packet, () => unreachable(own.addresses.oc, code, packet));
 
   const echo = new EchoProbe(own.addresses.oc, Math.floor(options.random() * 0x10000));
-  for (const peer of peers.list()) {
+  const addLink = (peer: Peer): PeerLink => {
     const link = new PeerLink(peer, {
       own,
       clock,
@@ -137,7 +142,9 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
       tooBig: (packet) => answerTooBig(packet, longestFor(peer)),
     });
     links.set(peer, link);
-  }
+    return link;
+  };
+  for (const peer of peers.list()) addLink(peer);
 
   const watch = new SessionWatch({
     clock,
@@ -245,6 +252,13 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
     stop: async () => {
       watch.stop();
       await Promise.all([ownEcho.stop(), ...[...links.values()].map((link) => link.stop())]);
+    },
+    change: async ({ removed, added }) => {
+      admission.peersAre(peers.list());
+      const gone = removed.flatMap((peer) => links.get(peer) ?? []);
+      for (const peer of removed) links.delete(peer);
+      for (const peer of added) addLink(peer).start();
+      await Promise.all(gone.map((link) => link.stop()));
     },
     take: (peer, stream, origin) => {
       const link = links.get(peer);

@@ -10,7 +10,7 @@ import { systemClock } from '../../../src/io/clock.ts';
 import { ControlServer } from '../../../src/io/control-socket.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
 import { until } from '../../helpers/until.ts';
-import { sampleExposure, samplePing, sampleReport, sampleSubject } from '../control/sample-report.ts';
+import { sampleExposure, samplePing, sampleReload, sampleReport, sampleSubject } from '../control/sample-report.ts';
 import { garligate, inRoot, place, start } from './command-kit.ts';
 
 test('status and peers of a gateway that does not run end with 1', async () => {
@@ -52,6 +52,15 @@ test('status and peers show what the gateway says', async () => {
       'bob    -            no    -          tcp/22 tcp/80 udp/53',
       '',
       'behind this host, as far as allowed: fd98:1::/48',
+    ]);
+    assert.deepEqual(JSON.parse((await garligate('reload', '--json', '-c', config)).out), sampleReload());
+    const reloaded = await garligate('reload', '-c', config);
+    assert.deepEqual(reloaded.out.trimEnd().split('\n'), [
+      'added: b?[31mob',
+      'removed: old',
+      'replaced: alice',
+      'other rules for: carol',
+      'changed: log.level',
     ]);
     const ping = await garligate('ping', 'alice', '--config', config, '--timeout', '5');
     assert.equal(ping.code, 12);

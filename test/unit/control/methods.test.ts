@@ -4,7 +4,7 @@ import { controlMethods } from '../../../src/control/methods.ts';
 import { parseRequest } from '../../../src/control/protocol.ts';
 import { type StatusReport, statusReport } from '../../../src/control/status.ts';
 import { GateError } from '../../../src/kit/errors.ts';
-import { sampleExposure, samplePing, sampleReport, sampleSubject } from './sample-report.ts';
+import { sampleExposure, samplePing, sampleReload, sampleReport, sampleSubject } from './sample-report.ts';
 
 const pinged: Array<readonly [string, number]> = [];
 const registry = controlMethods({
@@ -36,6 +36,7 @@ test('names are shortened unless they are asked for in full', async () => {
   assert.deepEqual(await call('peers', { reveal: true }), full.peers);
   assert.deepEqual(await call('peers'), short.peers);
   assert.deepEqual(await call('exposure'), sampleExposure());
+  assert.deepEqual(await call('reload'), sampleReload());
 });
 
 test('help lists every method with its parameters', async () => {
@@ -49,6 +50,11 @@ test('help lists every method with its parameters', async () => {
     },
     { name: 'peers', doc: 'The peers and their links.', params: { reveal: 'show names and addresses in full' } },
     { name: 'exposure', doc: 'What each peer can reach of this host.', params: {} },
+    {
+      name: 'reload',
+      doc: 'Takes over the changed config file: peers, their rules, and the level of the log. All of it or nothing.',
+      params: {},
+    },
   ]);
 });
 

@@ -2,6 +2,7 @@
 import type { ExposureReport } from '../../../src/control/exposure.ts';
 import type { ControlSubject } from '../../../src/control/methods.ts';
 import type { PingReport } from '../../../src/control/ping.ts';
+import type { ReloadReport } from '../../../src/control/reload.ts';
 import type { StatusReport } from '../../../src/control/status.ts';
 
 export function sampleReport(): StatusReport {
@@ -124,8 +125,19 @@ export function samplePing(): PingReport {
   };
 }
 
+export function sampleReload(): ReloadReport {
+  return {
+    schema: 1,
+    keys: ['peer', 'log.level'],
+    added: ['alice', 'b\u001b[31mob'],
+    removed: ['alice', 'old'],
+    regulated: ['carol'],
+  };
+}
+
 export const sampleSubject: ControlSubject = {
   status: sampleReport,
   exposure: sampleExposure,
   ping: async () => samplePing(),
+  reload: async () => sampleReload(),
 };

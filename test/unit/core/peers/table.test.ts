@@ -4,6 +4,7 @@ import { type PeerSettings, peerTable, shownAddress } from '../../../../src/core
 import { GateError } from '../../../../src/kit/errors.ts';
 import { addressesOf, addressKey } from '../../../../src/wire/i2p/address.ts';
 import { type B32, parseB32 } from '../../../../src/wire/i2p/destination.ts';
+import { parsePrefix } from '../../../../src/wire/packet/prefix.ts';
 import { destination, own } from '../support.ts';
 
 function settings(name: string, b32: B32): PeerSettings {
@@ -77,4 +78,51 @@ test('an OnionCat is known by further destinations, has one address that it show
   assert.deepEqual([shownAddress(old), shownAddress(young)], [old.addresses.ocat4, young.addresses.oc]);
   assert.equal(table.hasUnverified, false);
   assert.ok(peerTable([{ ...settings('old', b32), onionCat: { inbound: 'unverified' } }], ME).hasUnverified);
+});
+
+test('a plan changes nothing until it is carried out, and keeps whoever stays', () => {
+  const [alice, bob, carol] = [2, 3, 4].map((seed) => settings(`p${seed}`, destination(seed).b32));
+  assert.ok(alice !== undefined && bob !== undefined && carol !== undefined);
+  const table = peerTable([alice, bob], ME);
+  const [first, second] = table.list();
+  assert.ok(first !== undefined && second !== undefined);
+  first.mtu = 1400;
+  const allow = [{ kind: 'all' }] as const;
+  const plan = table.plan([{ ...alice, allow }, carol]);
+  assert.deepEqual(
+    [plan.removed, plan.regulated, plan.added.map(({ name }) => name), plan.outcome.map((peer) => peer.allow)],
+    [[second], [first], ['p4'], [allow, []]],
+  );
+  assert.deepEqual([table.list(), first.allow], [[first, second], []]);
+
+  plan.commit();
+  assert.deepEqual([table.list()[0], first.allow, first.mtu], [first, allow, 1400]);
+  assert.deepEqual([table.has(first), table.has(second)], [true, false]);
+  assert.equal(table.byB32(bob.b32), undefined);
+  assert.equal(table.byName('p4'), table.list()[1]);
+});
+
+test('a peer that differs in more than its rules goes, and comes as another one', () => {
+  const alice = settings('alice', destination(2).b32);
+  const others: readonly Partial<PeerSettings>[] = [
+    { name: 'bob' },
+    { connect: 'always' },
+    { onionCat: { inbound: [] } },
+    { routes: [parsePrefix('fd12::/32') ?? assert.fail()] },
+    { destination: destination(2) },
+  ];
+  for (const other of others) {
+    const table = peerTable([alice], ME);
+    const [before] = table.list();
+    const plan = table.plan([{ ...alice, ...other }]);
+    plan.commit();
+    assert.deepEqual([plan.removed, plan.added, plan.regulated], [[before], table.list(), []]);
+    assert.ok(before !== undefined && !table.has(before));
+  }
+});
+
+test('a plan with two peers of the same 80 bits is none', () => {
+  const table = peerTable([], ME);
+  assert.throws(() => table.plan([settings('me', own(1).b32)]), { code: 'peer.address-taken' });
+  assert.deepEqual(table.list(), []);
 });

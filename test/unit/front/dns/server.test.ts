@@ -23,7 +23,7 @@ async function setting({ tellsPeers = false, refuse }: { tellsPeers?: boolean; r
   await server.start(NEVER);
   const ask = (about: Buffer, from: Buffer = CAT.addresses.ocat4, to: Address = ME.addresses.ocat4, port = 53) =>
     udp.receive(question(about), to, port, from);
-  return { clock, udp, server, ask };
+  return { clock, udp, server, ask, peers };
 }
 
 function question(about: Buffer): Buffer {
@@ -124,4 +124,19 @@ test('an answer that the kernel does not take is counted', async () => {
   const { answered, notSent } = server.counters();
   assert.deepEqual([answered, notSent], [1, 1 + udp.bound.size]);
   await server.stop();
+});
+
+test('listens only while there is an OnionCat among the peers', async () => {
+  const { clock, udp, server, ask, peers } = await setting();
+  peers.plan([OTHER]).commit();
+  await server.peersChanged();
+  assert.deepEqual([udp.bound.size, clock.pending], [0, 0]);
+  peers.plan([CAT, OTHER]).commit();
+  await Promise.all([server.peersChanged(), server.peersChanged()]);
+  assert.equal(udp.bound.size, 4);
+  assert.ok(ask(ME.addresses.oc));
+  assert.equal(server.counters().answered, 1);
+  assert.equal(server.problem(), undefined);
+  await server.stop();
+  assert.deepEqual([udp.bound.size, clock.pending], [0, 0]);
 });

@@ -48,6 +48,7 @@ class FakeTun implements TunPort {
     return false;
   }
   restore(): void {}
+  route(): void {}
   close(): Promise<void> {
     return Promise.resolve();
   }

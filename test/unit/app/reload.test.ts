@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { configuredPeers } from '../../../src/app/peers.ts';
+import { Reloader } from '../../../src/app/reload.ts';
+import { decodeConfig } from '../../../src/config/decode.ts';
+import type { Config } from '../../../src/config/schema.ts';
+import type { FirewallPort } from '../../../src/core/ports.ts';
+import { SYSTEM_PATHS } from '../../../src/io/places.ts';
+import { GateError } from '../../../src/kit/errors.ts';
+import { silentLogger } from '../../../src/kit/log.ts';
+import { formatAddress } from '../../../src/wire/i2p/address.ts';
+import { FakeTun } from '../../helpers/fake-tun.ts';
+import { own } from '../core/support.ts';
+
+const ME = own(1);
+
+function config(toml: string): Config {
+  const decoded = decodeConfig(toml, SYSTEM_PATHS);
+  return decoded.kind === 'config' ? decoded.config : assert.fail(JSON.stringify(decoded));
+}
+
+function peerText(name: string, more = ''): string {
+  return `[[peer]]\nname = "${name}"\ndestination = "${(name[0] ?? 'a').repeat(51)}q.b32.i2p"\n${more}`;
+}
+
+/** What was done, in order; `refuse` names the step that fails. */
+function setting(toml: string, refuse?: 'rules' | 'routes') {
+  const file = { config: config(toml), reads: 0 };
+  const peers = configuredPeers(file.config, ME.addresses);
+  const done: string[] = [];
+  const tun = new FakeTun();
+  const route = tun.route.bind(tun);
+  tun.route = (routes) => {
+    done.push('routes');
+    if (refuse === 'routes') throw new GateError('local-io', 'tun.route-taken', 'taken');
+    route(routes);
+  };
+  const firewall: FirewallPort & { rules: string } = {
+    rules: 'as at the start',
+    state: () => ({ kind: 'on' }),
+    restored: { count: 0, lastMs: undefined },
+    drops: async () => ({}),
+    replace: async (rules) => {
+      done.push('rules');
+      if (refuse === 'rules') throw new GateError('local-io', 'firewall.failed', 'no');
+      firewall.rules = rules;
+    },
+  };
+  const levels: string[] = [];
+  const reloader = new Reloader({
+    config: file.config,
+    paths: SYSTEM_PATHS,
+    read: async () => {
+      file.reads += 1;
+      return file.config;
+    },
+    gateway: {
+      own: ME,
+      peers,
+      changePeers: async (plan) => {
+        done.push('peers');
+        plan.commit();
+      },
+    },
+    tun,
+    firewall,
+    log: { ...silentLogger, setLevel: (level) => void levels.push(level) },
+  });
+  const names = () => peers.list().map(({ name }) => name);
+  return { file, reloader, done, tun, firewall, levels, names, peers };
+}
+
+test('takes over who comes, who goes and who may do what, with rules and routes before the peers', async () => {
+  const { file, reloader, done, tun, firewall, levels, names, peers } = setting(
+    `${peerText('alice')}${peerText('bob')}`,
+  );
+  const allow = 'allow = ["icmp"]\n';
+  file.config = config(
+    `[log]\nlevel = "debug"\n${peerText('alice', allow)}${peerText('carol', 'routes = ["fd12::/32"]\n')}`,
+  );
+  const report = await reloader.reload();
+  assert.deepEqual(report, {
+    schema: 1,
+    keys: ['peer', 'log.level'],
+    added: ['carol'],
+    removed: ['bob'],
+    regulated: ['alice'],
+  });
+  assert.deepEqual([done, names(), levels], [['rules', 'routes', 'peers'], ['alice', 'carol'], ['debug']]);
+  assert.equal(tun.routes?.networks.length, 1);
+  const [alice] = peers.list();
+  assert.ok(alice !== undefined && firewall.rules.includes(formatAddress(alice.addresses.oc)));
+  assert.deepEqual(alice.allow, [{ kind: 'icmp' }]);
+});
+
+test('a file that has not changed changes nothing, and counts from the last one that was taken over', async () => {
+  const { file, reloader, done } = setting(peerText('alice'));
+  assert.deepEqual((await reloader.reload()).keys, []);
+  assert.deepEqual(done, []);
+  file.config = config('');
+  assert.deepEqual((await reloader.reload()).removed, ['alice']);
+  assert.deepEqual(await reloader.reload(), { schema: 1, keys: [], added: [], removed: [], regulated: [] });
+});
+
+for (const [what, toml, code] of [
+  ['a key that needs a restart', `[vpn]\nmtu = 1400\n${peerText('bob')}`, 'reload.needs-restart'],
+  ['rights that were given up', peerText('bob', 'compat = "onioncat4"\n'), 'reload.needs-rights'],
+] as const) {
+  test(`${what}: nothing is changed`, async () => {
+    const { file, reloader, done, names } = setting(peerText('alice'));
+    file.config = config(toml);
+    await assert.rejects(reloader.reload(), { code });
+    assert.deepEqual([done, names()], [[], ['alice']]);
+  });
+}
+
+for (const refuse of ['rules', 'routes'] as const) {
+  test(`${refuse} that cannot be had: everything is as it was`, async () => {
+    const { file, reloader, firewall, names } = setting(peerText('alice'), refuse);
+    const before = firewall.rules;
+    file.config = config(peerText('bob'));
+    await assert.rejects(reloader.reload());
+    assert.deepEqual(names(), ['alice']);
+    const has = (letter: string) =>
+      firewall.rules.includes(
+        formatAddress(configuredPeers(config(peerText(letter)), ME.addresses).list()[0]?.addresses.oc ?? assert.fail()),
+      );
+    if (refuse === 'rules') assert.equal(firewall.rules, before);
+    else assert.deepEqual([has('alice'), has('bob')], [true, false]);
+    // And the next one finds out again.
+    await assert.rejects(reloader.reload());
+  });
+}
+
+test('two at once come one after the other', async () => {
+  const { file, reloader, done } = setting('');
+  file.config = config(peerText('alice'));
+  const [one, two] = await Promise.all([reloader.reload(), reloader.reload()]);
+  assert.deepEqual([one.added, two.added, file.reads], [['alice'], [], 2]);
+  assert.deepEqual(done, ['rules', 'routes', 'peers']);
+});
