@@ -22,6 +22,8 @@ const MOST_AWAITED = 64;
 async function setting({ peers = [peer(2)] } = {}) {
   const clock = new FakeClock();
   const bridge = new ScriptedBridge();
+  bridge.rules.version = '3.3';
+  bridge.rules.controlPing = (text) => `PONG ${text}`;
   let drawn = 0;
   const world = { bridge, clock, log: silentLogger, random: () => ++drawn / 1e6 };
   const sessions = sessionManager(
