@@ -269,6 +269,24 @@ test('only so many dials at one time, whatever becomes of them', async () => {
   await sessions.stop();
 });
 
+test('links are dialled sixteen at a time, and the others get their turn', async () => {
+  const { clock, bridge, dial, sessions } = setting();
+  bridge.rules.connect = () => undefined;
+  const abort = new AbortController();
+  const dials = Array.from({ length: 40 }, () => dial.openPacketStream(peer(2), abort.signal));
+  await clock.settle();
+  assert.equal(bridge.of('connect').length, 16);
+  for (const { end } of bridge.of('connect').slice(0, 10)) end.write(`${STREAM_OK}\n`);
+  await clock.settle();
+  assert.equal(bridge.of('connect').length, 26);
+  abort.abort(new GateError('cancelled', 'test.enough', 'enough'));
+  const outcomes = await Promise.allSettled(dials);
+  const opened = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value.stream] : []));
+  assert.equal(opened.length, 10);
+  for (const stream of opened) stream.destroy();
+  await sessions.stop();
+});
+
 test("the echo goes to ourselves from a destination that is nobody else's, and ends when nobody needs it", async () => {
   const { clock, dial, asked, sessions } = setting();
   assert.equal(sessions.ownEcho(), undefined);

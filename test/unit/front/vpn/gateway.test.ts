@@ -324,6 +324,17 @@ test('the first loopback answers by itself, to either of our addresses, and only
   await gateway.stop();
 });
 
+test('of the echo requests that wait for the stream to ourselves the newest sixteen go out', async () => {
+  const { clock, tun, gateway, me, dialled } = await setting();
+  const requests = Array.from({ length: 50 }, (_, tag) => echoRequest(me.oc, ROUTED_ECHO, tag));
+  tun.take(Buffer.concat(requests));
+  await clock.settle();
+  const bytes: unknown = dialled.get('ourselves')?.read();
+  assert.ok(bytes instanceof Buffer);
+  assert.deepEqual(split(bytes).slice(1), requests.slice(-16));
+  await gateway.stop();
+});
+
 test('the second loopback sends echo requests to ourselves, and answers them where they come in', async () => {
   const { clock, tun, gateway, me, dialled } = await setting();
   const request = echoRequest(me.oc, ROUTED_ECHO, 3);

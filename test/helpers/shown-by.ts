@@ -1,0 +1,25 @@
+/** What a cell of the documentation names as proof: tests, by their file and their whole title. */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const ROOT = join(import.meta.dirname, '../..');
+
+export function readDocument(file: string): string {
+  return readFileSync(join(ROOT, file), 'utf8');
+}
+
+/** Every test that the cell names must exist; and it must name some. */
+export function assertShown(cell: string): void {
+  for (const part of cell.split('<br>')) {
+    const [, file, title] = /^`(test\/[\w/.-]+\.ts)`: (.+)$/.exec(part) ?? [];
+    assert.ok(file !== undefined && title !== undefined, `not a file and a title: ${part}`);
+    assert.ok(existsSync(join(ROOT, file)), `${file} does not exist`);
+    assert.ok(names(readDocument(file), title), `${file} has no test "${title}"`);
+  }
+}
+
+/** As a whole string of the source: a test, a row of a table of tests, or a scenario. */
+export function names(source: string, title: string): boolean {
+  return [`'${title}'`, `"${title}"`, `\`${title}\``].some((literal) => source.includes(literal));
+}

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Attachment } from '../../../../../src/core/datagram/session.ts';
+import type { SessionKey } from '../../../../../src/core/session/key.ts';
+import { Seats } from '../../../../../src/front/socks/udp/seats.ts';
+
+test('an association has four sessions at most, and leaves the one that has been of no use for longest', () => {
+  const held = new Set<string>();
+  const key = (token: string): SessionKey => ({ kind: 'isolated', token });
+  const seats = new Seats(
+    {
+      lease: (wanted) => {
+        const token = wanted.kind === 'isolated' ? wanted.token : wanted.kind;
+        held.add(token);
+        const attachment: Attachment = {
+          port: 0,
+          attached: true,
+          ready: async () => {},
+          send: () => 'sent',
+          detach: () => {},
+        };
+        return {
+          session: { attach: () => attachment, open: () => {} },
+          release: () => void held.delete(token),
+        };
+      },
+    },
+    0,
+    () => {},
+  );
+  for (const token of ['a', 'b', 'c', 'd', 'a', 'e']) seats.at(key(token));
+  assert.deepEqual([...held], ['a', 'c', 'd', 'e']);
+  seats.leaveAll();
+  assert.equal(held.size, 0);
+});
