@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { SLAB_SIZE = 512 * 1024 };
+enum { SLAB_SIZE = 512 * 1024, SLAB_ROWS = 4096 };
 
 static const napi_type_tag HANDLE_TAG = {0x9c1e5f7a3b6d4e21ULL, 0xb5d2847f60a91c3eULL};
 
@@ -23,6 +23,7 @@ struct handle {
     napi_threadsafe_function events; /* the three below are set while reading */
     napi_ref self;                   /* keeps the handle, and so the interface, while the thread runs */
     napi_ref slabs[READER_SLABS];
+    napi_ref rows[READER_SLABS]; /* an Uint32Array for each slab: bytes and packets, row by row */
     napi_ref on_lost;
 };
 
@@ -34,7 +35,10 @@ static void forget(napi_env env, napi_ref *reference)
 
 static void forget_all(struct handle *handle)
 {
-    for (unsigned index = 0; index < READER_SLABS; index++) forget(handle->env, &handle->slabs[index]);
+    for (unsigned index = 0; index < READER_SLABS; index++) {
+        forget(handle->env, &handle->slabs[index]);
+        forget(handle->env, &handle->rows[index]);
+    }
     forget(handle->env, &handle->on_lost);
     forget(handle->env, &handle->self);
 }
@@ -163,16 +167,28 @@ static void call_javascript(napi_env env, napi_value on_ready, void *context, vo
     if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok) napi_fatal_exception(env, thrown);
 }
 
-static bool make_slabs(struct handle *handle, uint8_t *slabs[READER_SLABS])
+static bool make_slab(struct handle *handle, unsigned index, struct slab *slab)
+{
+    napi_value buffer;
+    napi_value memory;
+    napi_value rows;
+    void *bytes;
+    void *row_bytes;
+    if (napi_create_buffer(handle->env, SLAB_SIZE, &bytes, &buffer) != napi_ok ||
+        napi_create_reference(handle->env, buffer, 1, &handle->slabs[index]) != napi_ok ||
+        napi_create_arraybuffer(handle->env, SLAB_ROWS * sizeof(struct row), &row_bytes, &memory) != napi_ok ||
+        napi_create_typedarray(handle->env, napi_uint32_array, 2 * SLAB_ROWS, memory, 0, &rows) != napi_ok ||
+        napi_create_reference(handle->env, rows, 1, &handle->rows[index]) != napi_ok) {
+        return false;
+    }
+    *slab = (struct slab){.bytes = bytes, .size = SLAB_SIZE, .rows = row_bytes, .most_rows = SLAB_ROWS};
+    return true;
+}
+
+static bool make_slabs(struct handle *handle, struct slab slabs[READER_SLABS])
 {
     for (unsigned index = 0; index < READER_SLABS; index++) {
-        napi_value buffer;
-        void *data;
-        if (napi_create_buffer(handle->env, SLAB_SIZE, &data, &buffer) != napi_ok ||
-            napi_create_reference(handle->env, buffer, 1, &handle->slabs[index]) != napi_ok) {
-            return false;
-        }
-        slabs[index] = data;
+        if (!make_slab(handle, index, &slabs[index])) return false;
     }
     return true;
 }
@@ -195,7 +211,7 @@ static napi_value start_reading(napi_env env, napi_callback_info info)
     }
     if (handle->device.fd < 0 || handle->reader != NULL) return throw_closed(env, "reader");
 
-    uint8_t *slabs[READER_SLABS];
+    struct slab slabs[READER_SLABS];
     if (napi_create_reference(env, arguments[0], 1, &handle->self) != napi_ok ||
         napi_create_reference(env, arguments[2], 1, &handle->on_lost) != napi_ok || !make_slabs(handle, slabs) ||
         !make_events(handle, arguments[1])) {
@@ -204,8 +220,7 @@ static napi_value start_reading(napi_env env, napi_callback_info info)
     }
     struct failure failure;
     const struct reader_notify notify = {.context = handle, .ready = notify_ready, .lost = notify_lost};
-    handle->reader =
-        reader_start(&handle->packets, slabs, SLAB_SIZE, &notify, &failure);
+    handle->reader = reader_start(&handle->packets, slabs, &notify, &failure);
     if (handle->reader == NULL) {
         napi_release_threadsafe_function(handle->events, napi_tsfn_abort);
         forget_all(handle);
@@ -215,7 +230,7 @@ static napi_value start_reading(napi_env env, napi_callback_info info)
     return undefined(env);
 }
 
-/* (handle, take: (slab, bytes) => void): lends one slab for the time of the call. Returns whether there was one; after
+/* (handle, take: (slab, bytes, rows, count of rows) => void): lends one slab for the time of the call. Returns whether there was one; after
  * false, onReady will come. */
 static napi_value drain(napi_env env, napi_callback_info info)
 {
@@ -225,15 +240,17 @@ static napi_value drain(napi_env env, napi_callback_info info)
         return throw_argument(env);
     }
     if (handle->reader == NULL) return boolean(env, false);
-    unsigned slab;
-    size_t bytes = reader_claim(handle->reader, &slab);
-    if (bytes == 0) return boolean(env, false);
+    unsigned index;
+    const struct slab *slab = reader_claim(handle->reader, &index);
+    if (slab == NULL) return boolean(env, false);
 
-    napi_value given[2];
-    napi_status status = napi_get_reference_value(env, handle->slabs[slab], &given[0]);
-    if (status == napi_ok) status = napi_create_uint32(env, (uint32_t)bytes, &given[1]);
-    if (status == napi_ok) status = napi_call_function(env, undefined(env), arguments[1], 2, given, NULL);
-    if (handle->reader != NULL) reader_release(handle->reader, slab);
+    napi_value given[4];
+    napi_status status = napi_get_reference_value(env, handle->slabs[index], &given[0]);
+    if (status == napi_ok) status = napi_create_uint32(env, (uint32_t)slab->used, &given[1]);
+    if (status == napi_ok) status = napi_get_reference_value(env, handle->rows[index], &given[2]);
+    if (status == napi_ok) status = napi_create_uint32(env, (uint32_t)slab->row_count, &given[3]);
+    if (status == napi_ok) status = napi_call_function(env, undefined(env), arguments[1], 4, given, NULL);
+    if (handle->reader != NULL) reader_release(handle->reader, index);
     return status == napi_ok ? boolean(env, true) : NULL;
 }
 

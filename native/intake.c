@@ -61,28 +61,37 @@ static enum burst read_piece(struct intake *intake, int fd, struct counters *cou
     return BURST_FULL;
 }
 
-static enum cut pass(struct intake *intake, uint8_t *to, size_t room, struct progress *progress)
+/* Appends what is held, as one row. */
+static enum cut pass(struct intake *intake, struct slab *slab, struct progress *progress)
 {
     const struct virtio_net_hdr *header = &intake->header;
     size_t segment = segment_length(header, intake->piece, intake->held);
     bool stays =
         segment > 0 && whole_is_kept(&intake->whole, intake->piece + IPV6_DESTINATION, segment, intake->held);
-    return (stays ? segment_complete : segment_cut)(header, intake->piece, intake->held, to, room, &progress->used,
-                                                    &progress->packets);
+    size_t bytes = 0;
+    uint64_t packets = 0;
+    enum cut cut = (stays ? segment_complete : segment_cut)(header, intake->piece, intake->held, slab->bytes + slab->used,
+                                                           slab->size - slab->used, &bytes, &packets);
+    if (cut != CUT_DONE) return cut;
+    slab->used += bytes;
+    slab->rows[slab->row_count++] = (struct row){.bytes = (uint32_t)bytes, .packets = (uint32_t)packets};
+    progress->packets += packets;
+    return cut;
 }
 
-enum burst intake_read(struct intake *intake, int fd, struct counters *counters, uint8_t *slab, size_t size,
+enum burst intake_read(struct intake *intake, int fd, struct counters *counters, struct slab *slab,
                        struct progress *progress)
 {
     for (;;) {
         if (intake->held == 0) {
-            if (size - progress->used < PACKETS_ROOM) return BURST_FULL;
+            if (!slab_has_room(slab)) return BURST_FULL;
             enum burst end = read_piece(intake, fd, counters, progress);
             if (end != BURST_FULL) return end;
         }
-        enum cut cut = pass(intake, slab + progress->used, size - progress->used, progress);
+        if (slab->row_count == slab->most_rows) return BURST_FULL;
+        enum cut cut = pass(intake, slab, progress);
         /* Pieces so small that not even an empty slab holds them belong to no connection that works. */
-        if (cut == CUT_NO_ROOM && progress->used > 0) return BURST_FULL;
+        if (cut == CUT_NO_ROOM && slab->used > 0) return BURST_FULL;
         if (cut != CUT_DONE) packets_count(counters, COUNT_READ_BAD_OFFLOAD, 1);
         intake->held = 0;
     }

@@ -16,12 +16,11 @@ void intake_free(struct intake *intake);
 
 /* How far a burst has come. */
 struct progress {
-    size_t used; /* bytes of the slab */
     uint64_t packets;
     uint64_t reads;
 };
 
-enum burst intake_read(struct intake *intake, int fd, struct counters *counters, uint8_t *slab, size_t size,
+enum burst intake_read(struct intake *intake, int fd, struct counters *counters, struct slab *slab,
                        struct progress *progress);
 
 /* Which super-packets are not cut. */

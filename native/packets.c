@@ -34,11 +34,16 @@ void packets_close(struct packets *packets)
     packets->intake = NULL;
 }
 
-/* Each packet is read where it is to stand, and overwritten by the next one when it is none. */
-static enum burst read_plain(struct packets *packets, uint8_t *slab, size_t size, struct progress *progress)
+bool slab_has_room(const struct slab *slab)
 {
-    while (size - progress->used >= PACKETS_ROOM) {
-        uint8_t *packet = slab + progress->used;
+    return slab->size - slab->used >= PACKETS_ROOM && slab->row_count < slab->most_rows;
+}
+
+/* Each packet is read where it is to stand, and overwritten by the next one when it is none. */
+static enum burst read_plain(struct packets *packets, struct slab *slab, struct progress *progress)
+{
+    while (slab_has_room(slab)) {
+        uint8_t *packet = slab->bytes + slab->used;
         ssize_t got = read(packets->fd, packet, PACKETS_ROOM);
         if (got < 0) {
             if (errno == EINTR) continue;
@@ -46,23 +51,24 @@ static enum burst read_plain(struct packets *packets, uint8_t *slab, size_t size
         }
         progress->reads++;
         if (!intake_is_packet(packet, (size_t)got, &packets->counters)) continue;
-        progress->used += (size_t)got;
+        slab->used += (size_t)got;
+        slab->rows[slab->row_count++] = (struct row){.bytes = (uint32_t)got, .packets = 1};
         progress->packets++;
     }
     return BURST_FULL;
 }
 
-enum burst packets_read(struct packets *packets, uint8_t *slab, size_t size, size_t *used)
+enum burst packets_read(struct packets *packets, struct slab *slab)
 {
-    struct progress progress = {.used = *used};
+    struct progress progress = {0};
+    size_t before = slab->used;
     enum burst end = packets->intake == NULL
-                         ? read_plain(packets, slab, size, &progress)
-                         : intake_read(packets->intake, packets->fd, &packets->counters, slab, size, &progress);
+                         ? read_plain(packets, slab, &progress)
+                         : intake_read(packets->intake, packets->fd, &packets->counters, slab, &progress);
     int error = errno;
     if (progress.packets > 0) {
         packets_count(&packets->counters, COUNT_READ_PACKETS, progress.packets);
-        packets_count(&packets->counters, COUNT_READ_BYTES, progress.used - *used);
-        *used = progress.used;
+        packets_count(&packets->counters, COUNT_READ_BYTES, slab->used - before);
     }
     if (progress.reads > 0) packets_count(&packets->counters, COUNT_READS, progress.reads);
     errno = error;

@@ -55,15 +55,37 @@ struct packets {
 bool packets_open(struct packets *packets, int fd, enum offload offload);
 void packets_close(struct packets *packets);
 
+/*
+ * What one read has brought stands together: packets that differ in nothing but lengths, checksums, sequence numbers and the
+ * flags of the last, which is not longer than the others.
+ */
+struct row {
+    uint32_t bytes;
+    uint32_t packets;
+};
+
+/* Where packets are collected. */
+struct slab {
+    uint8_t *bytes;
+    size_t size;
+    size_t used;
+    struct row *rows;
+    size_t most_rows;
+    size_t row_count;
+};
+
+/* Whether one more read may go into it. */
+bool slab_has_room(const struct slab *slab);
+
 enum burst {
     BURST_EMPTIED, /* the kernel holds no more packets for now */
     BURST_FULL,    /* what comes next does not fit */
     BURST_FAILED   /* errno says why: the device is gone */
 };
 
-/* Appends packets at `*used` until one of the above holds. Into an empty slab of four times PACKETS_ROOM at least one
- * fits. What is not a well-formed IPv6 packet is counted and dropped. */
-enum burst packets_read(struct packets *packets, uint8_t *slab, size_t size, size_t *used);
+/* Appends packets until one of the above holds. Into an empty slab of four times PACKETS_ROOM at least one fits. What is
+ * not a well-formed IPv6 packet is counted and dropped. */
+enum burst packets_read(struct packets *packets, struct slab *slab);
 
 /*
  * Writes every packet of the run; one that the kernel does not take is counted and skipped. Returns the bytes consumed:

@@ -24,20 +24,18 @@ enum {
 
 enum state { FREE, FILLING, READY, LENT };
 
-struct slab {
-    uint8_t *bytes;
-    size_t used;
+struct place {
+    struct slab slab;
     enum state state;
 };
 
 struct reader {
     struct packets *packets;
     int wake; /* eventfd: something below has changed */
-    size_t size;
     struct reader_notify notify;
     pthread_t thread;
     pthread_mutex_t lock; /* guards all below */
-    struct slab slabs[READER_SLABS];
+    struct place places[READER_SLABS];
     unsigned current;     /* the slab that was filled last; the other one, when ready, is older */
     bool claiming;        /* the borrower has been notified, and reads until it finds nothing */
     bool reading;         /* the borrower reads at this moment */
@@ -56,30 +54,29 @@ static void wake_thread(struct reader *reader)
 }
 
 /* Takes a slab to read into, under the lock: the current one as long as it has room. */
-static struct slab *take_slab(struct reader *reader)
+static struct place *take_place(struct reader *reader)
 {
-    struct slab *slab = &reader->slabs[reader->current];
-    bool has_room = slab->state == FREE || (slab->state == READY && reader->size - slab->used >= PACKETS_ROOM);
+    struct place *place = &reader->places[reader->current];
+    bool has_room = place->state == FREE || (place->state == READY && slab_has_room(&place->slab));
     if (!has_room) {
         unsigned other = 1 - reader->current;
-        slab = &reader->slabs[other];
-        if (slab->state != FREE) return NULL;
+        place = &reader->places[other];
+        if (place->state != FREE) return NULL;
         reader->current = other;
     }
-    slab->state = FILLING;
-    return slab;
+    place->state = FILLING;
+    return place;
 }
 
 /* Reads into a taken slab, without the lock, and puts it back under it. Returns what ended the burst, errno as well. */
-static enum burst fill(struct reader *reader, struct slab *slab, bool *found)
+static enum burst fill(struct reader *reader, struct place *place, bool *found)
 {
-    size_t used = slab->used;
-    enum burst end = packets_read(reader->packets, slab->bytes, reader->size, &used);
+    size_t before = place->slab.used;
+    enum burst end = packets_read(reader->packets, &place->slab);
     int error = errno;
     pthread_mutex_lock(&reader->lock);
-    *found = used > slab->used;
-    slab->used = used;
-    slab->state = used > 0 ? READY : FREE;
+    *found = place->slab.used > before;
+    place->state = place->slab.used > 0 ? READY : FREE;
     errno = error;
     return end;
 }
@@ -113,15 +110,15 @@ static enum burst take_turn(struct reader *reader, unsigned long *claims, enum w
     *tell = false;
     if (reader->claiming && !borrower_busy) return end;
 
-    struct slab *slab = take_slab(reader);
-    reader->starved = slab == NULL;
-    if (slab == NULL) {
+    struct place *place = take_place(reader);
+    reader->starved = place == NULL;
+    if (place == NULL) {
         *wait = FOR_A_SLAB;
         return end;
     }
     bool found;
     pthread_mutex_unlock(&reader->lock);
-    end = fill(reader, slab, &found);
+    end = fill(reader, place, &found);
     if (!found) *wait = FOR_PACKETS;
     *tell = found && !reader->claiming;
     if (found) reader->claiming = true;
@@ -166,7 +163,7 @@ static bool start_thread(struct reader *reader)
     return error == 0;
 }
 
-struct reader *reader_start(struct packets *packets, uint8_t *const slabs[READER_SLABS], size_t size,
+struct reader *reader_start(struct packets *packets, const struct slab slabs[READER_SLABS],
                             const struct reader_notify *notify, struct failure *failure)
 {
     struct reader *reader = calloc(1, sizeof *reader);
@@ -175,9 +172,8 @@ struct reader *reader_start(struct packets *packets, uint8_t *const slabs[READER
         return NULL;
     }
     reader->packets = packets;
-    reader->size = size;
     reader->notify = *notify;
-    for (unsigned index = 0; index < READER_SLABS; index++) reader->slabs[index].bytes = slabs[index];
+    for (unsigned index = 0; index < READER_SLABS; index++) reader->places[index].slab = slabs[index];
 
     reader->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (reader->wake < 0) {
@@ -196,22 +192,22 @@ struct reader *reader_start(struct packets *packets, uint8_t *const slabs[READER
 }
 
 /* The slab that comes next for the borrower, under the lock. */
-static struct slab *oldest_ready(struct reader *reader)
+static struct place *oldest_ready(struct reader *reader)
 {
-    struct slab *older = &reader->slabs[1 - reader->current];
-    struct slab *newer = &reader->slabs[reader->current];
+    struct place *older = &reader->places[1 - reader->current];
+    struct place *newer = &reader->places[reader->current];
     if (older->state == READY) return older;
     return newer->state == READY ? newer : NULL;
 }
 
-size_t reader_claim(struct reader *reader, unsigned *slab)
+const struct slab *reader_claim(struct reader *reader, unsigned *slab)
 {
     pthread_mutex_lock(&reader->lock);
-    struct slab *current = &reader->slabs[reader->current];
+    struct place *current = &reader->places[reader->current];
     bool thread_reads = current->state == FILLING;
-    struct slab *oldest = oldest_ready(reader);
+    struct place *oldest = oldest_ready(reader);
     /* Packets of the kernel's queue come behind those that are ready, so they may only follow the last of them. */
-    struct slab *more = thread_reads || (oldest != NULL && oldest != current) ? NULL : take_slab(reader);
+    struct place *more = thread_reads || (oldest != NULL && oldest != current) ? NULL : take_place(reader);
     if (more != NULL) {
         bool found;
         reader->claiming = true;
@@ -223,23 +219,22 @@ size_t reader_claim(struct reader *reader, unsigned *slab)
     }
     reader->claims++;
 
-    size_t used = 0;
     if (oldest != NULL) {
         oldest->state = LENT;
-        used = oldest->used;
-        *slab = (unsigned)(oldest - reader->slabs);
+        *slab = (unsigned)(oldest - reader->places);
     }
     reader->claiming = oldest != NULL;
     pthread_mutex_unlock(&reader->lock);
     if (oldest == NULL) wake_thread(reader);
-    return used;
+    return oldest == NULL ? NULL : &oldest->slab;
 }
 
 void reader_release(struct reader *reader, unsigned slab)
 {
     pthread_mutex_lock(&reader->lock);
-    reader->slabs[slab].state = FREE;
-    reader->slabs[slab].used = 0;
+    struct place *place = &reader->places[slab];
+    place->state = FREE;
+    place->slab.used = place->slab.row_count = 0;
     bool starved = reader->starved;
     reader->starved = false;
     pthread_mutex_unlock(&reader->lock);

@@ -28,14 +28,14 @@ struct reader_notify {
 
 /* Starts the thread. Packets and slabs are borrowed until `reader_stop` returns. Both notifications come from the
  * thread. */
-struct reader *reader_start(struct packets *packets, uint8_t *const slabs[READER_SLABS], size_t size,
+struct reader *reader_start(struct packets *packets, const struct slab slabs[READER_SLABS],
                             const struct reader_notify *notify, struct failure *failure);
 
 /*
- * Borrows a slab with all the packets that can be had now, as far as it holds them. Returns the bytes in it; with 0 there
- * are none, nothing is borrowed, and the thread waits for the next ones.
+ * Borrows a slab with all the packets that can be had now, as far as it holds them. Without any
+ * NULL is returned, nothing is borrowed, and the thread waits for the next ones.
  */
-size_t reader_claim(struct reader *reader, unsigned *slab);
+const struct slab *reader_claim(struct reader *reader, unsigned *slab);
 
 void reader_release(struct reader *reader, unsigned slab);
 

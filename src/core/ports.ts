@@ -102,6 +102,15 @@ export interface UdpPort {
 export type PacketRun = Buffer;
 
 /**
+ * How a run came from the interface, in rows: the bytes and the packets of the first row, of the second, and so on. The
+ * packets of a row are alike in all that they are judged, routed and sorted by, and none is longer than the first.
+ */
+export type PacketRows = Uint32Array;
+
+/** Run and rows are borrowed: they are overwritten when it returns. */
+export type TakePackets = (run: PacketRun, rows?: PacketRows) => void;
+
+/**
  * What the kernel says of an interface. `incomplete`: it is up, but an address of ours, a route into it or an unreachable one
  * behind that is missing, as after somebody has set it down and up again. `diverted`: somebody's route leads a part of the /48 elsewhere.
  */
@@ -133,8 +142,8 @@ export interface TunPort {
   readonly mtu: number;
   /** Whether packets of TCP that are longer than the MTU can be exchanged with the kernel, as it makes them itself. */
   readonly takesBig: boolean;
-  /** Called for every batch that the kernel hands over. The run is borrowed: it is overwritten when `take` returns. */
-  onPackets(take: (run: PacketRun) => void): void;
+  /** Called for every batch that the kernel hands over. */
+  onPackets(take: TakePackets): void;
   /** Called once when the interface is gone, for instance because somebody deleted it. */
   onLost(lost: (error: GateError) => void): void;
   /**

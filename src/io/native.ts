@@ -107,11 +107,12 @@ export interface NativeAddon {
   start(handle: TunHandle, onReady: () => void, onLost: (errno: string) => void): void;
   /**
    * Lends one batch to `take`, for the time of the call: `bytes` of well-formed IPv6 packets, back to back from the start
-   * of `slab`. Does not call it when there is none.
+   * of `slab`, and of each row of them its bytes and its packets (see PacketRows), `count` rows from the start of `rows`.
+   * Does not call it when there is none.
    *
    * @returns whether there was one, and so may be another; after `false`, `onReady` will be called
    */
-  drain(handle: TunHandle, take: (slab: Buffer, bytes: number) => void): boolean;
+  drain(handle: TunHandle, take: (slab: Buffer, bytes: number, rows: Uint32Array, count: number) => void): boolean;
   /**
    * Writes the packets that stand back to back in `run`; one that the kernel does not take is counted.
    *

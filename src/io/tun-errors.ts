@@ -180,3 +180,12 @@ function configureError(error: NativeError, { name }: Wanted): GateError {
 function words(error: NativeError): string {
   return error.detail === '' ? `${error.message} (${error.code})` : `${error.message} (${error.code}: ${error.detail})`;
 }
+
+/** Of removing the unreachable route. */
+export function removalError(error: unknown): GateError {
+  if (!isNativeError(error)) return asGateError(error, 'removing the unreachable route');
+  const kind = error.code === 'EPERM' || error.code === 'EACCES' ? 'permission' : 'local-io';
+  const advice = kind === 'permission' ? ' Run as root or give the process CAP_NET_ADMIN.' : '';
+  const message = `Removing the unreachable route failed: ${error.message} (${error.code}).${advice}`;
+  return new GateError(kind, 'tun.unreachable-route', message, { facts: { errno: error.code }, cause: error });
+}

@@ -2,11 +2,10 @@
  * The TUN interface of this machine as the core wants it (TunPort): opens it, has it configured, and carries packets in
  * batches between the kernel and whoever takes them. Looks at no packet.
  */
-import type { PacketRun, PeerRoutes, TunPort, TunState, TunTraffic } from '../core/ports.ts';
-import { asGateError, GateError } from '../kit/errors.ts';
+import type { PacketRun, PeerRoutes, TakePackets, TunPort, TunState, TunTraffic } from '../core/ports.ts';
+import { GateError } from '../kit/errors.ts';
 import type { Address } from '../wire/i2p/address.ts';
 import {
-  isNativeError,
   loadNative,
   type NativeAddon,
   type NetworkWatch,
@@ -14,7 +13,7 @@ import {
   type OpenedTun,
   type TunCounters,
 } from './native.ts';
-import { checkWanted, tunError } from './tun-errors.ts';
+import { checkWanted, removalError, tunError } from './tun-errors.ts';
 import {
   addUnreachableRoute,
   Changes,
@@ -143,14 +142,6 @@ export function removeUnreachableRoute(): boolean {
   }
 }
 
-function removalError(error: unknown): GateError {
-  if (!isNativeError(error)) return asGateError(error, 'removing the unreachable route');
-  const kind = error.code === 'EPERM' || error.code === 'EACCES' ? 'permission' : 'local-io';
-  const advice = kind === 'permission' ? ' Run as root or give the process CAP_NET_ADMIN.' : '';
-  const message = `Removing the unreachable route failed: ${error.message} (${error.code}).${advice}`;
-  return new GateError(kind, 'tun.unreachable-route', message, { facts: { errno: error.code }, cause: error });
-}
-
 interface TunChanges {
   /** The unreachable route of the /48: taken back by itself only when the interface did not come up. */
   readonly onVpnRoute: Changes;
@@ -181,7 +172,7 @@ class LinuxTun implements TunPort {
   readonly #restore: () => void;
   readonly #watch: NetworkWatch;
   readonly #keepUnreachable: boolean;
-  #take: ((run: PacketRun) => void) | undefined;
+  #take: TakePackets | undefined;
   #onLost: ((error: GateError) => void) | undefined;
   #lost: GateError | undefined;
   #turn: NodeJS.Immediate | undefined;
@@ -207,7 +198,7 @@ class LinuxTun implements TunPort {
     );
   }
 
-  onPackets(take: (run: PacketRun) => void): void {
+  onPackets(take: TakePackets): void {
     this.#take = take;
     this.#schedule();
   }
@@ -315,12 +306,14 @@ class LinuxTun implements TunPort {
     this.#turn ??= setImmediate(() => this.#drain(take));
   }
 
-  #drain(take: (run: PacketRun) => void): void {
+  #drain(take: TakePackets): void {
     this.#turn = undefined;
     // What `take` throws is the caller's own; the packets after it are still wanted.
     let more = true;
     try {
-      more = this.#native.drain(this.#tun.handle, (slab, bytes) => take(slab.subarray(0, bytes)));
+      more = this.#native.drain(this.#tun.handle, (slab, bytes, rows, count) =>
+        take(slab.subarray(0, bytes), rows.subarray(0, 2 * count)),
+      );
     } finally {
       if (more) this.#schedule();
     }

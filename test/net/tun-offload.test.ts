@@ -16,6 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TunPort } from '../../src/core/ports.ts';
+import { isAlike } from '../../src/wire/packet/flow.ts';
 import { declareScenarios } from './namespace.ts';
 import { kernelCounter, lengthOf, OURS, OURS_TEXT, onesSum, open, PEER, PEER_TEXT, until } from './tun-kit.ts';
 
@@ -32,14 +33,30 @@ interface Seen {
   wrong: number;
 }
 
+/** What the interface says of a run holds: whole packets, alike, none longer than the first of its row. */
+function checkRows(run: Buffer, rows: Uint32Array): void {
+  let at = 0;
+  for (let row = 0; row < rows.length; row += 2) {
+    const [start, firstEnd] = [at, at + lengthOf(run, at)];
+    for (let packets = rows[row + 1] ?? 0; packets > 0; packets -= 1) {
+      const end = at + lengthOf(run, at);
+      if (at > start) assert.ok(isAlike(run, start, firstEnd, at, end) && end - at <= firstEnd - start);
+      at = end;
+    }
+    assert.equal(at, start + (rows[row] ?? 0));
+  }
+  assert.equal(at, run.length);
+}
+
 /**
  * @param change a packet on its way back; returns what becomes of it
  * @param segment see TunPort.write
  */
 function reflect(tun: TunPort, change: (packet: Buffer) => void = () => {}, segment?: number): Seen {
   const seen: Seen = { packets: 0, big: 0, runs: 0, longest: 0, wrong: 0 };
-  tun.onPackets((run) => {
+  tun.onPackets((run, rows) => {
     seen.runs += 1;
+    checkRows(run, rows ?? assert.fail('the interface knows its rows'));
     for (let at = 0; at < run.length; at += lengthOf(run, at)) {
       const packet = run.subarray(at, at + lengthOf(run, at));
       seen.packets += 1;

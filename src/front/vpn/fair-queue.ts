@@ -8,7 +8,7 @@
  * after half of the last one found has gone.
  */
 import type { Blocks } from '../../kit/blocks.ts';
-import { Codel, type CodelTimes } from '../../kit/codel.ts';
+import type { CodelTimes } from '../../kit/codel.ts';
 import { isEcnCapable, markCongestion } from '../../wire/packet/ecn.ts';
 import { packetLength } from '../../wire/packet/ipv6.ts';
 import { type Flow, type Run, Turns } from './queued-flow.ts';
@@ -25,8 +25,6 @@ export type DropCause = 'overflow' | 'age' | 'congestion' | 'tooBig';
 /** Told about each packet that is dropped, except those of a queue that is cleared. Borrowed until it returns. */
 export type OnDrop = (bytes: Buffer, start: number, end: number, cause: DropCause) => void;
 
-/** What a flow may send in one turn: a packet of the usual size. Bytes. */
-const QUANTUM = 1514;
 /** Flows without a packet that wait for their turn to end. */
 const MOST_LEAVING = 256;
 
@@ -46,9 +44,7 @@ export class FairQueue {
   /** What was pulled last, and memory for what is pulled next. */
   #batch: Buffer = Buffer.alloc(0);
   readonly #flows = new Map<number, Flow>();
-  /** Flows that have not had a whole turn since they became busy. */
-  readonly #fresh = new Turns();
-  readonly #busy = new Turns();
+  readonly #turns = new Turns();
   #leaving = 0;
   #packets = 0;
   #bytes = 0;
@@ -132,15 +128,13 @@ export class FairQueue {
     const pieces: Piece[] = [];
     let taken = 0;
     while (taken < room) {
-      const flow = this.#fresh.first ?? this.#busy.first;
+      const flow = this.#turns.first;
       if (flow === undefined) break;
       if (flow.first === undefined) {
         this.#leaving -= 1;
         this.#forget(flow);
       } else if (flow.credit <= 0) {
-        flow.credit += QUANTUM;
-        flow.turns.remove(flow);
-        this.#busy.append(flow);
+        this.#turns.next(flow);
       } else {
         this.#expireFlow(flow, now);
         taken += this.#serve(flow, room - taken, now, pieces);
@@ -174,8 +168,7 @@ export class FairQueue {
   /** Lets everything go without a word. */
   clear(): void {
     this.#flows.clear();
-    this.#fresh.clear();
-    this.#busy.clear();
+    this.#turns.clear();
     this.#largest = undefined;
     this.#leaving = 0;
     this.#packets = 0;
@@ -188,44 +181,32 @@ export class FairQueue {
       if (known.first === undefined) this.#leaving -= 1;
       return known;
     }
-    const flow: Flow = {
-      number,
-      codel: new Codel(),
-      first: undefined,
-      last: undefined,
-      packets: 0,
-      bytes: 0,
-      credit: QUANTUM,
-      turns: this.#fresh,
-      before: undefined,
-      after: undefined,
-    };
+    const flow = this.#turns.begin(number);
     this.#flows.set(number, flow);
-    this.#fresh.append(flow);
     return flow;
   }
 
   /** A flow that just sent its last packet goes once around among the others, so that it cannot get ahead by pausing. */
   #finishTurn(flow: Flow): void {
-    const mayLeave = flow.turns === this.#busy || this.#busy.first === undefined;
-    if (mayLeave || this.#leaving >= MOST_LEAVING) {
+    if (this.#turns.mayLeave(flow) || this.#leaving >= MOST_LEAVING) {
       this.#forget(flow);
       return;
     }
     this.#leaving += 1;
-    flow.turns.remove(flow);
-    this.#busy.append(flow);
+    this.#turns.queueUp(flow);
   }
 
   #forget(flow: Flow): void {
-    flow.turns.remove(flow);
+    this.#turns.end(flow);
     this.#flows.delete(flow.number);
   }
 
   /** @returns bytes taken from the flow, whose credit or packets may be used up by that */
   #serve(flow: Flow, room: number, now: number, pieces: Piece[]): number {
+    const isAlone = this.#turns.isAlone(flow);
     let taken = 0;
-    for (let run = flow.first; run !== undefined && flow.credit > 0 && taken < room; run = flow.first) {
+    for (let run = flow.first; run !== undefined && taken < room; run = flow.first) {
+      if (!this.#turns.mayGoOn(flow, 0, isAlone)) break;
       const { start, at } = run;
       const { bytes } = run.block;
       const length = packetLength(bytes, start);
@@ -243,13 +224,22 @@ export class FairQueue {
         markCongestion(bytes, start);
         this.#marked += 1;
       }
-      this.#remove(flow, run, length);
-      this.#pulled += 1;
-      flow.credit -= length;
-      taken += length;
+      let end = start + length;
+      let packets = 1;
+      // Those behind it in the run have waited as long, so CoDel would say the same of them, but for the last of a flow.
+      while (!isTold && end < run.block.length && packets + 1 < flow.packets && taken + end - start < room) {
+        const next = packetLength(bytes, end);
+        if (!this.#takes(next) || !this.#turns.mayGoOn(flow, end - start, isAlone)) break;
+        end += next;
+        packets += 1;
+      }
+      this.#remove(flow, run, end - start, packets);
+      this.#pulled += packets;
+      flow.credit -= end - start;
+      taken += end - start;
       const piece = pieces.at(-1);
-      if (piece !== undefined && piece.bytes === bytes && piece.end === start) piece.end += length;
-      else pieces.push({ bytes, start, end: start + length });
+      if (piece !== undefined && piece.bytes === bytes && piece.end === start) piece.end = end;
+      else pieces.push({ bytes, start, end });
     }
     return taken;
   }
@@ -261,7 +251,7 @@ export class FairQueue {
   }
 
   #dropFromLargest(): void {
-    const first = this.#fresh.first ?? this.#busy.first;
+    const { first } = this.#turns;
     if (first === undefined) return;
     let largest = this.#largest;
     if (largest === undefined || largest.flow.bytes * 2 < largest.bytes || largest.flow.first === undefined) {
@@ -278,16 +268,16 @@ export class FairQueue {
     const { start } = run;
     const { bytes } = run.block;
     const length = packetLength(bytes, start);
-    this.#remove(flow, run, length);
+    this.#remove(flow, run, length, 1);
     this.#onDrop(bytes, start, start + length, cause);
   }
 
-  /** Takes the first packet off the flow's first run. */
-  #remove(flow: Flow, run: Run, length: number): void {
+  /** Takes the first packets off the flow's first run. */
+  #remove(flow: Flow, run: Run, length: number, packets: number): void {
     run.start += length;
-    flow.packets -= 1;
+    flow.packets -= packets;
     flow.bytes -= length;
-    this.#packets -= 1;
+    this.#packets -= packets;
     this.#bytes -= length;
     if (run.start < run.block.length) return;
     // Used again at the next push: whoever took the packet has copied it by then.

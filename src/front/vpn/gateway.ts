@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { RelayEnd } from '../../core/dial/target.ts';
 import type { Origin } from '../../core/inbound/switch.ts';
 import { longestFor, type Peer, type PeerPlan, type PeerTable, shownAddress } from '../../core/peers/table.ts';
-import type { PacketRun, TunPort } from '../../core/ports.ts';
+import type { PacketRows, PacketRun, TunPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
 import { Blocks } from '../../kit/blocks.ts';
 import type { Clock } from '../../kit/clock.ts';
@@ -18,7 +18,6 @@ import { TokenBucket } from '../../kit/token-bucket.ts';
 import { type Addresses, addressKey, inPrefix, LOCAL_ECHO, ROUTED_ECHO } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
 import { echoReply, isEchoRequest } from '../../wire/packet/echo.ts';
-import { isAlike } from '../../wire/packet/flow.ts';
 import {
   isLinkMessage,
   mayAnswer,
@@ -36,6 +35,7 @@ import {
   SOURCE_OFFSET,
 } from '../../wire/packet/ipv6.ts';
 import type { Prefix } from '../../wire/packet/prefix.ts';
+import { eachRow } from '../../wire/packet/rows.ts';
 import { Admission } from './admission.ts';
 import { EchoProbe } from './echo-probe.ts';
 import type { QueueLimits } from './fair-queue.ts';
@@ -204,41 +204,46 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
     return link;
   };
 
-  /** Packets side by side with the same addresses are routed once and sent in one piece. */
-  const onPackets = (run: PacketRun) => {
-    for (let at = 0; at < run.length; ) {
-      let end = at + packetLength(run, at);
-      const link = route(run, at, end);
-      if (link === undefined) {
-        at = end;
-        continue;
-      }
-      if (!link.takes(end - at)) {
-        drops.add('tooBig');
-        answerTooBig(run.subarray(at, end), longestFor(link.peer));
-        at = end;
-        continue;
-      }
-      const first = at;
-      const firstEnd = end;
-      while (end < run.length) {
-        const next = end + packetLength(run, end);
-        if (!link.takes(next - end)) break;
-        if (!isAlike(run, first, firstEnd, end, next) && !goesAlong(run, first, end, next)) break;
-        end = next;
-      }
+  /** @returns the link that has got packets of the row, if any */
+  const takeRow = (
+    run: PacketRun,
+    start: number,
+    firstEnd: number,
+    end: number,
+    packets: number,
+  ): PeerLink | undefined => {
+    const link = route(run, start, firstEnd);
+    if (link?.takes(firstEnd - start)) {
       const { segment } = link;
       // It stands for a super-packet that was cut: the next ones need not be.
-      if (
-        segment !== undefined &&
-        firstEnd - first === segment &&
-        end > firstEnd &&
-        run[first + NEXT_HEADER_OFFSET] === NEXT_HEADER_TCP
-      )
-        tun.keepWhole(run.subarray(first + DESTINATION_OFFSET, first + HEADER_LENGTH), segment);
-      link.send(run.subarray(first, end));
-      at = end;
+      if (segment === firstEnd - start && packets > 1 && run[start + NEXT_HEADER_OFFSET] === NEXT_HEADER_TCP)
+        tun.keepWhole(run.subarray(start + DESTINATION_OFFSET, start + HEADER_LENGTH), segment);
+      link.enqueue(run.subarray(start, end), packets);
+      return link;
     }
+    if (link !== undefined) {
+      drops.add('tooBig');
+      answerTooBig(run.subarray(start, firstEnd), longestFor(link.peer));
+    }
+    // Each packet that goes nowhere is counted and answered by itself; a last one that is shorter may go.
+    let taken: PeerLink | undefined;
+    for (let at = firstEnd; at < end; ) {
+      const next = at + packetLength(run, at);
+      taken = takeRow(run, at, next, next, 1) ?? taken;
+      at = next;
+    }
+    return taken;
+  };
+
+  const onPackets = (run: PacketRun, rows?: PacketRows) => {
+    let sending: PeerLink | undefined;
+    eachRow(run, rows, RUN_BLOCK, (start, firstEnd, end, packets) => {
+      const link = takeRow(run, start, firstEnd, end, packets);
+      if (link === undefined || link === sending) return;
+      sending?.flush();
+      sending = link;
+    });
+    sending?.flush();
   };
 
   return {
@@ -281,11 +286,4 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
 /** Multicast (ff00::/8) and link-local (fe80::/10) have no meaning beyond this link. */
 function staysLocal(bytes: Buffer, offset: number): boolean {
   return bytes[offset] === 0xff || (bytes[offset] === 0xfe && ((bytes[offset + 1] ?? 0) & 0xc0) === 0x80);
-}
-
-/** Is the packet at `[other, otherEnd)` to be routed as the one at `one` was? */
-function goesAlong(run: PacketRun, one: number, other: number, otherEnd: number): boolean {
-  const [from, to] = [SOURCE_OFFSET, DESTINATION_OFFSET + 16];
-  const hasSameAddresses = run.compare(run, other + from, other + to, one + from, one + to) === 0;
-  return hasSameAddresses && !isLinkMessage(run, other, otherEnd);
 }

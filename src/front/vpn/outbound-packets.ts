@@ -4,7 +4,7 @@
  */
 import type { PacketRun } from '../../core/ports.ts';
 import type { Blocks } from '../../kit/blocks.ts';
-import { flowNumber, isAlike, isSameFlow } from '../../wire/packet/flow.ts';
+import { flowNumber } from '../../wire/packet/flow.ts';
 import { packetLength } from '../../wire/packet/ipv6.ts';
 import { type DropCause, FairQueue, type QueueLimits } from './fair-queue.ts';
 
@@ -62,23 +62,9 @@ export class OutboundPackets {
     return this.#queue.pulled;
   }
 
-  /** @param run packets, borrowed */
-  push(run: PacketRun, now: number): void {
-    for (let first = 0; first < run.length; ) {
-      const firstEnd = first + packetLength(run, first);
-      let end = firstEnd;
-      let packets = 1;
-      while (end < run.length) {
-        const next = end + packetLength(run, end);
-        if (next - first > RUN_BLOCK) break;
-        if (!isAlike(run, first, firstEnd, end, next) && !isSameFlow(run, first, firstEnd, end, next)) break;
-        end = next;
-        packets += 1;
-      }
-      const flow = flowNumber(run, first, firstEnd, this.#seed);
-      this.#queue.push(run.subarray(first, end), packets, flow, now);
-      first = end;
-    }
+  /** @param row alike packets, borrowed; RUN_BLOCK bytes of them are kept together */
+  push(row: PacketRun, packets: number, now: number): void {
+    this.#queue.push(row, packets, flowNumber(row, 0, packetLength(row, 0), this.#seed), now);
   }
 
   /** See FairQueue.pull. */

@@ -10,6 +10,7 @@ import type { PacketRun } from '../../core/ports.ts';
 import { sharedController } from '../../kit/abort.ts';
 import type { Timer } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
+import { eachRow } from '../../wire/packet/rows.ts';
 import { agreedSegment, BigPackets, fits } from './big-packets.ts';
 import type { DropCause } from './fair-queue.ts';
 import { LinkLedger } from './link-ledger.ts';
@@ -18,7 +19,7 @@ import type { LinkDrop, LinkReach, LinkReport, LinkState } from './link-report.t
 import { LinkStream } from './link-stream.ts';
 import { LinkStreams } from './link-streams.ts';
 import type { LinkWorld } from './link-world.ts';
-import { OutboundPackets } from './outbound-packets.ts';
+import { OutboundPackets, RUN_BLOCK } from './outbound-packets.ts';
 import { Redialer } from './redialer.ts';
 
 const DROPS = {
@@ -116,8 +117,17 @@ export class PeerLink {
 
   /** @param run packets to this peer, borrowed */
   send(run: PacketRun): void {
+    eachRow(run, undefined, RUN_BLOCK, (start, _, end, packets) => this.enqueue(run.subarray(start, end), packets));
+    this.flush();
+  }
+
+  /** What was enqueued leaves with the next `flush`. @param row alike packets to this peer, borrowed */
+  enqueue(row: PacketRun, packets: number): void {
+    this.#outbound.push(row, packets, this.#world.clock.now());
+  }
+
+  flush(): void {
     this.#ledger.wanted();
-    this.#outbound.push(run, this.#world.clock.now());
     if (this.#streams.chosen !== undefined) this.#streams.chosen.wake();
     else this.#dialIfWanted();
   }

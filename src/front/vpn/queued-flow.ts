@@ -1,6 +1,9 @@
-/** A flow as the queue of a peer holds it: its packets, what it may send, and its place in the order of turns. */
+/**
+ * A flow as the queue of a peer holds it: its packets, what it may send, and its place in the order of turns, which is that
+ * of RFC 8290. Knows nothing of what is sent.
+ */
 import type { Block } from '../../kit/blocks.ts';
-import type { Codel } from '../../kit/codel.ts';
+import { Codel } from '../../kit/codel.ts';
 
 /** Packets of one flow, back to back from `start` on. */
 export interface Run {
@@ -19,18 +22,21 @@ export interface Flow {
   bytes: number;
   /** What it may still send before others get their turn; bytes. */
   credit: number;
-  turns: Turns;
+  line: Line;
   before: Flow | undefined;
   after: Flow | undefined;
 }
 
-/** Flows in the order in which it is their turn. */
-export class Turns {
+/** What a flow may send in one turn: a packet of the usual size. Bytes. */
+const QUANTUM = 1514;
+
+/** Flows side by side. */
+class Line {
   first: Flow | undefined;
   #last: Flow | undefined;
 
   append(flow: Flow): void {
-    flow.turns = this;
+    flow.line = this;
     flow.before = this.#last;
     flow.after = undefined;
     if (this.#last === undefined) this.first = flow;
@@ -48,5 +54,71 @@ export class Turns {
   clear(): void {
     this.first = undefined;
     this.#last = undefined;
+  }
+}
+
+/** The order in which flows get their turns: those first that have not had a whole one since they became busy. */
+export class Turns {
+  readonly #fresh = new Line();
+  readonly #busy = new Line();
+
+  get first(): Flow | undefined {
+    return this.#fresh.first ?? this.#busy.first;
+  }
+
+  /** A flow that was not there. */
+  begin(number: number): Flow {
+    const flow: Flow = {
+      number,
+      codel: new Codel(),
+      first: undefined,
+      last: undefined,
+      packets: 0,
+      bytes: 0,
+      credit: QUANTUM,
+      line: this.#fresh,
+      before: undefined,
+      after: undefined,
+    };
+    this.#fresh.append(flow);
+    return flow;
+  }
+
+  end(flow: Flow): void {
+    flow.line.remove(flow);
+  }
+
+  clear(): void {
+    this.#fresh.clear();
+    this.#busy.clear();
+  }
+
+  /** Its turn is over, and the next ones are its own already. */
+  next(flow: Flow, turns = 1): void {
+    flow.credit += turns * QUANTUM;
+    this.queueUp(flow);
+  }
+
+  /** Behind all others, with what it may still send. */
+  queueUp(flow: Flow): void {
+    flow.line.remove(flow);
+    this.#busy.append(flow);
+  }
+
+  /** May a flow that has nothing more to send be forgotten? A fresh one could get ahead by coming and going. */
+  mayLeave(flow: Flow): boolean {
+    return flow.line === this.#busy || this.#busy.first === undefined;
+  }
+
+  isAlone(flow: Flow): boolean {
+    if (flow.before !== undefined || flow.after !== undefined) return false;
+    return (flow.line === this.#busy ? this.#fresh : this.#busy).first === undefined;
+  }
+
+  /** Whether a flow that has taken so many bytes of its credit may take more now: where it is alone, its next turns come. */
+  mayGoOn(flow: Flow, taken: number, isAlone: boolean): boolean {
+    if (flow.credit > taken) return true;
+    if (isAlone) this.next(flow, Math.floor((taken - flow.credit) / QUANTUM) + 1);
+    return isAlone;
   }
 }

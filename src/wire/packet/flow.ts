@@ -26,21 +26,9 @@ export function flowNumber(bytes: Buffer, at: number, end: number, seed: number)
   return finish(mix(hash, ports(bytes, at, end)));
 }
 
-/** Do the packets at `[one, oneEnd)` and `[other, otherEnd)` belong to the same flow? */
-export function isSameFlow(bytes: Buffer, one: number, oneEnd: number, other: number, otherEnd: number): boolean {
-  if ((bytes.readUInt32BE(one) & FLOW_LABEL) !== (bytes.readUInt32BE(other) & FLOW_LABEL)) return false;
-  if (bytes[one + NEXT_HEADER_OFFSET] !== bytes[other + NEXT_HEADER_OFFSET]) return false;
-  if (ports(bytes, one, oneEnd) !== ports(bytes, other, otherEnd)) return false;
-  for (let word = SOURCE_OFFSET; word < ADDRESSES_END; word += 4) {
-    if (bytes.readUInt32BE(one + word) !== bytes.readUInt32BE(other + word)) return false;
-  }
-  return true;
-}
-
 /**
  * Are the packets at `[one, oneEnd)` and `[other, otherEnd)` TCP or UDP of the same flow, with the same first 4 bytes? Then
- * whoever judges or routes by addresses and protocol finds no difference between them. Quicker to say than `isSameFlow`,
- * and nearly always so within what the kernel or a peer hands over at once.
+ * whoever judges or routes by addresses and protocol finds no difference between them.
  */
 export function isAlike(bytes: Buffer, one: number, oneEnd: number, other: number, otherEnd: number): boolean {
   const protocol = bytes[other + NEXT_HEADER_OFFSET];
