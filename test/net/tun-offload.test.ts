@@ -23,6 +23,8 @@ import { kernelCounter, lengthOf, OURS, OURS_TEXT, onesSum, open, PEER, PEER_TEX
 const MTU = 1500;
 const TCP = 6;
 const UDP = 17;
+/** WHOLE_PLACES of native/whole.h. */
+const REMEMBERED = 256;
 
 interface Seen {
   packets: number;
@@ -234,6 +236,25 @@ await declareScenarios(import.meta.filename, {
         await end();
         await tun.close();
       }
+    },
+  },
+  'TCP: where more destinations want whole rows than are remembered, those that are forgotten get packets': {
+    run: async () => {
+      const tun = open({ offload: true, mtu: MTU });
+      tun.keepWhole(PEER, MTU);
+      for (let other = 0; other < 20 * REMEMBERED; other += 1) {
+        tun.keepWhole(Buffer.concat([PEER.subarray(0, 8), randomBytes(8)]), MTU);
+      }
+      const seen = reflect(tun, () => {}, MTU);
+      const { client, end } = await echo();
+      await roundTrip(client, 2_000_000);
+      assert.deepEqual([seen.big, seen.wrong], [0, 0]);
+      tun.keepWhole(PEER, MTU);
+      const again = await echo();
+      await roundTrip(again.client, 5_000_000);
+      assert.ok(seen.big > 0, 'remembered again');
+      for (const one of [{ end }, again]) await one.end();
+      await tun.close();
     },
   },
   'TCP: a row that was changed on its way is dropped whole, and what arrives is right': {
