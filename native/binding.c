@@ -50,6 +50,13 @@ const char *error_name(int error)
         NAME(ENETUNREACH);
         NAME(ENOBUFS);
         NAME(EHOSTUNREACH);
+        NAME(EHOSTDOWN);
+        NAME(EPIPE);
+        NAME(ECONNABORTED);
+        NAME(ECONNRESET);
+        NAME(ECONNREFUSED);
+        NAME(ENOTCONN);
+        NAME(ETIMEDOUT);
     default:
         return "EOTHER";
     }
@@ -132,11 +139,11 @@ napi_value boolean(napi_env env, bool value)
     return result;
 }
 
-bool export_all(napi_env env, napi_value exports, const struct export *list, size_t count)
+bool export_all(napi_env env, napi_value exports, const struct export *list, size_t count, void *data)
 {
     for (size_t index = 0; index < count; index++) {
         napi_value function;
-        if (napi_create_function(env, list[index].name, NAPI_AUTO_LENGTH, list[index].function, NULL, &function) !=
+        if (napi_create_function(env, list[index].name, NAPI_AUTO_LENGTH, list[index].function, data, &function) !=
                 napi_ok ||
             napi_set_named_property(env, exports, list[index].name, function) != napi_ok) {
             return false;

@@ -37,11 +37,11 @@ struct export {
     napi_callback function;
 };
 
-bool export_all(napi_env env, napi_value exports, const struct export *list, size_t count);
+/* `data` is what `napi_get_cb_info` gives the functions. */
+bool export_all(napi_env env, napi_value exports, const struct export *list, size_t count, void *data);
 bool export_tun(napi_env env, napi_value exports);
 bool export_network(napi_env env, napi_value exports);
-bool export_listener(napi_env env, napi_value exports);
-bool export_socket(napi_env env, napi_value exports);
+bool export_sockets(napi_env env, napi_value exports);
 bool export_capture(napi_env env, napi_value exports);
 bool export_rights(napi_env env, napi_value exports);
 

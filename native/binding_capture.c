@@ -180,5 +180,5 @@ bool export_capture(napi_env env, napi_value exports)
         {"captureMissed", capture_missed},
         {"closeCapture", close_capture},
     };
-    return export_all(env, exports, list, sizeof list / sizeof list[0]);
+    return export_all(env, exports, list, sizeof list / sizeof list[0], NULL);
 }

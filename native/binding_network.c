@@ -301,5 +301,5 @@ bool export_network(napi_env env, napi_value exports)
         {"endNetworkWatch", end_network_watch},
         {"rulesetGeneration", read_generation},
     };
-    return export_all(env, exports, list, sizeof list / sizeof list[0]);
+    return export_all(env, exports, list, sizeof list / sizeof list[0], NULL);
 }

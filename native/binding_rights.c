@@ -31,5 +31,5 @@ bool export_rights(napi_env env, napi_value exports)
         {"giveUpRights", give_up_rights},
         {"forbidCoreDumps", forbid_core_dumps},
     };
-    return export_all(env, exports, list, sizeof list / sizeof list[0]);
+    return export_all(env, exports, list, sizeof list / sizeof list[0], NULL);
 }

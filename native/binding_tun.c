@@ -364,5 +364,5 @@ bool export_tun(napi_env env, napi_value exports)
         {"open", open_tun},   {"start", start_reading},    {"drain", drain},           {"writePackets", write_packets},
         {"close", close_tun}, {"counters", read_counters}, {"keepWhole", keep_whole},    {"cutAll", cut_all},
     };
-    return export_all(env, exports, list, sizeof list / sizeof list[0]);
+    return export_all(env, exports, list, sizeof list / sizeof list[0], NULL);
 }

@@ -9,7 +9,6 @@ import type { ListenerPort, TunPort } from '../core/ports.ts';
 import { KEY_LINGERS_MS } from '../core/session/key-hold.ts';
 import { systemClock } from '../io/clock.ts';
 import { loadCredentials } from '../io/config-file.ts';
-import { STREAM_MARKS } from '../io/connected.ts';
 import { kernelConnector } from '../io/connector.ts';
 import { ControlServer } from '../io/control-socket.ts';
 import { forwardsIpv6 } from '../io/forwarding.ts';
@@ -17,6 +16,7 @@ import { type KeyLock, type LoadedKeys, loadOrCreateKeys, lockKeys, sameKeys } f
 import { listen } from '../io/listener.ts';
 import { pinoLogger } from '../io/log-pino.ts';
 import { routerFor, usualSearchPath } from '../io/router.ts';
+import { STREAM_MARKS } from '../io/sockets.ts';
 import { kernelUdp } from '../io/udp.ts';
 import { abortError, type GateError } from '../kit/errors.ts';
 import { addressesOf, formatAddress } from '../wire/i2p/address.ts';

@@ -1,32 +1,24 @@
 /** TCP connections to a SAM bridge at a literal address. Never asks a resolver. */
+import ipaddr from 'ipaddr.js';
 import { formatEndpoint, type TcpEndpoint } from '../config/endpoint.ts';
 import type { BridgePort } from '../core/ports.ts';
 import type { Clock, TimeLimit } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
-import { connected, STREAM_MARKS } from './connected.ts';
+import { connected } from './connected.ts';
 import { exhausted } from './exhausted.ts';
-import { lendingSockets } from './lending.ts';
-import { unsentLimit } from './unsent-limit.ts';
+import type { Remote, Sockets } from './sockets.ts';
+import { systemSockets } from './system-sockets.ts';
 
 /** A bridge on this machine answers at once, one behind a network within seconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
-export function tcpBridge(endpoint: TcpEndpoint, clock: Clock): BridgePort {
-  const sockets = lendingSockets();
-  const limitUnsent = unsentLimit();
-  const where = { host: endpoint.host, port: endpoint.port, noDelay: true, allowHalfOpen: true, ...STREAM_MARKS };
+export function tcpBridge(endpoint: TcpEndpoint, clock: Clock, sockets: Sockets = systemSockets()): BridgePort {
+  const address = Uint8Array.from(ipaddr.parse(endpoint.host).toByteArray());
+  const remote: Remote = { kind: 'tcp', address, port: endpoint.port };
   const limit: TimeLimit = { clock, ms: CONNECT_TIMEOUT_MS, late: () => noAnswer(endpoint) };
   const explain = (error: NodeJS.ErrnoException) => exhausted(error) ?? refused(endpoint, error);
-  return {
-    open: (signal) =>
-      connected(
-        Object.assign(sockets.connect(where), { limitUnsent }),
-        signal,
-        'connecting to the SAM bridge',
-        explain,
-        limit,
-      ),
-  };
+  const doing = 'connecting to the SAM bridge';
+  return { open: (signal) => connected(sockets, remote, { signal, doing, explain, limit }) };
 }
 
 function noAnswer(endpoint: TcpEndpoint): GateError {

@@ -1,55 +1,48 @@
-/**
- * What sockets of both kinds have in common when they are handed out as ports.ts promises (paused, with an `error`
- * listener), and the wait for an outgoing one.
- */
-import type { Socket } from 'node:net';
-import { startTimeLimit, type TimeLimit } from '../kit/clock.ts';
+/** The wait for an outgoing connection: until it is there, has failed, has taken too long or is wanted no more. */
+import type { Duplex } from 'node:stream';
+import { startTimeLimit, type TimeLimit, type Timer } from '../kit/clock.ts';
 import { abortError, type GateError } from '../kit/errors.ts';
+import { leaveToOwner, type Remote, type Sockets, STREAM_MARKS } from './sockets.ts';
 
-/**
- * Above the 64 KiB that Node reads at once: with a mark below it every single read would stop the other side and start it
- * again.
- */
-export const STREAM_MARKS = { highWaterMark: 128 * 1024 };
+export interface ConnectOptions {
+  readonly signal: AbortSignal;
+  /** As a gerund phrase, for error messages. */
+  readonly doing: string;
+  readonly explain: (error: NodeJS.ErrnoException) => GateError;
+  readonly limit?: TimeLimit;
+}
 
-/**
- * The `error` listener of a socket that has an owner, who hears of the end through the stream itself: without any listener
- * the process would die of it. One for all sockets.
- */
-export function leaveToOwner(): void {}
-
-/**
- * @param socket just made and still connecting; destroyed when this fails
- * @throws GateError what `explain` makes of a system error, the reason of the signal, or the error of the limit
- */
-export function connected(
-  socket: Socket,
-  signal: AbortSignal,
-  doing: string,
-  explain: (error: NodeJS.ErrnoException) => GateError,
-  limit?: TimeLimit,
-): Promise<Socket> {
+/** @throws GateError what `explain` makes of a system error, the reason of the signal, or the error of the limit */
+export function connected(sockets: Pick<Sockets, 'connect'>, to: Remote, options: ConnectOptions): Promise<Duplex> {
+  const { signal, doing, explain, limit } = options;
+  if (signal.aborted) return Promise.reject(abortError(signal, doing));
   return new Promise((resolve, reject) => {
+    let giveUp: (() => void) | undefined;
+    let timer: Timer | undefined;
     const onAbort = () => fail(abortError(signal, doing));
-    const fail = (error: GateError) => {
+    const settle = () => {
       timer?.cancel();
       signal.removeEventListener('abort', onAbort);
-      socket.destroy();
+    };
+    const fail = (error: GateError) => {
+      settle();
+      giveUp?.();
       reject(error);
     };
-    const onError = (error: Error) => fail(explain(error));
-    const timer = limit && startTimeLimit(limit, fail);
-    socket.on('error', leaveToOwner);
-    socket.on('error', onError);
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    socket.pause();
-    socket.once('connect', () => {
-      timer?.cancel();
-      signal.removeEventListener('abort', onAbort);
-      // It would keep everything of this moment for the life of the socket.
-      socket.off('error', onError);
-      resolve(socket);
+    let settled = false;
+    giveUp = sockets.connect(to, STREAM_MARKS, {
+      connected: (stream) => {
+        settled = true;
+        settle();
+        resolve(stream.on('error', leaveToOwner));
+      },
+      failed: (error) => {
+        settled = true;
+        fail(explain(error));
+      },
     });
+    if (settled) return;
+    timer = limit && startTimeLimit(limit, fail);
+    signal.addEventListener('abort', onAbort, { once: true });
   });
 }

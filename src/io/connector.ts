@@ -1,22 +1,17 @@
 /** TCP connections of this host to addresses inside the /48, as the kernel routes them. */
-import { connect } from 'node:net';
 import type { ConnectorPort } from '../core/ports.ts';
 import { GateError } from '../kit/errors.ts';
-import { formatAddress } from '../wire/i2p/address.ts';
 import { connected } from './connected.ts';
 import { exhausted } from './exhausted.ts';
+import { systemSockets } from './system-sockets.ts';
 
 export const kernelConnector: ConnectorPort = {
-  connect: (address, port, signal) => {
-    const socket = connect({
-      host: formatAddress(address),
-      port,
-      family: 6,
-      noDelay: true,
-      allowHalfOpen: true,
-    });
-    return connected(socket, signal, 'connecting through the VPN', explain);
-  },
+  connect: (address, port, signal) =>
+    connected(
+      systemSockets(),
+      { kind: 'tcp', address, port },
+      { signal, doing: 'connecting through the VPN', explain },
+    ),
 };
 
 function explain(error: NodeJS.ErrnoException): GateError {

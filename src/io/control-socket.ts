@@ -2,7 +2,6 @@
  * Both ends of the control socket. The server bounds everything that a client can make it hold: connections, the length
  * of a line, and how long a connection may stay without a question.
  */
-import { connect, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { LineBuffer } from '../control/line-buffer.ts';
@@ -25,6 +24,7 @@ import { connected } from './connected.ts';
 import { listen } from './listener.ts';
 import type { Ownership } from './owners.ts';
 import { makeSocketDirectory } from './socket-directory.ts';
+import { systemSockets } from './system-sockets.ts';
 
 export interface ControlServerParts {
   readonly path: string;
@@ -158,14 +158,18 @@ const ANSWER_TIMEOUT_MS = 10_000;
 
 /** @throws GateError `local-io` with code `control.not-running`, or `permission` */
 export async function connectControl(path: string, clock: Clock, signal: AbortSignal): Promise<ControlClient> {
-  const socket = await connected(connect({ path }), signal, 'connecting to the gateway', (error) =>
-    explain(path, error),
+  const socket = await connected(
+    systemSockets(),
+    { kind: 'unix', path },
+    { signal, doing: 'connecting to the gateway', explain: (error) => explain(path, error) },
   );
+  // A gateway that has ended has nothing more to be asked.
+  socket.allowHalfOpen = false;
   return new SocketClient(socket, path, clock, signal);
 }
 
 class SocketClient implements ControlClient {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #path: string;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
@@ -174,7 +178,7 @@ class SocketClient implements ControlClient {
   #lines: string[] = [];
   #lastId = 0;
 
-  constructor(socket: Socket, path: string, clock: Clock, signal: AbortSignal) {
+  constructor(socket: Duplex, path: string, clock: Clock, signal: AbortSignal) {
     this.#socket = socket;
     this.#path = path;
     this.#clock = clock;

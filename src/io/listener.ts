@@ -4,20 +4,20 @@
  */
 import { constants } from 'node:fs';
 import { chmod, chown, lstat, open, stat, unlink } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { type Endpoint, formatEndpoint } from '../config/endpoint.ts';
 import type { ListenerPort } from '../core/ports.ts';
-import { asGateError, GateError } from '../kit/errors.ts';
+import { GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { acceptFailures } from './accept-failures.ts';
-import { type ArrivalSettings, nativeArrivals, nodeArrivals } from './arrivals.ts';
 import { systemClock } from './clock.ts';
-import { leaveToOwner } from './connected.ts';
-import { loadNative, type NativeAddon } from './native.ts';
 import { type Ownership, ownershipOf } from './owners.ts';
+import { type Client, leaveToOwner, type Sockets, type StreamMarks } from './sockets.ts';
+import { systemSockets } from './system-sockets.ts';
 
-export interface ListenSettings extends ArrivalSettings {
+export interface ListenSettings extends StreamMarks {
+  readonly endpoint: Endpoint;
   /** Permissions of a unix socket, such as 0o660. */
   readonly mode: number;
   /** User and group of a unix socket, by name or number; those of this process unless told. */
@@ -30,19 +30,17 @@ export interface ListenSettings extends ArrivalSettings {
 /**
  * Binds and listens at once; clients that come before `accept` is called wait in the kernel or are kept paused.
  *
- * @param native the native part, or why there is none: listening goes without it
  * @throws GateError `local-io` or `permission` with what to do
  */
 export async function listen(
-  { mode, owner = '', group = '', keeper, ...settings }: ListenSettings,
+  { endpoint, mode, owner = '', group = '', keeper, ...marks }: ListenSettings,
   log: Logger,
-  native: NativeAddon | GateError = nativeOrReason(),
+  sockets: Sockets = systemSockets(),
 ): Promise<ListenerPort> {
-  const { endpoint } = settings;
-  if (native instanceof GateError) log.debug(`clients are accepted without the native part: ${native.message}`);
+  if (sockets.plain !== undefined) log.debug(`clients are accepted without the native part: ${sockets.plain.message}`);
   const ownership = await ownershipOf(owner, group, keeper);
   if (endpoint.kind === 'unix') await removeStale(endpoint.path, [process.geteuid?.(), ownership?.uid]);
-  const bind = async () => (native instanceof GateError ? nodeArrivals(settings) : nativeArrivals(settings, native));
+  const bind = () => sockets.listen(endpoint, marks);
   // Nobody ever has more rights than in the end: a socket that will be given away is first only its maker's.
   const arrivals = await withMode(endpoint, ownership === undefined ? mode : 0o600, bind).catch((error) => {
     throw explain(error, endpoint);
@@ -56,7 +54,7 @@ export async function listen(
   return {
     where: formatEndpoint(endpoint.kind === 'tcp' ? { ...endpoint, port: arrivals.port } : endpoint),
     accept: (accepted) => {
-      const take = (client: Socket) =>
+      const take = (client: Client) =>
         accepted(client.on('error', leaveToOwner), {
           address: client.remoteAddress,
           // Few want it, and it costs a call to the kernel.
@@ -68,14 +66,6 @@ export async function listen(
     },
     close: () => arrivals.close(),
   };
-}
-
-function nativeOrReason(): NativeAddon | GateError {
-  try {
-    return loadNative();
-  } catch (error) {
-    return asGateError(error, 'loading the native part');
-  }
 }
 
 function withMode<T>(endpoint: Endpoint, mode: number, bind: () => T): T {

@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { GateError } from '../kit/errors.ts';
+import type { NativeSockets } from './native-sockets.ts';
 
 /** An open TUN device. Owned by the addon: only to be handed back to it. */
 export type TunHandle = object & { readonly brand: 'TunHandle' };
@@ -28,17 +29,8 @@ export type OpenedTun = {
 export const OFFLOAD = { none: 0, tcp: 1, tcpAndUdp: 2 } as const;
 export type Offload = (typeof OFFLOAD)[keyof typeof OFFLOAD];
 
-/** A listening socket. Owned by the addon: only to be handed back to it. */
-export type ListenerHandle = object & { readonly brand: 'ListenerHandle' };
-
 /** Owned by the addon: only to be handed back to it. */
 export type NetworkWatch = object & { readonly brand: 'NetworkWatch' };
-
-export type OpenedListener = {
-  readonly handle: ListenerHandle;
-  /** 0 for a unix socket. */
-  readonly port: number;
-};
 
 /** A view on what leaves this machine. Owned by the addon: only to be handed back to it. */
 export type CaptureHandle = object & { readonly brand: 'CaptureHandle' };
@@ -133,24 +125,13 @@ export interface NativeAddon {
   close(handle: TunHandle): void;
 
   /**
-   * Binds and listens; clients wait in the kernel.
+   * A set of sockets, for as long as the environment (main thread or worker) lives, which it keeps alive while it has some.
    *
-   * @param address 4 or 16 bytes
+   * @param onEvents called at most once in a turn of the event loop, with the number of events that stand in the list
+   * @param events room for them: place and event in turns
+   * @throws NativeError ENOSYS where Node has another event loop than we know
    */
-  listenTcp(address: Buffer, port: number, backlog: number): OpenedListener;
-  listenUnix(path: string, backlog: number): OpenedListener;
-  /** `onReady`: clients can be accepted, not told again until `acceptClients` has found none or has failed. */
-  startAccepting(handle: ListenerHandle, onReady: () => void): void;
-  /**
-   * @returns descriptors of some clients, which belong to the caller; after none `onReady` will be called
-   * @throws NativeError when there are clients and none can be had; `onReady` will be called after a pause
-   */
-  acceptClients(handle: ListenerHandle): readonly number[];
-  /** Idempotent. Clients that were not accepted are reset. */
-  stopListening(handle: ListenerHandle): void;
-
-  /** The kernel takes no more than `bytes` ahead of what it has sent on this TCP socket (TCP_NOTSENT_LOWAT). */
-  setUnsentMark(descriptor: number, bytes: number): void;
+  openSockets(onEvents: (count: number) => void, events: Uint32Array): NativeSockets;
 
   /** From now on, packets that leave this machine by any interface wait to be read, up to 4 MiB of them. */
   openCapture(): CaptureHandle;
@@ -233,7 +214,7 @@ export function isNativeError(thrown: unknown): thrown is NativeError {
 }
 
 /** The same number stands in native/addon.c. */
-const ADDON_VERSION = 8;
+const ADDON_VERSION = 9;
 
 const FUNCTIONS = {
   open: true,
@@ -244,12 +225,7 @@ const FUNCTIONS = {
   cutAll: true,
   counters: true,
   close: true,
-  listenTcp: true,
-  listenUnix: true,
-  startAccepting: true,
-  acceptClients: true,
-  stopListening: true,
-  setUnsentMark: true,
+  openSockets: true,
   openCapture: true,
   readCapture: true,
   captureMissed: true,

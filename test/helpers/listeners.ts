@@ -12,7 +12,7 @@ import { after, before, test } from 'node:test';
 import { type Endpoint, parseEndpoint, type TcpEndpoint } from '../../src/config/endpoint.ts';
 import type { ListenerPort } from '../../src/core/ports.ts';
 import { listen } from '../../src/io/listener.ts';
-import type { NativeAddon } from '../../src/io/native.ts';
+import type { Sockets } from '../../src/io/sockets.ts';
 import { type ErrorKind, GateError } from '../../src/kit/errors.ts';
 import { silentLogger } from '../../src/kit/log.ts';
 import { until } from './until.ts';
@@ -68,9 +68,8 @@ export function readAll(stream: Duplex): Promise<string> {
   });
 }
 
-/** @param native the native part, or why it is not there */
-export function testListeners(native: NativeAddon | GateError): void {
-  const listenAt = (endpoint: Endpoint = ANY_PORT, mode = 0o600) => listen({ endpoint, mode }, silentLogger, native);
+export function testListeners(sockets: Sockets): void {
+  const listenAt = (endpoint: Endpoint = ANY_PORT, mode = 0o600) => listen({ endpoint, mode }, silentLogger, sockets);
   let folder = '';
   before(() => {
     folder = mkdtempSync(join(tmpdir(), 'garligate-sockets-'));

@@ -10,6 +10,7 @@ import { connect, createServer, type Server } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { BridgePort } from '../../src/core/ports.ts';
 import { connected } from '../../src/io/connected.ts';
+import { systemSockets } from '../../src/io/system-sockets.ts';
 import { GateError } from '../../src/kit/errors.ts';
 import type { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
 
@@ -31,13 +32,15 @@ export async function unixDoor(path: string, bridge: FakeBridge): Promise<Server
   return door;
 }
 
+function notThere({ message }: Error): GateError {
+  return new GateError('router-down', 'test.bridge', message);
+}
+
 /** Through such a door. */
 export function unixBridge(path: string): BridgePort {
   return {
     open: (signal) =>
-      connected(connect({ path, allowHalfOpen: true }), signal, 'connecting', (error) => {
-        return new GateError('router-down', 'test.bridge', error.message);
-      }),
+      connected(systemSockets(), { kind: 'unix', path }, { signal, doing: 'connecting', explain: notThere }),
   };
 }
 

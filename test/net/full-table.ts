@@ -5,6 +5,7 @@
 import type { Duplex } from 'node:stream';
 import { listen } from '../../src/io/listener.ts';
 import { loadNative } from '../../src/io/native.ts';
+import { SocketSet } from '../../src/io/socket-set.ts';
 import { silentLogger } from '../../src/kit/log.ts';
 
 const say = (text: string) => process.stdout.write(`${text}\n`);
@@ -12,7 +13,7 @@ const log = { ...silentLogger, warn: (_text: string, facts?: object) => say(Stri
 const listener = await listen(
   { endpoint: { kind: 'tcp', host: '127.0.0.1', port: 0 }, mode: 0o600 },
   log,
-  loadNative(),
+  new SocketSet(loadNative()),
 );
 let hasRoom = false;
 const kept: Duplex[] = [];

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
 import { loadNative } from '../../src/io/native.ts';
+import { SocketSet } from '../../src/io/socket-set.ts';
 import { ANY_PORT, dialAt, testListeners } from '../helpers/listeners.ts';
 import { until } from '../helpers/until.ts';
 
-testListeners(loadNative());
+testListeners(new SocketSet(loadNative()));
 
 test('clients that come while the file table is full wait at the door, are told of, and are served later', async () => {
   const script = join(import.meta.dirname, 'full-table.ts');

@@ -2,7 +2,7 @@
  * Whole gateways in one process: the composition of production on a fake bridge and a fake TUN, with real SOCKS ports
  * on loopback. TCP services "on a VPN address" are loopback servers that the connector is told about.
  */
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { assembleGateway, type Gateway } from '../../src/app/gateway.ts';
 import { configuredPeers } from '../../src/app/peers.ts';
 import { decodeConfig } from '../../src/config/decode.ts';
@@ -16,6 +16,8 @@ import { generateKeys } from '../../src/io/key-generate.ts';
 import { listen } from '../../src/io/listener.ts';
 import { pinoLogger } from '../../src/io/log-pino.ts';
 import { SYSTEM_PATHS } from '../../src/io/places.ts';
+import type { Remote } from '../../src/io/sockets.ts';
+import { systemSockets } from '../../src/io/system-sockets.ts';
 import { kernelUdp } from '../../src/io/udp.ts';
 import type { Clock } from '../../src/kit/clock.ts';
 import { GateError } from '../../src/kit/errors.ts';
@@ -132,8 +134,9 @@ function loopbackConnector(services: ReadonlyMap<string, Server>): ConnectorPort
       if (at === null || at === undefined || typeof at === 'string') {
         throw new GateError('peer-refused', 'peer.port-closed', 'nothing listens at this port');
       }
-      const socket = connect({ host: '127.0.0.1', port: at.port, allowHalfOpen: true, noDelay: true });
-      return connected(socket, signal, 'connecting', (error) => new GateError('local-io', 'test', error.message));
+      const remote: Remote = { kind: 'tcp', address: Buffer.from([127, 0, 0, 1]), port: at.port };
+      const explain = ({ message }: Error) => new GateError('local-io', 'test', message);
+      return connected(systemSockets(), remote, { signal, doing: 'connecting', explain });
     },
   };
 }

@@ -1,0 +1,22 @@
+/** Which sockets this process uses: those of the native part where it is built. */
+import { asGateError } from '../kit/errors.ts';
+import { loadNative } from './native.ts';
+import { nodeSockets } from './node-sockets.ts';
+import { SocketSet } from './socket-set.ts';
+import type { Sockets } from './sockets.ts';
+
+let chosen: Sockets | undefined;
+
+/** The same for all: one set, and so one thread, waits for every socket of the process. */
+export function systemSockets(): Sockets {
+  chosen ??= choose();
+  return chosen;
+}
+
+function choose(): Sockets {
+  try {
+    return new SocketSet(loadNative());
+  } catch (error) {
+    return nodeSockets(asGateError(error, 'loading the native part'));
+  }
+}
