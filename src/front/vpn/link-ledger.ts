@@ -42,7 +42,7 @@ export class LinkLedger {
     return this.heardAt === undefined ? undefined : this.#clock.now() - this.heardAt;
   }
 
-  /** Calls `look` after each change of state and each answer, until what it returns is called. */
+  /** Calls `look` after each change of state, each new stream and each answer, until what it returns is called. */
   watch(look: () => void): () => void {
     this.#watchers.add(look);
     return () => void this.#watchers.delete(look);
@@ -73,6 +73,10 @@ export class LinkLedger {
   reached(): void {
     this.vainDials = 0;
     this.lastError = undefined;
+  }
+
+  streamCame(): void {
+    this.#tell();
   }
 
   failed(error: GateError): void {

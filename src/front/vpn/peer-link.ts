@@ -165,7 +165,7 @@ export class PeerLink {
     };
   }
 
-  /** Calls `look` when the state changes, an answer comes or something fails, until what it returns is called. */
+  /** Calls `look` when the state changes, a stream or an answer comes or something fails, until what it returns is called. */
   watch(look: () => void): () => void {
     return this.#ledger.watch(look);
   }
@@ -251,6 +251,7 @@ export class PeerLink {
       failed: (error) => this.#ledger.failed(asGateError(error, 'reading packets from a peer')),
     });
     this.#streams.add(stream);
+    this.#ledger.streamCame();
     this.#stateMayHaveChanged();
     // OnionCat's rule: whoever opens a stream speaks first.
     if (direction === 'out') stream.sendKeepalive(true);

@@ -614,3 +614,15 @@ test('can be stopped at any moment, and then nothing moves', async () => {
     { numRuns: 60 },
   );
 });
+
+test('whoever watches is told of a stream that opens late, also when the peer says nothing on it', async () => {
+  const { clock, me, link, dials, far } = manual({ connect: 'always' });
+  link.start();
+  const seen: number[] = [];
+  const unwatch = link.watch(() => seen.push(link.report().streams));
+  dials[0]?.open();
+  await clock.settle();
+  assert.equal(seen.at(-1), 1);
+  unwatch();
+  await checkStopped(clock, me, far);
+});
