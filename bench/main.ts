@@ -16,7 +16,8 @@ npm run bench -- vpn         bulk transfers and small packets side by side: on a
                              and on the lab, over a line like I2P's, against a bare SAM stream; needs root
 npm run bench -- socks       the SOCKS front: on loopback against microsocks and dante, and, as root, on the lab against
                              i2pd's own SOCKS proxy
-  --quick           everything short: figures to look at, not to quote
+  --quick           in less than two minutes: figures to look at, not to quote, and without those of many peers or
+                    connections
   --rounds N        rounds of every load (5)
   --seconds N       of each load (3)
   --idle N          idle connections for the memory figure, 0 for none (9000)
@@ -25,11 +26,10 @@ npm run bench -- socks       the SOCKS front: on loopback against microsocks and
   --picture FILE    draws the tunnel's figures there as SVG`;
 
 const MEASUREMENTS = ['tunnel', 'vpn', 'socks'] as const;
-const USUAL = { rounds: 5, seconds: 3, idle: 9000, labRounds: 4 };
+const USUAL = { rounds: 5, seconds: 3, idle: 9000, labRounds: 4, slowLineFactor: 5, settleSeconds: 4 };
 const LINE_LIKE_I2P = { roundTripMs: 800, bytesPerSecond: 100_000, loss: 0.01, seed: 1 };
-/** A flow on a slow line changes over seconds. */
-const SLOW_LINE_FACTOR = 5;
-const QUICK = { rounds: 1, seconds: 1, idle: 0, labRounds: 0 };
+/** A flow on a slow line changes over seconds: quick figures of one say little. */
+const QUICK = { rounds: 1, seconds: 1, idle: 0, labRounds: 0, slowLineFactor: 1, settleSeconds: 1 };
 
 const note = (text: string) => console.error(text);
 
@@ -60,15 +60,17 @@ await main(async () => {
     return isRoot();
   };
   const tunnel =
-    wanted('tunnel') && rounds > 0 && withRoot('The tunnel') ? await benchTunnel({ rounds, seconds, note }) : undefined;
+    wanted('tunnel') && rounds > 0 && withRoot('The tunnel')
+      ? await benchTunnel({ rounds, seconds, quick: values.quick, note })
+      : undefined;
   if (tunnel !== undefined) console.log(printTunnelReport(tunnel));
   const vpn =
     wanted('vpn') && rounds > 0 && withRoot('The VPN on a slow line')
-      ? await benchVpn({ rounds, seconds: seconds * SLOW_LINE_FACTOR, note })
+      ? await benchVpn({ rounds, seconds: seconds * usual.slowLineFactor, settleSeconds: usual.settleSeconds, note })
       : undefined;
   if (vpn !== undefined) console.log(printVpnReport(vpn));
   const vpnPeers =
-    wanted('vpn') && rounds > 0 && isRoot()
+    wanted('vpn') && rounds > 0 && isRoot() && !values.quick
       ? await benchVpnPeers({ starts: rounds, line: MEGABYTE_LINE, note })
       : undefined;
   if (vpnPeers !== undefined) console.log(printVpnPeersReport(vpnPeers));
@@ -77,7 +79,8 @@ await main(async () => {
       ? await benchVpnLab({ rounds: labRounds, line: LINE_LIKE_I2P, note })
       : undefined;
   if (vpnLab !== undefined) console.log(printVpnLabReport(vpnLab));
-  const loopback = wanted('socks') && rounds > 0 ? await benchSocks({ rounds, seconds, idle, note }) : undefined;
+  const loopback =
+    wanted('socks') && rounds > 0 ? await benchSocks({ rounds, seconds, idle, scale: !values.quick, note }) : undefined;
   if (loopback !== undefined) console.log(printSocksReport(loopback));
   const lab =
     wanted('socks') && labRounds > 0 && withRoot('The half of SOCKS on the lab')

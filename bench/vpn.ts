@@ -14,6 +14,8 @@ export interface VpnBenchOptions {
   readonly rounds: number;
   /** Of each load, after the flows have found their pace. */
   readonly seconds: number;
+  /** Until CUBIC has left its slow start on a line of some megabits. */
+  readonly settleSeconds: number;
   readonly note: (text: string) => void;
 }
 
@@ -41,7 +43,7 @@ const MTU = 1500;
 const IDLE_SECONDS = 2;
 const MEGABYTE = 1e6;
 
-export async function benchVpn({ rounds, seconds, note }: VpnBenchOptions): Promise<VpnBenchReport> {
+export async function benchVpn({ rounds, seconds, settleSeconds, note }: VpnBenchOptions): Promise<VpnBenchReport> {
   const machine = describeMachine();
   const tunnels = await startTunnels(NAMES, await compileTunnelPrograms(), MEGABYTE_LINE);
   const samples: Record<Name, Round[]> = { relay: [], garligate: [] };
@@ -52,9 +54,9 @@ export async function benchVpn({ rounds, seconds, note }: VpnBenchOptions): Prom
         if (tunnel === undefined) throw new Error(`${name} was not started`);
         note(`round ${round} of ${rounds}: ${name}`);
         const idle = await ping(tunnel, IDLE_SECONDS);
-        const one = await flows(tunnel, 1, seconds);
-        const two = await flows(tunnel, 2, seconds);
-        const eight = await flows(tunnel, 8, seconds);
+        const one = await flows(tunnel, 1, seconds, settleSeconds);
+        const two = await flows(tunnel, 2, seconds, settleSeconds);
+        const eight = await flows(tunnel, 8, seconds, settleSeconds);
         samples[name].push({ idle, beside: { 1: one, 2: two, 8: eight } });
       }
     }

@@ -39,16 +39,22 @@ export interface FlowsSample {
   readonly roundTrips: readonly number[];
 }
 
-/** Until CUBIC has left its slow start on a line of some megabits. */
-const SETTLE_SECONDS = 4;
-
-/** Bulk flows side by side in one direction, with echo requests beside them. */
-export async function flows(tunnel: Tunnel, count: number, seconds: number): Promise<FlowsSample> {
+/**
+ * Bulk flows side by side in one direction, with echo requests beside them.
+ *
+ * @param settleSeconds before their bytes count
+ */
+export async function flows(
+  tunnel: Tunnel,
+  count: number,
+  seconds: number,
+  settleSeconds: number,
+): Promise<FlowsSample> {
   const { report, roundTrips } = await iperf(tunnel, seconds, [
     '--parallel',
     String(count),
     '--omit',
-    String(SETTLE_SECONDS),
+    String(settleSeconds),
   ]);
   const { end }: { end: { streams: readonly { receiver: IperfSum }[] } } = JSON.parse(report);
   return { bytesPerSecond: end.streams.map(({ receiver }) => receiver.bits_per_second / 8), roundTrips };
@@ -103,8 +109,13 @@ export interface DatagramSample {
   readonly wrong: number;
 }
 
-const FIRST_RATE = 10_000;
-const STEP = 1.25;
+/** How the highest rate is looked for. */
+export interface RateSearch {
+  /** Datagrams per second. */
+  readonly first: number;
+  readonly step: number;
+}
+
 const LONGEST_SEARCH = 24;
 const TOLERATED_LOSS = 0.01;
 const STEP_SECONDS = 0.6;
@@ -114,19 +125,20 @@ export async function datagrams(
   tunnel: Tunnel,
   { datagrams: program }: TunnelPrograms,
   size: number,
+  { first, step: factor }: RateSearch,
   reachedBefore: number | undefined,
 ): Promise<DatagramSample> {
   let best: DatagramSample = { perSecond: 0, wrong: 0 };
-  let rate = reachedBefore === undefined ? FIRST_RATE : reachedBefore / STEP ** 2;
+  let rate = reachedBefore === undefined ? first : reachedBefore / factor ** 2;
   for (let step = 0; step < LONGEST_SEARCH; step += 1) {
     const { sent, received, wrong } = await sendAt(tunnel, program, size, rate);
     const wrongSoFar = best.wrong + wrong;
     if (received < sent * (1 - TOLERATED_LOSS)) {
       if (best.perSecond > 0) return { ...best, wrong: wrongSoFar };
-      rate /= STEP ** 2;
+      rate /= factor ** 2;
     } else {
       best = { perSecond: rate, wrong: wrongSoFar };
-      rate *= STEP;
+      rate *= factor;
     }
   }
   return best;
