@@ -6,7 +6,7 @@ import { tcpBridge } from '../../src/io/bridge-tcp.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { generateKeys } from '../../src/io/key-generate.ts';
 import { parseIpv6 } from '../../src/wire/i2p/address.ts';
-import { encodeKeepalive } from '../../src/wire/packet/keepalive.ts';
+import { type Announcement, encodeKeepalive } from '../../src/wire/packet/keepalive.ts';
 import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
 import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
 import type { TemperamentName } from '../helpers/fake-bridge/temperament.ts';
@@ -45,19 +45,23 @@ export async function stage(peerLines = '', temperament: TemperamentName = 'i2pd
   };
 }
 
+const SAYS_NOTHING: Announcement = { wantsAnswer: false, knowsFlows: false };
+
+export function keepalive({ gateway, peer }: Pick<Stage, 'gateway' | 'peer'>, announcement: Announcement): Buffer {
+  return encodeKeepalive({
+    source: peer.addresses.oc,
+    destination: gateway.addresses.oc,
+    flowLabel: 1,
+    name: peer.b32,
+    announcement,
+  });
+}
+
 /** Behind a peer's keepalive everything may follow. */
-export async function speak({ gateway, peer }: Stage) {
+export async function speak({ gateway, peer }: Stage, announcement: Announcement = SAYS_NOTHING) {
   const stream = await peer.connect(gateway.gateway.own.b32);
   stream.resume();
-  stream.write(
-    encodeKeepalive({
-      source: peer.addresses.oc,
-      destination: gateway.addresses.oc,
-      flowLabel: 1,
-      name: peer.b32,
-      announcement: { wantsAnswer: false, knowsFlows: false },
-    }),
-  );
+  stream.write(keepalive({ gateway, peer }, announcement));
   return stream;
 }
 

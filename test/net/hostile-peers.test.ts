@@ -18,13 +18,29 @@ import { OnionCat } from '../helpers/onioncat.ts';
 import { until } from '../helpers/until.ts';
 import { rawPeer } from '../sim/raw-peer.ts';
 import { startNetGateway } from './gateway-kit.ts';
-import { bytesOf, datagram, drops, listener, speak, stage } from './hostile-kit.ts';
+import { bytesOf, datagram, drops, keepalive, listener, speak, stage } from './hostile-kit.ts';
 import { declareScenarios } from './namespace.ts';
-import { ip, udpPacket } from './tun-kit.ts';
+import { ip, kernelCounter, onesSum, udpPacket } from './tun-kit.ts';
 
 const run = promisify(execFile);
 const LAN = 'fd12:3456:789a::1';
 const BEHIND = 'fd12:3456:789a::2';
+
+/** One long packet of TCP with a right checksum, to a port where nobody listens. */
+function row(from: Buffer, to: Buffer, payload: number, { offset = 0x50, flags = 0x10 } = {}): Buffer {
+  const packet = Buffer.alloc(60 + payload, 0x5a);
+  packet.writeUInt32BE(0x6000_0000, 0);
+  packet.writeUInt16BE(20 + payload, 4);
+  packet.set([6, 64], 6);
+  packet.set(from, 8);
+  packet.set(to, 24);
+  packet.writeUInt16BE(4_000, 40);
+  packet.writeUInt16BE(9, 42);
+  packet.set([offset, flags], 52);
+  packet.writeUInt16BE(0, 56);
+  packet.writeUInt16BE(~onesSum(packet) & 0xffff, 56);
+  return packet;
+}
 
 await declareScenarios(import.meta.filename, {
   "E1 a peer speaks in its own name, then in everybody else's: the kernel sees its own alone, and the rest is counted":
@@ -77,6 +93,53 @@ await declareScenarios(import.meta.filename, {
       // Without our check the kernel would have: this one goes past it.
       gateway.tun.write(datagram(peer.addresses.oc, bytesOf(BEHIND), 'past'));
       await until('the kernel forwards', () => forwarded() === 1);
+      await set.end();
+    },
+  },
+  'a peer that takes big packets sends long lies: its own kind of row alone is one, and whoever follows is served': {
+    run: async () => {
+      const set = await stage();
+      const { gateway, peer } = set;
+      const { socket, heard } = await listener(formatAddress(gateway.addresses.oc));
+      const [from, to] = [peer.addresses.oc, gateway.addresses.oc];
+      const says = { wantsAnswer: false, knowsFlows: false, mtu: 1_500 };
+      const stream = await speak(set, { ...says, takesBig: true });
+      await until('it is believed', () => gateway.gateway.vpn?.links()[0]?.bigPackets === 'agreed');
+      const resets = kernelCounter('TcpOutRsts');
+      const wrong = row(from, to, 40_000);
+      wrong.writeUInt8(wrong.readUInt8(30_000) ^ 1, 30_000);
+      const strangers = Array.from({ length: 3 }, () =>
+        row(Buffer.concat([to.subarray(0, 6), randomBytes(10)]), to, 65_000),
+      );
+      stream.write(
+        Buffer.concat([
+          ...strangers,
+          wrong,
+          row(from, to, 65_515),
+          // Whose headers leave no room for a packet of the agreed size, end behind the packet, or are none.
+          row(from, to, 1_461),
+          row(from, to, 40_000, { offset: 0xf0 }),
+          row(from, to, 40_000, { offset: 0x10 }),
+          // What no row has: the flags of an opening, and of urgent bytes.
+          row(from, to, 40_000, { flags: 0x02 }),
+          row(from, to, 40_000, { flags: 0x30 }),
+          row(from, to, 40_000, { flags: 0xff }),
+          udpPacket(from, to, [4_000, 9], randomBytes(60_000)),
+          datagram(from, to, 'behind them'),
+        ]),
+      );
+      await until('what follows', () => heard.length > 0);
+      assert.deepEqual(heard, [`${formatAddress(from)} behind them`]);
+      assert.equal(drops(gateway).foreignSource, strangers.length);
+      assert.equal(kernelCounter('TcpInCsumErrors'), 1);
+      // Nobody listens there: each that was understood is refused.
+      assert.ok(kernelCounter('TcpOutRsts') >= resets + 2);
+
+      // It takes them no longer, and what is long goes to the kernel as it is.
+      stream.write(Buffer.concat([keepalive(set, says), row(from, to, 40_000), datagram(from, to, 'last')]));
+      await until('the last one', () => heard.length === 2);
+      assert.equal(gateway.gateway.vpn?.links()[0]?.bigPackets, 'off');
+      socket.close();
       await set.end();
     },
   },
