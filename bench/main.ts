@@ -80,7 +80,7 @@ await main(async () => {
       : undefined;
   if (vpnLab !== undefined) console.log(printVpnLabReport(vpnLab));
   const loopback =
-    wanted('socks') && rounds > 0 ? await benchSocks({ rounds, seconds, idle, scale: !values.quick, note }) : undefined;
+    wanted('socks') && rounds > 0 ? await benchSocks({ rounds, seconds, idle, quick: values.quick, note }) : undefined;
   if (loopback !== undefined) console.log(printSocksReport(loopback));
   const lab =
     wanted('socks') && labRounds > 0 && withRoot('The half of SOCKS on the lab')

@@ -17,8 +17,8 @@ export interface SocksBenchOptions {
   readonly seconds: number;
   /** How many idle connections are held for the memory figure; 0 leaves it out. */
   readonly idle: number;
-  /** Also short connections beside many that stand. */
-  readonly scale: boolean;
+  /** Without warming up, and without short connections beside many that stand. */
+  readonly quick: boolean;
   readonly note: (text: string) => void;
 }
 
@@ -78,20 +78,20 @@ export async function benchSocks(options: SocksBenchOptions): Promise<SocksBench
     const ports = { plain: Number(plain), sam: Number(sam) };
     const samples = await measureLoads(load, ports, options);
     const idle = options.idle === 0 ? {} : await measureIdle(load, ports, options);
-    const scale = options.scale ? await measureScale(load, ports, options) : [];
+    const scale = options.quick ? [] : await measureScale(load, ports, options);
     return { machine, samples, idle, scale, goals: judge(samples, idle) };
   } finally {
     await behind.stop();
   }
 }
 
-async function measureLoads(load: string, ports: ServicePorts, { rounds, seconds, note }: SocksBenchOptions) {
+async function measureLoads(load: string, ports: ServicePorts, { rounds, seconds, quick, note }: SocksBenchOptions) {
   const samples = emptySamples();
   const relays = new Map<RelayName, Relay>();
   try {
     for (const name of RELAYS) relays.set(name, await startRelay(name, ports));
     // What a program does only once, such as compiling itself, is not what is measured.
-    for (const relay of relays.values()) {
+    for (const relay of quick ? [] : relays.values()) {
       for (const each of LOAD_NAMES) await runLoad(load, relay, { ...LOADS[each], seconds: WARM_UP_SECONDS });
     }
     for (let round = 1; round <= rounds; round += 1) {
