@@ -145,44 +145,48 @@ class Pair {
 
   #attach(from: Side, to: Side): void {
     const { stream } = from;
-    const counter = from.name === 'near' ? 'bytesOut' : 'bytesIn';
-    const pass = (chunk: Uint8Array) => {
-      from.lastRead = this.#clock.now();
-      if (to.ending) {
-        // Only after the other side has gone for good: there is nobody left to have these.
-        this.#counts.add('bytesDiscarded', chunk.length);
-        return;
-      }
-      from.bytes += chunk.length;
-      this.#counts.add(counter, chunk.length);
-      if (!to.stream.write(chunk)) stream.pause();
-    };
-    /** A stream that dies while it is paused still holds what had come on it. */
-    const passRest = () => {
-      for (let rest: unknown = stream.read(); rest instanceof Uint8Array; rest = stream.read()) pass(rest);
-    };
-    stream.on('data', pass);
+    stream.on('data', (chunk: Uint8Array) => this.#pass(from, to, chunk));
     if (isLending(stream) && writesThrough(to.stream)) {
       stream.lend((bytes) => {
-        pass(bytes);
+        this.#pass(from, to, bytes);
         return to.stream.writableLength === 0 ? 'done' : 'kept';
       });
     }
     to.stream.on('drain', () => stream.resume());
     stream.on('end', () => this.#finished(from, to));
     stream.on('error', () => {
-      passRest();
+      this.#passRest(from, to);
       this.#fail(`${from.name}-failed`);
     });
     stream.on('close', () => {
-      passRest();
+      this.#passRest(from, to);
       this.#closed(from);
     });
     if (stream.destroyed) {
-      passRest();
+      this.#passRest(from, to);
       this.#closed(from);
     } else if (stream.readableEnded) this.#finished(from, to);
     else stream.resume();
+  }
+
+  #pass(from: Side, to: Side, chunk: Uint8Array): void {
+    const counter = from.name === 'near' ? 'bytesOut' : 'bytesIn';
+    from.lastRead = this.#clock.now();
+    if (to.ending) {
+      // Only after the other side has gone for good: there is nobody left to have these.
+      this.#counts.add('bytesDiscarded', chunk.length);
+      return;
+    }
+    from.bytes += chunk.length;
+    this.#counts.add(counter, chunk.length);
+    if (!to.stream.write(chunk)) from.stream.pause();
+  }
+
+  /** A stream that dies while it is paused still holds what had come on it. */
+  #passRest(from: Side, to: Side): void {
+    const { stream } = from;
+    for (let rest: unknown = stream.read(); rest instanceof Uint8Array; rest = stream.read())
+      this.#pass(from, to, rest);
   }
 
   #finished(side: Side, other: Side): void {

@@ -8,6 +8,7 @@
  * first. Such a client, if it is gone after all, is noticed at the first write to it.
  */
 import type { Duplex } from 'node:stream';
+import { Cancellation } from '../../kit/abort.ts';
 import { startTimeLimit, type TimeLimit } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 
@@ -23,13 +24,13 @@ export interface Watch {
  * @param limit of the wait
  */
 export function watchDeparture(client: Duplex, limit: TimeLimit, parent: AbortSignal): Watch {
-  const controller = new AbortController();
+  const waiting = new Cancellation();
   const onGone = () =>
-    controller.abort(
+    waiting.abort(
       new GateError('cancelled', 'socks.client-left', 'a SOCKS client left before its connection was made'),
     );
-  const onParent = () => controller.abort(parent.reason);
-  const timer = startTimeLimit(limit, (late) => controller.abort(late));
+  const onParent = () => waiting.abort(parent.reason);
+  const timer = startTimeLimit(limit, (late) => waiting.abort(late));
   // Reading nothing is enough to be told of an end, and takes no byte away.
   const onReadable = () => {
     if (client.readableLength === 0) client.read(0);
@@ -44,7 +45,7 @@ export function watchDeparture(client: Duplex, limit: TimeLimit, parent: AbortSi
   else onReadable();
 
   return {
-    signal: controller.signal,
+    signal: waiting,
     clear: () => {
       timer.cancel();
       client.off('end', onGone);

@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { ClientOrigin, ListenerPort } from '../../core/ports.ts';
+import { Cancellation } from '../../kit/abort.ts';
 import { abortError, asGateError, GateError } from '../../kit/errors.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
@@ -68,7 +69,7 @@ export interface SocksServer extends Service {
 /** Of one client, in the order in which they came. */
 interface Place {
   readonly address: string | undefined;
-  readonly cancel: AbortController;
+  readonly cancel: Cancellation;
   /** A newcomer may not have it. */
   kept: boolean;
   served: Promise<void>;
@@ -117,14 +118,14 @@ export function socksServer(parts: SocksServerParts, given: Partial<SocksServerO
     counts.add('accepted');
     if (address !== undefined) perAddress.set(address, (perAddress.get(address) ?? 0) + 1);
     // One for each client: listeners of a signal are kept in a list, which thousands of clients would make long.
-    const place: Place = { address, cancel: new AbortController(), kept: false, served: Promise.resolve() };
+    const place: Place = { address, cancel: new Cancellation(), kept: false, served: Promise.resolve() };
     running.set(client, place);
     const keepPlace = (kept: boolean) => {
       place.kept = kept;
     };
     // No async function around it: its frame would live as long as the client.
     const over = () => leave(client);
-    place.served = serveClient(client, origin, world, place.cancel.signal, keepPlace).then(over, (error: unknown) => {
+    place.served = serveClient(client, origin, world, place.cancel, keepPlace).then(over, (error: unknown) => {
       over();
       client.destroy();
       log.error('a defect: serving a SOCKS client failed', { code: asGateError(error, 'serving a SOCKS client').code });
