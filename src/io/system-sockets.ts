@@ -7,7 +7,7 @@ import type { Sockets } from './sockets.ts';
 
 let chosen: Sockets | undefined;
 
-/** The same for all: one set, and so one thread, waits for every socket of the process. */
+/** The same for all, so that the event loop watches one descriptor for every socket of the process. */
 export function systemSockets(): Sockets {
   chosen ??= choose();
   return chosen;

@@ -28,8 +28,11 @@ export async function rawPeer(bridge: FakeBridge, keys: PrivateKeys = generateKe
   const session = createSession({ id, style: { kind: 'stream' }, keys: keys.blob, options: {} });
   const { stream: control } = await converse(port, session, 'a test', NEVER);
   const open = new Set<Duplex>([control]);
+  let closed = false;
   const keep = (stream: Duplex) => {
-    open.add(stream);
+    // One that comes when all is over would keep the process alive.
+    if (closed) stream.destroy();
+    else open.add(stream);
     return stream;
   };
   return {
@@ -47,6 +50,7 @@ export async function rawPeer(bridge: FakeBridge, keys: PrivateKeys = generateKe
       return { stream, from };
     },
     close: () => {
+      closed = true;
       for (const stream of open) stream.destroy();
     },
   };
