@@ -27,7 +27,7 @@ export interface DialerParts {
   readonly connector: ConnectorPort | undefined;
   /** Connections for clients that are being made at one time. */
   readonly maxDials: number;
-  /** Told of every stream that is opened over the gateway's session for a client; to no peer's own service when it is undefined. */
+  /** Told of every stream that is opened over the gateway's session for a client, and of the peer that it leads to. */
   readonly openedOverGateway?: (stream: Duplex, peer: Peer | undefined) => void;
 }
 
