@@ -1,23 +1,17 @@
 /** `garligate exposure`: what each peer can reach of this host, as the running gateway sees it. */
 import { type ExposureReport, parseExposure } from '../control/exposure.ts';
 import type { Places } from '../io/places.ts';
-import { type ControlOptions, connect, understood } from './status.ts';
+import { type ControlOptions, printAnswer } from './status.ts';
 import { plain, type Terminal, table } from './terminal.ts';
 
 /** @throws GateError */
-export async function exposure(
+export function exposure(
   options: ControlOptions,
   places: Places,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
-  const client = await connect(options, places, signal);
-  try {
-    const report = understood(parseExposure(await client.request('exposure', {})));
-    terminal.print(options.json === true ? JSON.stringify(report) : exposureText(report).join('\n'));
-  } finally {
-    client.close();
-  }
+  return printAnswer({ method: 'exposure', parse: parseExposure }, exposureText, { options, places, terminal, signal });
 }
 
 function exposureText({ firewall, networks, peers }: ExposureReport): readonly string[] {

@@ -1,26 +1,25 @@
 /** `garligate reload`: has the running gateway take over its changed config file. */
 import { parseReload, type ReloadReport } from '../control/reload.ts';
 import type { Places } from '../io/places.ts';
-import { type ControlOptions, connect, understood } from './status.ts';
+import { type ControlOptions, printAnswer } from './status.ts';
 import { plain, type Terminal } from './terminal.ts';
 
 /** Rules of hundreds of peers take nft some seconds. */
 const LONGEST_MS = 60_000;
 
 /** @throws GateError when nothing was changed */
-export async function reload(
+export function reload(
   options: ControlOptions,
   places: Places,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
-  const client = await connect(options, places, signal);
-  try {
-    const report = understood(parseReload(await client.request('reload', {}, LONGEST_MS)));
-    terminal.print(options.json === true ? JSON.stringify(report) : reloadText(report).join('\n'));
-  } finally {
-    client.close();
-  }
+  return printAnswer({ method: 'reload', timeoutMs: LONGEST_MS, parse: parseReload }, reloadText, {
+    options,
+    places,
+    terminal,
+    signal,
+  });
 }
 
 function reloadText({ keys, added, removed, regulated }: ReloadReport): readonly string[] {

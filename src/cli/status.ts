@@ -58,18 +58,48 @@ export async function peers(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
+  const question = { method: 'peers', params: { reveal: options.reveal === true }, parse: parsePeers };
+  await printAnswer(question, (list) => (list.length === 0 ? ['no peers'] : peersText(list)), {
+    options,
+    places,
+    terminal,
+    signal,
+  });
+}
+
+function isWell({ health }: StatusReport): boolean {
+  return health.every(({ severity }) => severity === 'low');
+}
+
+export interface Question<T> {
+  readonly method: string;
+  readonly params?: Readonly<Record<string, unknown>>;
+  /** How long the answer may take; as long as usual unless told. */
+  readonly timeoutMs?: number;
+  readonly parse: (answer: unknown) => T | undefined;
+}
+
+/** Asks the running gateway one question and prints the answer, as JSON where that is wanted. @throws GateError */
+export async function printAnswer<T>(
+  { method, params, timeoutMs, parse }: Question<T>,
+  text: (answer: T) => readonly string[],
+  { options, places, terminal, signal }: Asking,
+): Promise<void> {
   const client = await connect(options, places, signal);
   try {
-    const list = understood(parsePeers(await client.request('peers', { reveal: options.reveal === true })));
-    if (options.json === true) terminal.print(JSON.stringify(list));
-    else terminal.print(list.length === 0 ? 'no peers' : peersText(list).join('\n'));
+    const answer = understood(parse(await client.request(method, params, timeoutMs)));
+    terminal.print(options.json === true ? JSON.stringify(answer) : text(answer).join('\n'));
   } finally {
     client.close();
   }
 }
 
-function isWell({ health }: StatusReport): boolean {
-  return health.every(({ severity }) => severity === 'low');
+/** Who asks, and where. */
+export interface Asking {
+  readonly options: ControlOptions;
+  readonly places: Places;
+  readonly terminal: Terminal;
+  readonly signal: AbortSignal;
 }
 
 /** @throws GateError when no gateway runs */
