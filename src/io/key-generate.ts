@@ -10,6 +10,7 @@ import { type PrivateKeys, parsePrivateKeys } from '../wire/i2p/destination.ts';
 const ELGAMAL_LENGTH = 256;
 /** The signing key field is 128 bytes, and Ed25519 fills the last 32 of them. */
 const PADDING_LENGTH = 96;
+const ED25519_LENGTH = 32;
 /** Type 5 (key certificate), 4 bytes: signing type 7 (EdDSA_SHA512_Ed25519), encryption type 0 (ElGamal). */
 const CERTIFICATE = Buffer.from('05000400070000', 'hex');
 
@@ -17,16 +18,39 @@ export function generateKeys(): PrivateKeys {
   // I2P's ElGamal group is group 14 of RFC 3526 with generator 2.
   const encryption = createDiffieHellmanGroup('modp14');
   encryption.generateKeys();
-  const signing = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
+  const signing = generateSigningKeys();
   const blob = Buffer.concat([
     leftPadded(encryption.getPublicKey()),
     randomBytes(PADDING_LENGTH),
-    Buffer.from(signing.x ?? '', 'base64url'),
+    signing.publicKey,
     CERTIFICATE,
     leftPadded(encryption.getPrivateKey()),
-    Buffer.from(signing.d ?? '', 'base64url'),
+    signing.seed,
   ]);
   return parsePrivateKeys(encodeBase64(blob));
+}
+
+export interface SigningKeys {
+  /** The private key as RFC 8032 stores it, 32 bytes. */
+  readonly seed: Buffer;
+  /** 32 bytes. */
+  readonly publicKey: Buffer;
+}
+
+/**
+ * A fresh pair of Ed25519 keys.
+ *
+ * Both are encoded by the call that makes them. Exporting them from its key objects can hang for ever (seen on Node
+ * 20.20.2): the export holds a lock of the key, and a garbage collection in the middle of it destroys what is left of
+ * the call, which waits for the same lock in the same thread.
+ */
+export function generateSigningKeys(): SigningKeys {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519', {
+    privateKeyEncoding: { type: 'pkcs8', format: 'der' },
+    publicKeyEncoding: { type: 'spki', format: 'der' },
+  });
+  // RFC 8410: in both encodings the key itself comes last.
+  return { seed: privateKey.subarray(-ED25519_LENGTH), publicKey: publicKey.subarray(-ED25519_LENGTH) };
 }
 
 function leftPadded(number: Buffer): Buffer {

@@ -41,11 +41,12 @@ export class DatagramPort {
   listen(): Promise<void> {
     const socket = createSocket('udp4');
     socket.on('message', (bytes) => this.#received(bytes));
-    // A client that is gone; what was for it is lost, as with a real router.
-    socket.on('error', () => {});
     this.#socket = socket;
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
+      socket.once('error', reject);
       socket.bind(this.#port, '127.0.0.1', () => {
+        // A client that is gone; what was for it is lost, as with a real router.
+        socket.on('error', () => {});
         this.#port = socket.address().port;
         resolve();
       });

@@ -2,7 +2,8 @@
  * Destinations and private key blobs as the three routers make them. Only Ed25519 keys are real, and no key is ever used:
  * of the others only the sizes are right. Layout: "Common structures" of the I2P specification.
  */
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
+import { generateSigningKeys } from '../../../src/io/key-generate.ts';
 import { encodeBase64 } from '../../../src/wire/i2p/base64.ts';
 import { type Destination, parseDestination } from '../../../src/wire/i2p/destination.ts';
 
@@ -78,18 +79,13 @@ function findI2pd(type: string | undefined): Signature | undefined {
 
 /** Keys as SIGNATURE_TYPE=7 gives them: a 391-byte destination and a 679-byte blob. */
 export function generateKeys(signature: Signature = ED25519, cryptoType = 0): FakeKeys {
-  const signing = signature.code === ED25519.code ? ed25519() : { seed: randomBytes(signature.privateKey), point: '' };
+  const signing = signature.code === ED25519.code ? generateSigningKeys() : undefined;
   const destination = Buffer.concat([randomBytes(384), certificate(signature, cryptoType)]);
   // A key shorter than its field is right-aligned in it.
-  if (signing.point !== '') Buffer.from(signing.point, 'base64url').copy(destination, 384 - 32);
+  signing?.publicKey.copy(destination, 384 - 32);
   const encryption = randomBytes(cryptoType === X25519_CRYPTO ? 32 : 256);
-  const blob = Buffer.concat([destination, encryption, signing.seed]);
+  const blob = Buffer.concat([destination, encryption, signing?.seed ?? randomBytes(signature.privateKey)]);
   return { destination: parseDestination(encodeBase64(destination)), blob: encodeBase64(blob) };
-}
-
-function ed25519(): { readonly seed: Buffer; readonly point: string } {
-  const { d = '', x = '' } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
-  return { seed: Buffer.from(d, 'base64url'), point: x };
 }
 
 function certificate(signature: Signature, cryptoType: number): Buffer {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { createPrivateKey, createPublicKey, getDiffieHellman } from 'node:crypto';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { generateKeys } from '../../../src/io/key-generate.ts';
 import { decodeBase64, encodeBase64 } from '../../../src/wire/i2p/base64.ts';
 import { parseDestination, parsePrivateKeys } from '../../../src/wire/i2p/destination.ts';
@@ -44,6 +46,21 @@ test('no two are alike, in no part', () => {
   ] as const) {
     assert.notDeepEqual(one.subarray(from, to), other.subarray(from, to));
   }
+});
+
+/** Enough for dozens of collections; with keys exported from key objects Node hung after 4,000 to 16,000. */
+const MANY_KEYS = `
+  const { generateSigningKeys } = await import(process.argv[1]);
+  for (let count = 0; count < 20000; count += 1) generateSigningKeys();
+  console.log('done');
+`;
+
+test('a garbage collection in the middle does not hang it', async () => {
+  const module = new URL('../../../src/io/key-generate.ts', import.meta.url).href;
+  const collecting = ['--gc-global', '--min-semi-space-size=1', '--max-semi-space-size=1'];
+  const flags = [...collecting, '--import', 'tsx', '--input-type=module', '--eval', MANY_KEYS, module];
+  const { stdout } = await promisify(execFile)(process.execPath, flags, { timeout: 60_000, killSignal: 'SIGKILL' });
+  assert.equal(stdout, 'done\n');
 });
 
 function power(base: bigint, exponent: bigint, modulus: bigint): bigint {
