@@ -32,7 +32,7 @@ const NO_LINK_LOCAL = 1;
 
 /** What was changed, and how to change it back, newest last. */
 export class Changes {
-  readonly #undo: (() => void)[] = [];
+  #undo: (() => void)[] = [];
 
   /** Does something now and remembers how to undo it. */
   make(change: () => void, undo: () => void): void {
@@ -41,19 +41,23 @@ export class Changes {
   }
 
   /**
-   * Takes everything back that can be. Idempotent.
+   * Takes everything back that can be; the rest stays for another time. Idempotent.
    *
    * @returns what was thrown on the way, for whoever reports it
    */
   revert(): readonly unknown[] {
     const thrown: unknown[] = [];
-    for (const undo of this.#undo.splice(0).reverse()) {
+    const left: (() => void)[] = [];
+    for (const undo of this.#undo.toReversed()) {
       try {
         undo();
       } catch (error) {
-        if (!isGone(error)) thrown.push(error);
+        if (isGone(error)) continue;
+        thrown.push(error);
+        left.unshift(undo);
       }
     }
+    this.#undo = left;
     return thrown;
   }
 }

@@ -36,7 +36,7 @@ export class TunRoutes {
   }
 
   /**
-   * Has these routes, and no others. When a new one cannot be had, all stays as it was.
+   * Has these routes, and no others. When a new one cannot be had, or an old one does not go, all is as it was.
    *
    * @throws NativeError, or GateError for a network that another program has
    */
@@ -58,10 +58,15 @@ export class TunRoutes {
       throw error;
     }
     const removed = [...this.#standing].filter(([text]) => !wanted.has(text));
+    const [failure] = takeBack(removed.map(([, one]) => one));
+    if (failure !== undefined) {
+      for (const [, one] of added.reverse()) takeBack([one]);
+      // One that cannot be had again now still counts as standing, so `restore` makes it.
+      for (const [, one] of removed) this.#make(one);
+      throw failure;
+    }
     for (const [text] of removed) this.#standing.delete(text);
     for (const [text, one] of added) this.#standing.set(text, one);
-    const [failure] = takeBack(removed.map(([, one]) => one));
-    if (failure !== undefined) throw failure;
   }
 
   /** Puts back what is missing. @throws NativeError */

@@ -5,7 +5,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { TunPort } from '../../src/core/ports.ts';
-import { OFFLOAD, type Offload } from '../../src/io/native.ts';
+import { loadNative, type NativeAddon, OFFLOAD, type Offload } from '../../src/io/native.ts';
+import { TunRoutes } from '../../src/io/tun-routes.ts';
 import { GateError } from '../../src/kit/errors.ts';
 import { ADDRESS_LENGTH, PREFIX, PREFIX_TEXT } from '../../src/wire/i2p/address.ts';
 import { declareScenarios } from './namespace.ts';
@@ -192,6 +193,35 @@ await declareScenarios(import.meta.filename, {
       assert.equal(tun.state(), 'diverted');
       await tun.close();
       assert.deepEqual(describeRoutes().slice(-1), [UNREACHABLE]);
+    },
+  },
+  'a route that does not go keeps all the others as they were': {
+    run: async () => {
+      const tun = open();
+      const index = Number(readFileSync(`/sys/class/net/${NAME}/ifindex`, 'utf8'));
+      const native = loadNative();
+      const network = (first: string) => ({ bytes: Buffer.from(first.padEnd(32, '0'), 'hex'), bits: 32 });
+      const [one, two, three] = [network('fd11'), network('fd12'), network('fd13')];
+      // No kernel can be asked to refuse this once.
+      let refusals = 1;
+      const removeRoute: NativeAddon['removeRoute'] = (bytes, ...rest) => {
+        if (bytes.equals(two.bytes) && refusals-- > 0) throw new Error('it stays');
+        native.removeRoute(bytes, ...rest);
+      };
+      const routes = new TunRoutes({ ...native, removeRoute }, index, [OURS, OURS]);
+      const everything = () => inOrder(ip('-6', 'route', 'show'));
+      routes.set({ networks: [one, two], hosts: [] });
+      const before = everything();
+      assert.throws(() => routes.set({ networks: [three], hosts: [PEER] }), /it stays/);
+      assert.deepEqual(everything(), before);
+      assert.equal(routes.stand(), true);
+
+      routes.set({ networks: [three], hosts: [PEER] });
+      assert.equal(routes.stand(), true);
+      assert.doesNotMatch(ip('-6', 'route', 'show'), /fd1[12]::/);
+      assert.deepEqual([...routes.leaveInterface(), ...routes.end()], []);
+      await tun.close();
+      assert.deepEqual(describeRoutes(), [UNREACHABLE]);
     },
   },
   'a loss is reported to one who listens later': {
