@@ -1,10 +1,11 @@
 /** `garligate init`: the config file and the identity, where they are missing. Never replaces anything. */
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { defaultConfig } from '../config/decode.ts';
 import { renderExample } from '../config/render.ts';
 import { loadConfig } from '../io/config-file.ts';
 import { loadOrCreateKeys } from '../io/key-file.ts';
+import { makeFile } from '../io/new-file.ts';
 import type { Places } from '../io/places.ts';
 import { findUser, type UserIds } from '../io/processes.ts';
 import { asGateError } from '../kit/errors.ts';
@@ -43,20 +44,9 @@ async function writeIfMissing(path: string, text: string, reader: UserIds | unde
   try {
     await mkdir(dirname(path), { recursive: true });
     // Not for everybody: it will say who your peers are.
-    const file = await open(path, 'wx', 0o600);
-    try {
-      await file.writeFile(text);
-      if (reader !== undefined) {
-        await file.chown(0, reader.gid);
-        await file.chmod(0o640);
-      }
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    return true;
+    const mode = reader === undefined ? 0o600 : 0o640;
+    return await makeFile({ path, text, mode, gid: reader?.gid });
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
     throw asGateError(error, `writing ${path}`);
   }
 }

@@ -2,15 +2,15 @@
  * The identity on disk: one line with SAM's private key blob, 0600, in a directory that nobody else can write to. Made
  * atomically, never printed, and refused with the fix in the message when somebody else could have read or replaced it.
  */
-import { spawnSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
-import { type FileHandle, link, mkdir, open, stat, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { type FileHandle, mkdir, open, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { asGateError, GateError } from '../kit/errors.ts';
 import { type PrivateKeys, parsePrivateKeys } from '../wire/i2p/destination.ts';
 import { generateKeys } from './key-generate.ts';
 import { noteUse } from './key-use.ts';
+import { makeFile } from './new-file.ts';
 
 export interface LoadedKeys {
   readonly keys: PrivateKeys;
@@ -36,7 +36,7 @@ export async function loadOrCreateKeys(path: string): Promise<LoadedKeys> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await checkDirectory(path);
-    if (await writeOnce(path, `${keys.blob.reveal()}\n`)) return { keys, created: true };
+    if (await makeFile({ path, text: `${keys.blob.reveal()}\n`, mode: 0o600 })) return { keys, created: true };
   } catch (error) {
     throw asGateError(error, `making the identity ${path}`);
   }
@@ -61,18 +61,38 @@ export async function readKeys(path: string): Promise<PrivateKeys> {
 export async function lockKeys(path: string): Promise<KeyLock> {
   const file = await openKeyFile(path);
   if (file === undefined) throw refuse('missing', path, 'does not exist', 'make one with `garligate init`');
-  const { status, error } = spawnSync('flock', ['-n', '3'], {
-    stdio: ['ignore', 'ignore', 'ignore', file.fd],
-  });
-  if (status === 0) {
+  try {
+    await lock(file, path);
     const { unusedMs, ended } = await noteUse(path);
     return { unusedMs, release: () => ended().finally(() => file.close()) };
+  } catch (error) {
+    await file.close();
+    throw error;
   }
-  await file.close();
-  if (error !== undefined) {
-    throw refuse('no-lock', path, 'cannot be locked: the program flock is missing', 'install util-linux');
+}
+
+/** What flock ends with when somebody else has the lock. */
+const LOCKED = 1;
+
+async function lock(file: FileHandle, path: string): Promise<void> {
+  const flock = spawn('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'ignore', file.fd] });
+  const how = await new Promise<number | string>((resolve) => {
+    flock.once('error', ({ message }) => resolve(message));
+    flock.once('exit', (code, signal) => resolve(code ?? String(signal)));
+  });
+  switch (how) {
+    case 0:
+      return;
+    case LOCKED:
+      throw refuse(
+        'in-use',
+        path,
+        'is in use by another gateway',
+        'stop that one, or give this one a key_file of its own',
+      );
+    default:
+      throw refuse('no-lock', path, `cannot be locked with the program flock (${how})`, 'install util-linux');
   }
-  throw refuse('in-use', path, 'is in use by another gateway', 'stop that one, or give this one a key_file of its own');
 }
 
 /** Two sessions with one key break each other, so each identity needs its own. */
@@ -148,30 +168,6 @@ function parse(text: string, path: string): PrivateKeys {
     const reason = error instanceof GateError ? error.message : 'it cannot be read';
     throw refuse('content', path, `holds no private key: ${reason}`, RESTORE, error);
   }
-}
-
-/** @returns false when `path` appeared meanwhile; a link is refused where a rename would replace */
-async function writeOnce(path: string, text: string): Promise<boolean> {
-  const temporary = join(dirname(path), `.new-key-${randomBytes(8).toString('hex')}`);
-  const file = await open(temporary, 'wx', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-    await link(temporary, path);
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
-    throw error;
-  } finally {
-    await file.close();
-    await unlink(temporary);
-  }
-  const directory = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-  return true;
 }
 
 const RESTORE = 'restore it from a backup, or move it away to get a new identity and address';

@@ -1,10 +1,11 @@
 /**
  * When a key was last in use, kept beside its file for the next gateway that starts with it: routers hold a key for a
- * while after its session has ended. A gateway that is killed cannot say when, so it leaves the word that it runs. The file
- * is held open: at the end the gateway may have given up the rights to open it.
+ * while after its session has ended. A gateway that is killed cannot say when, so the file is empty while one runs; that
+ * needs no room on a disk either. It is held open: at the end the gateway may have given up the rights to open it.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import { asGateError } from '../kit/errors.ts';
 
 export interface KeyUse {
   /** Milliseconds since the use before this one ended: 0 when that is not known, infinite when there was none. */
@@ -13,42 +14,65 @@ export interface KeyUse {
   ended(): Promise<void>;
 }
 
-const RUNNING = 'in use\n';
+/** A link there would have us write elsewhere; opening a named pipe would wait for ever. */
+const FLAGS = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** Never rejects: where nothing can be noted, the last use is not known. */
+/**
+ * To be called with the key locked. Where nothing can be noted, neither this start nor the next one knows the last use.
+ *
+ * @throws GateError `local-io` without room to note it. The next start would then go by what was noted before, hand the key
+ * to a router that still holds it, and have a session that reaches nobody; so this start is refused, which loses nothing.
+ */
 export async function noteUse(keyFile: string): Promise<KeyUse> {
-  // A link there would have us write elsewhere; opening a named pipe would wait for ever.
-  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-  const file = await open(`${keyFile}.last-use`, flags, 0o600).catch(() => undefined);
-  if (file === undefined) return UNKNOWN;
+  const path = `${keyFile}.last-use`;
   try {
-    const before = (await file.readFile()).toString('latin1');
-    await write(file, RUNNING);
-    return {
-      // Empty is a file that was made just now.
-      unusedMs: before === '' ? Number.POSITIVE_INFINITY : unusedMs(before, Date.now()),
-      ended: async () => {
-        // What stands there otherwise means "not known", which is true and costs the next start some seconds.
-        await write(file, `${new Date().toISOString()}\n`).catch(() => {});
-        await file.close();
-      },
-    };
-  } catch {
-    await file.close();
+    const file = await openIfThere(path);
+    if (file !== undefined) return keyUse(file, await takeTime(file));
+    return keyUse(await open(path, FLAGS | constants.O_CREAT, 0o600), Number.POSITIVE_INFINITY);
+  } catch (error) {
+    const why = asGateError(error, `noting in ${path} that the key is in use`);
+    if (why.code === 'system.no-room') throw why;
     return UNKNOWN;
   }
 }
 
 const UNKNOWN: KeyUse = { unusedMs: 0, ended: async () => {} };
 
-/** Never empty in between, which would say that the key was never used. */
-async function write(file: FileHandle, text: string): Promise<void> {
-  await file.write(text, 0);
-  await file.truncate(text.length);
+async function openIfThere(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, FLAGS);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
-/** Whoever stands in the future was written by a clock that has been set back since. */
-function unusedMs(before: string, now: number): number {
-  const endedAt = Date.parse(before.trim());
+/** Reads the time of the last use, and leaves none. @returns milliseconds since then */
+async function takeTime(file: FileHandle): Promise<number> {
+  try {
+    const noted = (await file.readFile()).toString('latin1');
+    await file.truncate(0);
+    return unusedMs(noted, Date.now());
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+function keyUse(file: FileHandle, unusedFor: number): KeyUse {
+  return {
+    unusedMs: unusedFor,
+    ended: async () => {
+      // An empty file means "not known", which is true and costs the next start some seconds.
+      await file.write(`${new Date().toISOString()}\n`, 0).catch(() => {});
+      await file.close();
+    },
+  };
+}
+
+/** Whatever stands in the future was written by a clock that has been set back since. */
+function unusedMs(noted: string, now: number): number {
+  // Without its end, the time may be another one.
+  const endedAt = noted.endsWith('\n') ? Date.parse(noted.trimEnd()) : Number.NaN;
   return Number.isNaN(endedAt) || endedAt > now ? 0 : now - endedAt;
 }

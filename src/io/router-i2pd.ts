@@ -204,7 +204,7 @@ export class ManagedRouter implements Service {
       // Nobody would find an i2pd again that is not on record, and every further attempt would add one.
       await terminate(run, clock);
       this.#run = undefined;
-      throw asGateError(error, 'recording the own i2pd');
+      throw error;
     }
     log.info('an own i2pd was started', { pid: run.pid });
     void this.#watchReadiness(run, prepared.uid);

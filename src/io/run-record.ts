@@ -10,7 +10,7 @@ import type { Logger } from '../kit/log.ts';
 import { isAlive, markOf, type ProcessMark } from './processes.ts';
 
 export interface RunRecord {
-  /** @throws the system's error */
+  /** @throws GateError `local-io` */
   write(pid: number): Promise<void>;
   /** What was recorded does not run any more. Never rejects. */
   release(): Promise<void>;
@@ -38,7 +38,10 @@ export async function claimRecord(path: string, directory: string, parts: Record
     throw asGateError(error, `opening the record of the own i2pd in ${path}`);
   });
   return {
-    write: (pid) => write(file, pid),
+    write: (pid) =>
+      write(file, pid).catch((error: unknown) => {
+        throw asGateError(error, `recording the own i2pd in ${path}`);
+      }),
     release: async () => {
       try {
         // Without the rights to remove it, it stays and names nothing.

@@ -68,6 +68,10 @@ export function asGateError(thrown: unknown, doing: string): GateError {
     if (errno === 'EACCES' || errno === 'EPERM') {
       return new GateError('permission', 'system.permission', `${doing}: ${thrown.message}`, { cause: thrown });
     }
+    if (errno === 'ENOSPC' || errno === 'EDQUOT') {
+      const message = `${doing}: ${thrown.message}; make room on that disk, then try again`;
+      return new GateError('local-io', 'system.no-room', message, { facts: { errno }, cause: thrown });
+    }
     if (errno !== undefined && /^E[A-Z0-9]+$/.test(errno)) {
       return new GateError('local-io', 'system.io', `${doing}: ${thrown.message}`, { facts: { errno }, cause: thrown });
     }

@@ -3,106 +3,40 @@
  * by a user on an interface that root has made, and for SOCKS alone by a user without any right.
  */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import type { StatusReport } from '../../src/control/status.ts';
-import { statusReport } from '../../src/control/status.ts';
-import { systemClock } from '../../src/io/clock.ts';
-import { connectControl } from '../../src/io/control-socket.ts';
 import { generateKeys } from '../../src/io/key-generate.ts';
 import { findUser, isAlive, markOf } from '../../src/io/processes.ts';
 import { addressesOf, formatAddress, PREFIX_TEXT } from '../../src/wire/i2p/address.ts';
 import { until } from '../helpers/until.ts';
+import {
+  assertNothingLeft,
+  hasInterface,
+  ip,
+  makePlace,
+  type Running,
+  refused,
+  routes,
+  run,
+  START_MS,
+  tables,
+} from './daemon-place.ts';
 import { declareScenarios } from './namespace.ts';
 import { NODE_FOR_ALL } from './tun-kit.ts';
 
-const COMMAND = fileURLToPath(new URL('../../bin/garligate', import.meta.url));
-const NEVER = new AbortController().signal;
-const START_MS = 20_000;
 const NONE = '0'.repeat(16);
 const NET_ADMIN = '0000000000001000';
-const UNREACHABLE = `unreachable ${PREFIX_TEXT} dev lo proto static metric 4294967295 pref medium`;
-
-interface Place {
-  readonly directory: string;
-  readonly key: string;
-  readonly socket: string;
-  readonly socks: string;
-  readonly config: string;
-}
-
-/** @param more of the config; `HERE` in it is the directory of the place */
-function makePlace(more: string, owner = 0): Place {
-  const directory = mkdtempSync(join(tmpdir(), 'garligate-privileges-'));
-  const at = (name: string) => join(directory, name);
-  const place = {
-    directory,
-    key: at('state/id.key'),
-    socket: at('run/control.sock'),
-    socks: at('run/socks.sock'),
-    config: at('toml'),
-  };
-  mkdirSync(at('state'), { mode: 0o700 });
-  const text = `[identity]\nkey_file = "${place.key}"\n[control]\nsocket = "${place.socket}"\n${more.replaceAll('HERE', directory)}`;
-  writeFileSync(place.config, text, { mode: 0o600 });
-  // As /run and /var/lib are: root's, and open to be walked through.
-  chmodSync(directory, 0o755);
-  if (owner !== 0) for (const path of [directory, place.config, at('state')]) chownSync(path, owner, owner);
-  return place;
-}
-
-interface Running {
-  readonly pid: number;
-  said(): string;
-  status(): Promise<StatusReport>;
-  kill(signal: NodeJS.Signals): Promise<number | NodeJS.Signals | null>;
-}
-
-async function run(place: Place, wrapper: readonly string[] = []): Promise<Running> {
-  const command = [...wrapper, process.execPath, COMMAND, 'run', '--config', place.config];
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
-  const ended = once(child, 'close');
-  let said = '';
-  for (const output of [child.stdout, child.stderr]) {
-    output.on('data', (data) => {
-      said += String(data);
-    });
-  }
-  await until('the gateway is up', () => /^router: /m.test(said) || child.exitCode !== null, START_MS);
-  assert.equal(child.exitCode, null, said);
-  return {
-    pid: child.pid ?? assert.fail(),
-    said: () => said,
-    status: async () => {
-      const control = await connectControl(place.socket, systemClock, NEVER);
-      try {
-        return statusReport.parse(await control.request('status', {}));
-      } finally {
-        control.close();
-      }
-    },
-    kill: async (signal) => {
-      child.kill(signal);
-      await ended;
-      return child.exitCode ?? child.signalCode;
-    },
-  };
-}
 
 /** Of each thread, the fields of its status. */
 function threadsOf(pid: number): readonly ReadonlyMap<string, string>[] {
@@ -134,19 +68,6 @@ function assertRights(pid: number, uid: number, kept: string): void {
   assert.match(readFileSync(`/proc/${pid}/limits`, 'utf8'), /^Max core file size +0 +0 /m);
   // proc(5): what belongs to root there is a process that is not dumpable, and that no user may look into.
   assert.equal(statSync(`/proc/${pid}/environ`).uid, 0);
-}
-
-function ip(...args: readonly string[]): string {
-  return execFileSync('ip', args, { encoding: 'utf8' });
-}
-
-const tables = () => execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' }).trim();
-const routes = () => ip('-6', 'route', 'show', PREFIX_TEXT).trim();
-const hasInterface = () => / garli0: /.test(ip('-o', 'link'));
-
-function assertNothingLeft(place: Place): void {
-  assert.deepEqual([tables(), routes(), hasInterface()], ['', UNREACHABLE, false]);
-  assert.deepEqual([existsSync(place.socket), existsSync(place.socks)], [false, false]);
 }
 
 async function accountOf(name: string) {
@@ -293,16 +214,9 @@ await declareScenarios(import.meta.filename, {
   'without its user it does not start, and it stays root only when told to': {
     run: async () => {
       const place = makePlace('[router]\nsam = "127.0.0.1:1"\n[privileges]\nuser = "no-such-user"\n');
-      const refused = spawn(process.execPath, [COMMAND, 'run', '--config', place.config], {
-        stdio: ['ignore', 'ignore', 'pipe'],
-      });
-      let complaint = '';
-      refused.stderr.on('data', (data) => {
-        complaint += String(data);
-      });
-      await once(refused, 'close');
-      assert.equal(refused.exitCode, 5, complaint);
-      assert.match(complaint, /"no-such-user", but there is no such user\. Make one: useradd .*\[privileges\] user/);
+      const start = await refused(place);
+      assert.equal(start.end, 5, start.said);
+      assert.match(start.said, /"no-such-user", but there is no such user\. Make one: useradd .*\[privileges\] user/);
       assert.deepEqual([tables(), routes(), hasInterface(), existsSync(place.key)], ['', '', false, false]);
 
       writeFileSync(place.config, readFileSync(place.config, 'utf8').replace('no-such-user', 'root'), { mode: 0o600 });

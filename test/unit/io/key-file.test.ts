@@ -204,10 +204,13 @@ test('whoever holds a key learns how long nobody has used it', async () => {
   await second.release();
   writeFileSync(note, whileInUse);
   await expectUnused(0);
-  writeFileSync(note, new Date(Date.now() - 3_600_000).toISOString());
+  writeFileSync(note, `${new Date(Date.now() - 3_600_000).toISOString()}\n`);
   await expectUnused(3_600_000);
   // The clock has been set back since.
-  writeFileSync(note, new Date(Date.now() + 3_600_000).toISOString());
+  writeFileSync(note, `${new Date(Date.now() + 3_600_000).toISOString()}\n`);
+  await expectUnused(0);
+  // One that was cut off, as by a full disk, would be the midnight before.
+  writeFileSync(note, new Date(Date.now() - 48 * 3_600_000).toISOString().slice(0, 10));
   await expectUnused(0);
   // What cannot be noted is not known.
   rmSync(note);

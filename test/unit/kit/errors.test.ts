@@ -45,6 +45,8 @@ const BORDERS: ReadonlyArray<readonly [name: string, thrown: unknown, kind: Erro
     'system.io',
   ],
   ['a name with a digit', Object.assign(new Error('too big'), { code: 'E2BIG' }), 'local-io', 'system.io'],
+  ['a full disk', Object.assign(new Error('write'), { code: 'ENOSPC' }), 'local-io', 'system.no-room'],
+  ['a quota', Object.assign(new Error('write'), { code: 'EDQUOT' }), 'local-io', 'system.no-room'],
   ['a permission', Object.assign(new Error('open'), { code: 'EACCES' }), 'permission', 'system.permission'],
   ['another permission', Object.assign(new Error('ioctl'), { code: 'EPERM' }), 'permission', 'system.permission'],
   ["Node's abort error", Object.assign(new Error('aborted'), { code: 'ABORT_ERR' }), 'cancelled', 'cancelled'],
