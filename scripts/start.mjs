@@ -14,8 +14,6 @@ import { nativeIsBuilt, setUp } from './setup.mjs';
 const DEFAULT_CONFIG = '/etc/garligate/garligate.toml';
 const SAM_BRIDGE = { host: '127.0.0.1', port: 7656 };
 const SAM_ANSWER_MS = 500;
-/** Ctrl-C reaches this process twice, from the terminal and through npm, and is one wish. */
-const SAME_SIGNAL_MS = 500;
 
 /** npm moves to the checkout; paths in the arguments mean the folder where the person is. */
 const workingFolder = process.env['INIT_CWD'] ?? process.cwd();
@@ -118,7 +116,7 @@ function bridgeListens() {
 }
 
 /**
- * Runs the gateway in a process group of its own, so that every signal reaches it exactly once, from here.
+ * Runs the gateway in a process group of its own, so that signals reach it from here alone.
  * @param {readonly string[]} args
  * @returns {Promise<number>} its exit code
  */
@@ -130,14 +128,8 @@ function runGateway(args) {
       stdio: 'inherit',
       detached: true,
     });
-    let lastSignalAt = 0;
     /** @param {NodeJS.Signals} signal */
-    const forward = (signal) => {
-      const now = performance.now();
-      if (lastSignalAt > 0 && now - lastSignalAt < SAME_SIGNAL_MS) return;
-      lastSignalAt = now;
-      child.kill(signal);
-    };
+    const forward = (signal) => void child.kill(signal);
     process.on('SIGINT', forward);
     process.on('SIGTERM', forward);
     // The terminal was closed: that means stop, and SIGHUP would not.

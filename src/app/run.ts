@@ -14,7 +14,7 @@ import { ControlServer } from '../io/control-socket.ts';
 import { forwardsIpv6 } from '../io/forwarding.ts';
 import { type KeyLock, type LoadedKeys, loadOrCreateKeys, lockKeys, sameKeys } from '../io/key-file.ts';
 import { listen } from '../io/listener.ts';
-import { pinoLogger } from '../io/log-pino.ts';
+import { type AdjustableLogger, pinoLogger } from '../io/log-pino.ts';
 import { routerFor, usualSearchPath } from '../io/router.ts';
 import { STREAM_MARKS } from '../io/sockets.ts';
 import { kernelUdp } from '../io/udp.ts';
@@ -45,103 +45,122 @@ export interface RunOptions {
 }
 
 /** @throws GateError when it cannot come up, or when it loses something without which it cannot go on */
-export async function runGateway({ config, reading, version, announce, signal }: RunOptions): Promise<void> {
+export async function runGateway(options: RunOptions): Promise<void> {
+  const { config, signal } = options;
   const log = pinoLogger(config.log.level);
   const reportUndo = ({ message, code }: GateError) => log.warn(`while ending: ${message}`, { code });
-  await withUndo(reportUndo, async (undo) => {
-    const privileges = await planPrivileges(config, log);
-    const keeper = futureUser(privileges);
-    const { keys, created, unusedMs } = await holdKeys(config.identity.key_file, undo);
-    const identities = await holdIdentities(config, keys, undo);
-    const keysHeldUntil = systemClock.now() + KEY_LINGERS_MS - Math.min(unusedMs, identities.unusedMs);
-    const credentials = await loadCredentials(config.router);
-
-    const own = addressesOf(keys.destination.b32);
-    const peers = configuredPeers(config, own);
-    const parts = { own, peers: peers.list(), clock: systemClock, log, undo };
-    const { tun, firewall } = config.vpn.enabled ? await bringUpInterface(config, parts) : NO_INTERFACE;
-    const listeners: ListenerPort[] = [];
-    for (const socks of config.socks) {
-      const listener = await listen(
-        { endpoint: socks.listen, mode: socks.mode, owner: socks.owner, group: socks.group, keeper, ...STREAM_MARKS },
-        log,
-      );
-      listeners.push(listener);
-      undo(() => listener.close());
-    }
-    const router = routerFor(config.router, {
-      clock: systemClock,
-      log,
-      random: Math.random,
-      gatewayUser: keeper,
-      searchPath: usualSearchPath(),
-      extraArguments: [],
-    });
-    undo(() => router.stop());
-    await router.prepare();
-
-    const lost = new AbortController();
-    const gateway = assembleGateway(config, {
-      bridge: router.bridge,
-      credentials,
-      keys,
-      peers,
-      identities: identities.keys,
-      keysHeldUntil,
-      tun,
-      connector: kernelConnector,
-      udp: kernelUdp,
-      listeners,
-      clock: systemClock,
-      log,
-      random: Math.random,
-      onFatal: (error) => lost.abort(error),
-    });
-    const startedAt = systemClock.now();
-    const watch = tun === undefined ? undefined : interfaceWatch(tun, systemClock, log);
-    const status = async () => {
-      // Rules that were taken away a moment ago have no counters.
-      const drops = (await firewall?.drops().catch(() => undefined)) ?? {};
-      return statusReport({
-        rights: await rightsStatus(),
-        config,
-        gateway,
-        router: () => router.state(),
-        tun,
-        restored: watch?.restored ?? { count: 0, lastMs: undefined },
-        firewall: firewall === undefined ? undefined : { port: firewall, drops },
-        forwards: forwardsIpv6(),
-        clock: systemClock,
-        startedAt,
-        version,
-      });
+  await withUndo(reportUndo, async (remember) => {
+    const undo = (step: UndoStep) => {
+      remember(step);
+      // Told to end in the middle of a start: what stands will be taken down, and nothing more is begun.
+      signal.throwIfAborted();
     };
-    const exposure = () => exposureReport({ own, networks: config.vpn.networks, peers: peers.list() }, tun, firewall);
-    const reloader = new Reloader({ ...reading, config, gateway, tun, firewall, log });
-    const pingParts = { gateway, bridge: router.bridge, credentials, clock: systemClock, signal };
-    const ping = (peer: string, timeoutMs: number) => pingPeer(pingParts, peer, timeoutMs);
-    const control = new ControlServer({
-      path: config.control.socket,
-      mode: config.control.mode,
-      keeper,
-      methods: controlMethods({ status, exposure, ping, reload: () => reloader.reload() }),
-      clock: systemClock,
-      log,
+    const lost = await start(options, log, undo).catch((error: unknown) => {
+      // Ctrl-C at a terminal also ends the programs that a start needs: that they failed is no failure then.
+      throw signal.aborted ? abortError(signal, 'starting') : error;
     });
-    await control.start();
-    undo(() => control.stop());
-    await carryOut(privileges, unixSockets(config), log);
-    await router.start(signal);
-    undo(() => gateway.stop());
-    await gateway.start(signal);
-    if (watch !== undefined) {
-      undo(() => watch.stop());
-      await watch.start(signal);
-    }
-
-    for (const line of banner(config, gateway.own, tun, listeners, router.state(), created)) announce(line);
-    await stopped(signal, lost.signal);
+    await stopped(signal, lost);
   });
+}
+
+/** @returns a signal that aborts when the gateway cannot go on */
+async function start(
+  { config, reading, version, announce, signal }: RunOptions,
+  log: AdjustableLogger,
+  undo: (step: UndoStep) => void,
+): Promise<AbortSignal> {
+  const privileges = await planPrivileges(config, log);
+  const keeper = futureUser(privileges);
+  const { keys, created, unusedMs } = await holdKeys(config.identity.key_file, undo);
+  const identities = await holdIdentities(config, keys, undo);
+  const keysHeldUntil = systemClock.now() + KEY_LINGERS_MS - Math.min(unusedMs, identities.unusedMs);
+  const credentials = await loadCredentials(config.router);
+
+  const own = addressesOf(keys.destination.b32);
+  const peers = configuredPeers(config, own);
+  const parts = { own, peers: peers.list(), clock: systemClock, log, undo };
+  const { tun, firewall } = config.vpn.enabled ? await bringUpInterface(config, parts) : NO_INTERFACE;
+  const listeners: ListenerPort[] = [];
+  for (const socks of config.socks) {
+    const listener = await listen(
+      { endpoint: socks.listen, mode: socks.mode, owner: socks.owner, group: socks.group, keeper, ...STREAM_MARKS },
+      log,
+    );
+    listeners.push(listener);
+    undo(() => listener.close());
+  }
+  const router = routerFor(config.router, {
+    clock: systemClock,
+    log,
+    random: Math.random,
+    gatewayUser: keeper,
+    searchPath: usualSearchPath(),
+    extraArguments: [],
+  });
+  undo(() => router.stop());
+  await router.prepare();
+
+  const lost = new AbortController();
+  const gateway = assembleGateway(config, {
+    bridge: router.bridge,
+    credentials,
+    keys,
+    peers,
+    identities: identities.keys,
+    keysHeldUntil,
+    tun,
+    connector: kernelConnector,
+    udp: kernelUdp,
+    listeners,
+    clock: systemClock,
+    log,
+    random: Math.random,
+    onFatal: (error) => lost.abort(error),
+  });
+  const startedAt = systemClock.now();
+  const watch = tun === undefined ? undefined : interfaceWatch(tun, systemClock, log);
+  const status = async () => {
+    // Rules that were taken away a moment ago have no counters.
+    const drops = (await firewall?.drops().catch(() => undefined)) ?? {};
+    return statusReport({
+      rights: await rightsStatus(),
+      config,
+      gateway,
+      router: () => router.state(),
+      tun,
+      restored: watch?.restored ?? { count: 0, lastMs: undefined },
+      firewall: firewall === undefined ? undefined : { port: firewall, drops },
+      forwards: forwardsIpv6(),
+      clock: systemClock,
+      startedAt,
+      version,
+    });
+  };
+  const exposure = () => exposureReport({ own, networks: config.vpn.networks, peers: peers.list() }, tun, firewall);
+  const reloader = new Reloader({ ...reading, config, gateway, tun, firewall, log });
+  const pingParts = { gateway, bridge: router.bridge, credentials, clock: systemClock, signal };
+  const ping = (peer: string, timeoutMs: number) => pingPeer(pingParts, peer, timeoutMs);
+  const control = new ControlServer({
+    path: config.control.socket,
+    mode: config.control.mode,
+    keeper,
+    methods: controlMethods({ status, exposure, ping, reload: () => reloader.reload() }),
+    clock: systemClock,
+    log,
+  });
+  await control.start();
+  undo(() => control.stop());
+  await carryOut(privileges, unixSockets(config), log);
+  await router.start(signal);
+  undo(() => gateway.stop());
+  await gateway.start(signal);
+  if (watch !== undefined) {
+    undo(() => watch.stop());
+    await watch.start(signal);
+  }
+
+  for (const line of banner(config, gateway.own, tun, listeners, router.state(), created)) announce(line);
+  return lost.signal;
 }
 
 function unixSockets({ control, socks }: Config): readonly string[] {

@@ -136,7 +136,7 @@ function program({ places, terminal, signal, exit }: Context): Command {
 
 async function main(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
   let code: ExitCode = EXIT.ok;
-  const signal = endSignal();
+  const signal = endSignal(terminal);
   const exit = (wanted: ExitCode) => {
     code = wanted;
   };
@@ -158,12 +158,21 @@ function failure(error: GateError, signal: AbortSignal, terminal: Terminal): Exi
   return exitCodeOf(error);
 }
 
-function endSignal(): AbortSignal {
+/** What is not down by then is left to the kernel. */
+const SHUTDOWN_MS = 5_000;
+
+function endSignal(terminal: Terminal): AbortSignal {
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
-      // The second time somebody is in a hurry.
-      if (controller.signal.aborted) process.exit(EXIT.failed);
+      // One wish may come several times: to a whole group of processes, and once more through whoever has started us.
+      if (controller.signal.aborted) return;
+      const late = setTimeout(() => {
+        terminal.complain('garligate: not everything could be closed in time');
+        process.exit(EXIT.failed);
+      }, SHUTDOWN_MS);
+      // It must not keep alive what has come to its end by itself.
+      late.unref();
       controller.abort(new GateError('shutdown', 'shutdown', `ended by ${name}`));
     });
   }

@@ -2,7 +2,6 @@
 import { runGateway } from '../app/run.ts';
 import { loadConfig } from '../io/config-file.ts';
 import { currentSurroundings, type Places } from '../io/places.ts';
-import { EXIT } from './exit-codes.ts';
 import type { Terminal } from './terminal.ts';
 import { version } from './version.ts';
 
@@ -10,9 +9,6 @@ export interface RunOptions {
   readonly config?: string;
   readonly socksOnly?: boolean;
 }
-
-/** What is not down by then is left to the kernel. */
-const SHUTDOWN_MS = 5_000;
 
 /** @throws GateError */
 export async function run(options: RunOptions, places: Places, terminal: Terminal, signal: AbortSignal): Promise<void> {
@@ -23,14 +19,6 @@ export async function run(options: RunOptions, places: Places, terminal: Termina
     return options.socksOnly === true ? { ...config, vpn: { ...config.vpn, enabled: false } } : config;
   };
   const config = await read();
-  signal.addEventListener('abort', () => {
-    const late = setTimeout(() => {
-      terminal.complain('garligate: not everything could be closed in time');
-      process.exit(EXIT.failed);
-    }, SHUTDOWN_MS);
-    // It must not keep alive what has come to its end by itself.
-    late.unref();
-  });
   const reading = { paths: places, read };
   await runGateway({ config, reading, version: version(), announce: terminal.print, signal });
 }

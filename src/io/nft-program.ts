@@ -30,6 +30,8 @@ function run(program: string, args: readonly string[], input: string, signal: Ab
     const child = spawn(program, args, {
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C' },
       stdio: ['pipe', 'pipe', 'pipe'],
+      // A session of its own: Ctrl-C at our terminal shall not keep it from taking the rules away.
+      detached: true,
       signal,
       killSignal: 'SIGKILL',
     });
