@@ -5,20 +5,42 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type StatusReport, statusReport } from '../../src/control/status.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { connectControl } from '../../src/io/control-socket.ts';
+import { findProgram } from '../../src/io/processes.ts';
+import { usualSearchPath } from '../../src/io/router.ts';
 import { PREFIX_TEXT } from '../../src/wire/i2p/address.ts';
+import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
+import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
 import { until } from '../helpers/until.ts';
 import type { End } from './namespace.ts';
 
 export const COMMAND = fileURLToPath(new URL('../../bin/garligate', import.meta.url));
 const NEVER = new AbortController().signal;
 export const START_MS = 20_000;
+/** For many starts, on a machine that is busy with other things. */
+export const MANY_STARTS_MS = 150_000;
+/** All that docs/operations.md gives it to come down. */
+export const DOWN_MS = 5_000;
+/** Sections of a config. */
+export const NO_ROUTER = '[router]\nsam = "127.0.0.1:1"\n';
+export const OWN_ROUTER = '[router]\nsam = "managed"\ndirectory = "HERE/state/router"\n';
 export const UNREACHABLE = `unreachable ${PREFIX_TEXT} dev lo proto static metric 4294967295 pref medium`;
 
 export interface Place {
@@ -123,6 +145,36 @@ export async function refused(place: Pick<Place, 'config' | 'socket'>): Promise<
   return { end: await gateway.ended, said: gateway.said() };
 }
 
+/** A program that a gateway calls, held up at will. */
+export interface SlowProgram {
+  /** A wrapper for the gateway that is to meet it. */
+  readonly wrapper: readonly string[];
+  /** From now on it waits before it does anything. */
+  hold(): void;
+  /** Resolves when one waits. */
+  begun(): Promise<void>;
+  release(): void;
+}
+
+export async function slowProgram(name: string, { directory }: Place): Promise<SlowProgram> {
+  const real = (await findProgram(name, usualSearchPath())) ?? assert.fail(`no ${name}`);
+  const programs = mkdtempSync(join(directory, 'programs-'));
+  const [held, begun] = [join(programs, 'held'), join(programs, 'begun')];
+  const wait = `if [ -e ${held} ]; then touch ${begun}; while [ -e ${held} ]; do sleep 0.01; done; fi`;
+  writeFileSync(join(programs, name), `#!/bin/sh\n${wait}\nexec ${real} "$@"\n`, { mode: 0o755 });
+  // The gateway may be another user when it calls it.
+  chmodSync(programs, 0o777);
+  return {
+    wrapper: ['env', `PATH=${programs}:${usualSearchPath()}`],
+    hold: () => {
+      rmSync(begun, { force: true });
+      writeFileSync(held, '');
+    },
+    begun: () => until(`${name} has begun`, () => existsSync(begun), START_MS),
+    release: () => rmSync(held),
+  };
+}
+
 export function ip(...args: readonly string[]): string {
   return execFileSync('ip', args, { encoding: 'utf8' });
 }
@@ -136,4 +188,42 @@ export const hasInterface = () => / garli0: /.test(ip('-o', 'link'));
 export function assertNothingLeft(place: Place): void {
   assert.deepEqual([tables(), routes(), hasInterface()], ['', UNREACHABLE, false]);
   assert.deepEqual([existsSync(place.socket), existsSync(place.socks)], [false, false]);
+}
+
+/** In this network namespace, as the gateway and all that it starts are. */
+function processesHere(): readonly string[] {
+  const here = readlinkSync('/proc/self/ns/net');
+  return readdirSync('/proc').filter((name) => {
+    try {
+      return /^\d+$/.test(name) && readlinkSync(`/proc/${name}/ns/net`) === here;
+    } catch {
+      return false; // It has ended.
+    }
+  });
+}
+
+/** What runs here beside gateways. */
+const before = new Set(processesHere());
+
+export async function assertNoProcessLeft(): Promise<void> {
+  const left = () => processesHere().filter((pid) => !before.has(pid));
+  await until('no process of it is left', () => left().length === 0).catch((error: unknown) => {
+    throw new Error(`${left().map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1'))}`, { cause: error });
+  });
+}
+
+/** By the documented way: soon, with success, and nothing of it stays. */
+export async function assertStops(gateway: Running, place: Place, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+  const sentAt = performance.now();
+  assert.equal(await gateway.kill(signal), 0, gateway.said());
+  assert.ok(performance.now() - sentAt < DOWN_MS, `${signal} took ${performance.now() - sentAt} ms`);
+  assertNothingLeft(place);
+  await assertNoProcessLeft();
+}
+
+/** One that does not hold a key when its session has ended, so that the next session comes at once. */
+export async function withBridge(work: (bridge: FakeBridge, config: string) => Promise<void>): Promise<void> {
+  const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament: 'java' });
+  await work(bridge, `[router]\nsam = "127.0.0.1:${bridge.address.port}"\n`);
+  await bridge.stop();
 }

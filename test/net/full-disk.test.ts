@@ -29,6 +29,7 @@ import {
   COMMAND,
   hasInterface,
   makePlace,
+  NO_ROUTER,
   type Place,
   refused,
   run,
@@ -61,7 +62,7 @@ function fill(left = 0): void {
 const makeRoom = () => rmSync(FILLER);
 
 /** With its key on the small disk. @param more of the config */
-function makePlaceThere(more = '[router]\nsam = "127.0.0.1:1"\n'): Place {
+function makePlaceThere(more = NO_ROUTER): Place {
   const place = makePlace(more);
   writeFileSync(place.config, readFileSync(place.config, 'utf8').replace(place.key, KEY));
   mkdirSync(dirname(KEY), { mode: 0o700 });

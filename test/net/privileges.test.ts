@@ -25,6 +25,7 @@ import {
   hasInterface,
   ip,
   makePlace,
+  OWN_ROUTER,
   type Running,
   refused,
   routes,
@@ -121,7 +122,7 @@ await declareScenarios(import.meta.filename, {
     longestMs: 60_000,
     run: async () => {
       const { uid } = await accountOf('garligate');
-      const place = makePlace('[router]\nsam = "managed"\ndirectory = "HERE/state/router"\n');
+      const place = makePlace(OWN_ROUTER);
       const gateway = await run(place);
       assertRights(gateway.pid, uid, NET_ADMIN);
       const first = await routerPid(gateway);
@@ -149,7 +150,7 @@ await declareScenarios(import.meta.filename, {
   'killed, it starts again, and its router did not outlive it': {
     longestMs: 60_000,
     run: async () => {
-      const place = makePlace('[router]\nsam = "managed"\ndirectory = "HERE/state/router"\n');
+      const place = makePlace(OWN_ROUTER);
       const killed = await run(place);
       const router = await markOf(await routerPid(killed));
       assert.equal(await killed.kill('SIGKILL'), 'SIGKILL');
