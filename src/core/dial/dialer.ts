@@ -136,7 +136,7 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
   const linkDials = turnstile(LINK_DIALS_AT_ONCE);
   let dials = 0;
   return {
-    openPacketStream: (to, signal) => linkDials(() => bare(GATEWAY, to, signal), signal),
+    openPacketStream: (to, signal, isUrgent) => linkDials(() => bare(GATEWAY, to, signal), signal, isUrgent),
     openOwnEcho: (own, signal) => bare(OWN_ECHO, { b32: own, destination: undefined }, signal),
     dial: async (target, options) => {
       if (dials >= parts.maxDials) {

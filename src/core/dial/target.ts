@@ -41,8 +41,17 @@ export interface Dialer {
 
 /** The same door, for the packets of the VPN. */
 export interface PacketDialer {
-  /** A bare stream to the gateway of a peer. @throws GateError as `Dialer.dial` */
-  openPacketStream(to: Pick<Peer, 'b32' | 'destination'>, signal: AbortSignal): Promise<RelayEnd>;
+  /**
+   * A bare stream to the gateway of a peer.
+   *
+   * @param isUrgent whether somebody waits for the peer, who goes before those links that are only to be kept
+   * @throws GateError as `Dialer.dial`
+   */
+  openPacketStream(
+    to: Pick<Peer, 'b32' | 'destination'>,
+    signal: AbortSignal,
+    isUrgent: () => boolean,
+  ): Promise<RelayEnd>;
   /** One to our own, from the destination that the echo has for that. @throws GateError as `Dialer.dial` */
   openOwnEcho(own: B32, signal: AbortSignal): Promise<RelayEnd>;
 }

@@ -3,7 +3,7 @@
  * and answers to local senders whose packets can go nowhere. Knows nothing of SOCKS and of flows.
  */
 import type { Duplex } from 'node:stream';
-import type { RelayEnd } from '../../core/dial/target.ts';
+import type { PacketDialer, RelayEnd } from '../../core/dial/target.ts';
 import type { Origin } from '../../core/inbound/switch.ts';
 import { longestFor, type Peer, type PeerPlan, type PeerTable, shownAddress } from '../../core/peers/table.ts';
 import type { PacketRows, PacketRun, TunPort } from '../../core/ports.ts';
@@ -61,7 +61,7 @@ export interface VpnOptions {
   readonly takesFlows: boolean;
   /** Rows of TCP packets go to peers that take them as one long packet, and are taken so. */
   readonly bigPackets: boolean;
-  readonly dial: (to: Pick<Peer, 'b32' | 'destination'>, signal: AbortSignal) => Promise<RelayEnd>;
+  readonly dial: PacketDialer['openPacketStream'];
   /** Opens a stream to our own destination, from another one. */
   readonly dialOurselves: (signal: AbortSignal) => Promise<RelayEnd>;
   readonly session: SharedSession;

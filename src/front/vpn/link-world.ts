@@ -24,7 +24,8 @@ export interface LinkWorld {
   readonly takesFlows: boolean;
   readonly big: BigPacketsOffer;
   readonly admission: Admission;
-  dial(peer: Peer, signal: AbortSignal): Promise<RelayEnd>;
+  /** @param isUrgent see PacketDialer */
+  dial(peer: Peer, signal: AbortSignal, isUrgent: () => boolean): Promise<RelayEnd>;
   /** Packets for the TUN; borrowed until it returns. @param segment see TunPort.write */
   deliver(run: PacketRun, segment: number | undefined): void;
   /** Super-packets to some peer are to be cut again. */

@@ -78,7 +78,7 @@ export class PeerLink {
     this.#redialer = new Redialer({
       clock: world.clock,
       random: world.random,
-      dial: (signal) => world.dial(peer, signal),
+      dial: (signal) => world.dial(peer, signal, () => this.#isWanted()),
       opened: (end) => this.#carry(end, 'out', 'verified'),
       failed: (error) => {
         this.#ledger.dialFailed(error);
@@ -182,13 +182,18 @@ export class PeerLink {
   }
 
   reach(): LinkReach {
-    const { heardAt, vainDials, lastWantedAt } = this.#ledger;
+    const { heardAt, vainDials } = this.#ledger;
     return {
-      wanted: this.peer.connect === 'always' || this.#world.clock.now() - lastWantedAt < WANTED_MS,
+      wanted: this.peer.connect === 'always' || this.#isWanted(),
       up: this.#streams.chosen !== undefined,
       heardAt,
       vainDials,
     };
+  }
+
+  /** Somebody has packets for the peer, or has asked for it, just now. */
+  #isWanted(): boolean {
+    return this.#world.clock.now() - this.#ledger.lastWantedAt < WANTED_MS;
   }
 
   #state(): LinkState {

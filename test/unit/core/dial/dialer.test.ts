@@ -273,7 +273,7 @@ test('links are dialled sixteen at a time, and the others get their turn', async
   const { clock, bridge, dial, sessions } = setting();
   bridge.rules.connect = () => undefined;
   const abort = new AbortController();
-  const dials = Array.from({ length: 40 }, () => dial.openPacketStream(peer(2), abort.signal));
+  const dials = Array.from({ length: 40 }, () => dial.openPacketStream(peer(2), abort.signal, () => false));
   await clock.settle();
   assert.equal(bridge.of('connect').length, 16);
   for (const { end } of bridge.of('connect').slice(0, 10)) end.write(`${STREAM_OK}\n`);
@@ -284,6 +284,29 @@ test('links are dialled sixteen at a time, and the others get their turn', async
   const opened = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value.stream] : []));
   assert.equal(opened.length, 10);
   for (const stream of opened) stream.destroy();
+  await sessions.stop();
+});
+
+test('a link that somebody waits for goes before those that are only to be kept', async () => {
+  const { clock, bridge, dial, asked, sessions } = setting();
+  bridge.rules.connect = () => undefined;
+  const abort = new AbortController();
+  let isUrgent = false;
+  const dials = Array.from({ length: 40 }, () => dial.openPacketStream(peer(2), abort.signal, () => false));
+  const wanted = dial.openPacketStream(peer(3), abort.signal, () => isUrgent);
+  await clock.settle();
+  const isAsked = () => asked().some((words) => words.startsWith(peer(3).b32));
+  for (const { end } of bridge.of('connect').slice(0, 4)) end.write(`${STREAM_OK}\n`);
+  await clock.settle();
+  assert.equal(isAsked(), false);
+  isUrgent = true;
+  bridge.of('connect').at(-1)?.end.write(`${STREAM_OK}\n`);
+  await clock.settle();
+  assert.equal(isAsked(), true);
+  abort.abort(new GateError('cancelled', 'test.enough', 'enough'));
+  for (const outcome of await Promise.allSettled([...dials, wanted])) {
+    if (outcome.status === 'fulfilled') outcome.value.stream.destroy();
+  }
   await sessions.stop();
 });
 
@@ -308,7 +331,7 @@ test("the echo goes to ourselves from a destination that is nobody else's, and e
 
 test('a packet stream goes to the peer bare', async () => {
   const { clock, dial, asked, held, sessions } = setting();
-  const end = await dial.openPacketStream(peer(2), NEVER);
+  const end = await dial.openPacketStream(peer(2), NEVER, () => false);
   assert.equal(end.halfClose, false);
   assert.deepEqual(asked(), [`${peer(2).b32}.b32.i2p 0`]);
   assert.deepEqual(held, ['gateway']);

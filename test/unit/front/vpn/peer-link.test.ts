@@ -14,17 +14,23 @@ const UNHEARD_MS = 30_000;
 function manual(options: { readonly connect?: 'always' | 'demand'; readonly queue?: typeof QUEUE } = {}) {
   const clock = new FakeClock();
   const far: LineEnd[] = [];
-  const dials: Array<{ open(): LineEnd; fail(error: Error): void; readonly signal: AbortSignal }> = [];
+  const dials: Array<{
+    open(): LineEnd;
+    fail(error: Error): void;
+    readonly signal: AbortSignal;
+    readonly isUrgent: () => boolean;
+  }> = [];
   const me = node({
     clock,
     me: 1,
     them: 2,
     ...options,
-    dial: (_peer, signal) =>
+    dial: (_peer, signal, isUrgent) =>
       new Promise<RelayEnd>((resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
         dials.push({
           signal,
+          isUrgent,
           open: () => {
             const [ours, theirs] = line({ halfClose: false });
             far.push(theirs);
@@ -273,6 +279,21 @@ test('failed dials are repeated with growing pauses, only while somebody wants t
   await clock.advance(60_000);
   assert.equal(dials.length, 4);
   assert.equal(link.report().state.kind, 'idle');
+  await checkStopped(clock, me);
+});
+
+test('a dial is urgent from the first packet on, until nobody has wanted the peer for a while', async () => {
+  const { clock, me, link, own, them, dials } = manual({ connect: 'always' });
+  link.start();
+  await clock.settle();
+  assert.deepEqual(
+    dials.map(({ isUrgent }) => isUrgent()),
+    [false],
+  );
+  link.send(packet(own.oc, them.oc, 1));
+  assert.equal(dials[0]?.isUrgent(), true);
+  await clock.advance(61_000);
+  assert.equal(dials[0]?.isUrgent(), false);
   await checkStopped(clock, me);
 });
 
