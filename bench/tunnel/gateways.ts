@@ -17,12 +17,24 @@ export interface Gateways {
   restart(): Promise<void>;
 }
 
-export async function startGateways(site: Site, bigPackets = true): Promise<Gateways> {
+export interface GatewaysOptions {
+  readonly bigPackets?: boolean;
+  /** Peers besides each other, which nobody speaks to: each with a network behind it and rules of its own. */
+  readonly others?: number;
+}
+
+export async function startGateways(
+  site: Site,
+  { bigPackets = true, others = 0 }: GatewaysOptions = {},
+): Promise<Gateways> {
   await startLine(site);
   const keys = { a: generateKeys(), b: generateKeys() };
+  const strangers = Array.from({ length: others }, (_, index) => withNetwork(index));
   const start = async (host: Host) => {
-    const peer = keys[host === 'a' ? 'b' : 'a'].destination.b32;
-    return startGateway(site, host, keys[host].base64, [peer], bigPackets);
+    const peer = { b32: keys[host === 'a' ? 'b' : 'a'].destination.b32, more: ALLOW_ALL };
+    // In the middle, so that a search from either end would be seen.
+    const peers = strangers.toSpliced(others / 2, 0, peer);
+    return startGateway(site, host, keys[host].base64, peers, bigPackets);
   };
   const programs = { a: await start('a'), b: await start('b') };
   return {
@@ -46,18 +58,31 @@ export interface LoneGateway {
 /** A gateway whose peers are all silent: the router takes its streams and reads nothing from them. */
 export async function startLoneGateway(site: Site, peers: number): Promise<LoneGateway> {
   await startLine(site);
-  const names = Array.from({ length: peers }, () => generateKeys().destination.b32);
-  const program = await startGateway(site, 'a', generateKeys().base64, names);
-  return { program, addresses: names.map((name) => formatAddress(addressesOf(name).oc)) };
+  const all = Array.from({ length: peers }, () => ({ b32: generateKeys().destination.b32, more: ALLOW_ALL }));
+  const program = await startGateway(site, 'a', generateKeys().base64, all);
+  return { program, addresses: all.map(({ b32 }) => formatAddress(addressesOf(b32).oc)) };
 }
 
-type B32 = ReturnType<typeof generateKeys>['destination']['b32'];
+interface ConfiguredPeer {
+  readonly b32: ReturnType<typeof generateKeys>['destination']['b32'];
+  /** Lines of its table in the config file. */
+  readonly more: string;
+}
+
+const ALLOW_ALL = 'allow = ["all"]';
+
+function withNetwork(index: number): ConfiguredPeer {
+  const network = `fd12:${index.toString(16)}::/32`;
+  const allow = `["icmp", "tcp/${1000 + index}", "udp/${1000 + index}-${2000 + index}"]`;
+  const more = `connect = "demand"\nroutes = ["${network}"]\nallow = ${allow}`;
+  return { b32: generateKeys().destination.b32, more };
+}
 
 async function startGateway(
   site: Site,
   host: Host,
   key: string,
-  peers: readonly B32[],
+  peers: readonly ConfiguredPeer[],
   bigPackets = true,
 ): Promise<Program> {
   const files = join(site.folder, `gateway-${site.index}${host}`);
@@ -66,9 +91,9 @@ async function startGateway(
   return site.start(host, process.execPath, join(ROOT, 'bin/garligate'), 'run', '--config', `${files}.toml`);
 }
 
-function gatewayConfig(files: string, peers: readonly B32[], bigPackets: boolean): string {
+function gatewayConfig(files: string, peers: readonly ConfiguredPeer[], bigPackets: boolean): string {
   const each = peers.map(
-    (peer, index) => `[[peer]]\nname = "peer${index}"\ndestination = "${peer}.b32.i2p"\nallow = ["all"]\n`,
+    ({ b32, more }, index) => `[[peer]]\nname = "peer${index}"\ndestination = "${b32}.b32.i2p"\n${more}\n`,
   );
   return `socks = []
 

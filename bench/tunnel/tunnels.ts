@@ -45,8 +45,7 @@ export async function startTunnels(
     for (const name of names) {
       const site = await ground.add();
       const tunnel = await START[name](site);
-      const look = () => site.run('a', 'ping', '-6', '-c', '1', '-W', '1', tunnel.address);
-      await waitUntil(`${name} carries packets`, look, { timeoutMs: UP_MS });
+      await untilCarrying(site, tunnel, name);
       of.set(name, tunnel);
     }
     return { of, end: ground.end };
@@ -54,6 +53,12 @@ export async function startTunnels(
     await ground.end();
     throw error;
   }
+}
+
+/** @throws Error when no echo comes back in time */
+export async function untilCarrying(site: Site, { address }: Tunnel, what: string): Promise<void> {
+  const look = () => site.run('a', 'ping', '-6', '-c', '1', '-W', '1', address);
+  await waitUntil(`${what} carries packets`, look, { timeoutMs: UP_MS });
 }
 
 const START: Readonly<Record<TunnelName, (site: Site) => Promise<Tunnel>>> = {
@@ -65,7 +70,7 @@ const START: Readonly<Record<TunnelName, (site: Site) => Promise<Tunnel>>> = {
 };
 
 async function startPair(site: Site, bigPackets: boolean): Promise<Tunnel> {
-  const { address, programs } = await startGateways(site, bigPackets);
+  const { address, programs } = await startGateways(site, { bigPackets });
   return { address, programs, on: site.on };
 }
 
