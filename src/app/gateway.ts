@@ -19,6 +19,7 @@ import type { ConnectorPort, DatagramBridgePort, ListenerPort, TunPort, UdpPort 
 import { relayCore } from '../core/relay/relay.ts';
 import { acceptor, type InboundStream } from '../core/session/acceptor.ts';
 import { GATEWAY } from '../core/session/key.ts';
+import { SessionLabel } from '../core/session/label.ts';
 import { sessionManager } from '../core/session/manager.ts';
 import { ReceivedBytes } from '../core/session/received.ts';
 import type { Session } from '../core/session/session.ts';
@@ -105,7 +106,10 @@ export function assembleGateway(config: Config, world: World) {
   const inPlaceOfNames = addressNames({ resolver: names, peers, own: me.b32, clock });
   /** On streams of the gateway's session that belong to no link. */
   const elsewhere = new ReceivedBytes();
-  const flowStreams = new PeerStreams(peers);
+  const flowStreams = new PeerStreams(peers, clock);
+  const { session } = sessions.lease(GATEWAY);
+  const ofSession = new SessionLabel(random);
+  const label = () => ofSession.of(sharedSession(session).readySince());
   const outward = dialer({
     sessions,
     resolver: names,
@@ -118,8 +122,9 @@ export function assembleGateway(config: Config, world: World) {
       elsewhere.add(stream);
       if (peer !== undefined) flowStreams.add(peer, stream);
     },
+    label,
+    labelHeard: (peer, stream, said) => flowStreams.says(peer, stream, said),
   });
-  const { session } = sessions.lease(GATEWAY);
 
   const vpn =
     tun === undefined
@@ -139,6 +144,8 @@ export function assembleGateway(config: Config, world: World) {
           dial: outward.openPacketStream,
           dialOurselves: (signal) => outward.openOwnEcho(own.b32, signal),
           session: { ...sharedSession(session), receivedElsewhere: () => elsewhere.total() },
+          label,
+          labelHeard: (peer, said, openedAt) => flowStreams.heard(peer, said, openedAt),
           onTunLost: world.onFatal,
         });
   const flows = flowServer({
@@ -148,6 +155,8 @@ export function assembleGateway(config: Config, world: World) {
     local: tun === undefined ? undefined : { address: addresses.oc, connector: world.connector },
     mayReach: (peer, port) => config.vpn.flows && mayReach(peer, { protocol: 'tcp', port }),
     maxPerPeer: FLOWS_PER_PEER,
+    label,
+    labelHeard: (peer, stream, said) => flowStreams.says(peer, stream, said),
   });
   const awaited = awaitedStreams();
   const inbound = inboundSwitch(

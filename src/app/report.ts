@@ -191,6 +191,7 @@ function peerStatus(link: LinkReport, config: Config, age: (since: number) => nu
     packetsOut: traffic.packetsOut,
     dials: traffic.dials,
     deadStreams: traffic.deadStreams,
+    restarts: traffic.restarts,
     queue: { ...queued, limitPackets, limitBytes },
     ...(underWay === undefined ? {} : { underWay }),
     bigPackets,

@@ -70,6 +70,8 @@ const peerStatus = z.object({
   dials: count,
   /** Streams that were given up because nothing was heard on them. */
   deadStreams: count,
+  /** Times that the peer was seen to have begun anew, with a new session: what was open to it before is over. */
+  restarts: count,
   queue: z.object({ packets: count, bytes: count, flows: count, limitPackets: count, limitBytes: count }),
   /** Sent and not known to have arrived, and its bound; absent where the peer does not say. Bytes. */
   underWay: z.object({ bytes: z.number(), limit: z.number() }).optional(),

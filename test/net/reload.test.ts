@@ -78,7 +78,7 @@ async function connections(peer: RawPeer, b32: Parameters<RawPeer['connect']>[0]
   const destination = { host: 'p.peer.b32.i2p', port: 80 };
   const connected = SocksClient.createConnection({ proxy, command: 'connect', destination });
   const { stream: outward } = await accepted;
-  outward.resume().write(flowAnswer('joined'));
+  outward.resume().write(flowAnswer('joined', 1));
   const { socket: client } = await connected;
   const all = [inward, service, outward, client];
   for (const one of all) one.on('error', () => {}).resume();

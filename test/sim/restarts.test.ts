@@ -3,15 +3,18 @@
  * nobody touches anything.
  */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { describe, it, type TestContext } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
+import { SocksClient } from 'socks';
 import { KEY_LINGERS_MS } from '../../src/core/session/key-hold.ts';
 import { GateError } from '../../src/kit/errors.ts';
+import { formatAddress } from '../../src/wire/i2p/address.ts';
 import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
 import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
 import type { TemperamentName } from '../helpers/fake-bridge/temperament.ts';
 import { until } from '../helpers/until.ts';
-import { generateKeys, type RunningGateway, startGateway } from './gateway-kit.ts';
+import { closeServer, generateKeys, loopbackServer, type RunningGateway, startGateway } from './gateway-kit.ts';
 import { packet } from './packets.ts';
 
 /** A dead stream is found out by a probe after 10 s and 20 s without its answer, then dialled again. */
@@ -86,6 +89,28 @@ describe('with nobody touching anything', { concurrency: true }, () => {
       assert.ok(await reaches(alice, bob, RECOVERY_MS), 'no packet arrived after the restart');
     });
   }
+
+  it('connections to a peer whose router was restarted end, since nobody else would say so', async (test) => {
+    const { there, alice, bob } = await startPair(test, 'i2pd-2.45', 'i2pd-2.45');
+    const server = await loopbackServer((socket) => socket.write('hello'));
+    bob.serve(bob.addresses.oc, 80, server);
+    const { socket } = await SocksClient.createConnection({
+      proxy: { host: '127.0.0.1', port: alice.socksPort, type: 5 },
+      command: 'connect',
+      destination: { host: formatAddress(bob.addresses.oc), port: 80 },
+    });
+    let isOver = false;
+    socket.on('close', () => {
+      isOver = true;
+    });
+    socket.on('error', () => {});
+    const [hello] = await once(socket, 'data');
+    assert.equal(String(hello), 'hello');
+    await there.restart();
+    await until('the client is told', () => isOver, RECOVERY_MS + 20_000);
+    assert.equal(alice.gateway.vpn?.links()[0]?.traffic.restarts, 1);
+    await closeServer(server);
+  });
 
   for (const temperament of ['i2pd-2.45', 'java'] as const) {
     it(`a stream of ${temperament} whose line was cut is used again at once, though no dial gets through`, async (test) => {

@@ -29,6 +29,10 @@ export interface DialerParts {
   readonly maxDials: number;
   /** Told of every stream that is opened over the gateway's session for a client, and of the peer that it leads to. */
   readonly openedOverGateway?: (stream: Duplex, peer: Peer | undefined) => void;
+  /** Of the gateway's session (session/label.ts). */
+  readonly label: () => number;
+  /** Told what a peer says of its own, on a stream that `openedOverGateway` was told of. */
+  readonly labelHeard: (peer: Peer, stream: Duplex, label: number) => void;
 }
 
 /** Links of many peers come back at the same moment; the router shall not get all of their dials in it. */
@@ -69,9 +73,13 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
   const toPeer = (peer: Peer, { session, port, signal }: DialOptions) => {
     if (!mayReachPeers(session)) throw keptApart();
     if (peer.knowsFlows === false) return throughTun(shownAddress(peer), port, signal);
-    return overSession(GATEWAY, (lease) =>
-      dialFlow(forClients(GATEWAY, lease, peer), destinationOf(peer), port, parts.clock, signal),
-    );
+    return overSession(GATEWAY, (lease) => {
+      const labels = {
+        own: parts.label(),
+        heard: (stream: Duplex, label: number) => parts.labelHeard(peer, stream, label),
+      };
+      return dialFlow(forClients(GATEWAY, lease, peer), destinationOf(peer), port, labels, parts.clock, signal);
+    });
   };
 
   const toKnown = ({ b32, base64 }: NamedDestination, options: DialOptions) => {

@@ -2,6 +2,7 @@
  * Opens a TCP connection to a service of a peer without packets: an I2P stream whose preface names the port. Works
  * without a TUN on our side; the peer's gateway joins the stream to that port on its own VPN address.
  */
+import type { Duplex } from 'node:stream';
 import { type Clock, sleep } from '../../kit/clock.ts';
 import { drive } from '../../kit/drive.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
@@ -20,15 +21,24 @@ const ANSWER_DEADLINE_MS = 60_000;
  */
 const REFUSED_RETRIES = [250, 500, 1_000];
 
+/** What two gateways tell each other of the sessions that a flow is made on (session/label.ts). */
+export interface FlowLabels {
+  /** Ours. */
+  readonly own: number;
+  /** The peer's, as it says on this stream. */
+  heard(stream: Duplex, label: number): void;
+}
+
 /** @throws GateError `peer-*`, `policy` as the peer answered, or of the session */
 export async function dialFlow(
   session: Pick<Session, 'connect'>,
   destination: string,
   port: number,
+  labels: FlowLabels,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<RelayEnd> {
-  const open = () => openFlow(session, destination, port, clock, signal);
+  const open = () => openFlow(session, destination, port, labels, clock, signal);
   for (const pause of REFUSED_RETRIES) {
     try {
       return await open();
@@ -45,6 +55,7 @@ async function openFlow(
   session: Pick<Session, 'connect'>,
   destination: string,
   port: number,
+  labels: FlowLabels,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<RelayEnd> {
@@ -56,13 +67,14 @@ async function openFlow(
         'flow.silent',
         "the peer's gateway did not answer; it may be offline or no gateway of our kind",
       );
-    const status = await drive(flowRequestMachine(port), stream, {
+    const { status, label } = await drive(flowRequestMachine(port, labels.own), stream, {
       doing: 'opening a connection to a peer',
       signal,
       limit: { clock, ms: ANSWER_DEADLINE_MS, late },
       onEnd: () =>
         new GateError('peer-closed', 'flow.closed', "the peer's gateway closed the stream without an answer"),
     });
+    if (label !== undefined) labels.heard(stream, label);
     if (status !== 'joined') throw refusal(status);
     return { stream: framedStream(stream), halfClose: true };
   } catch (error) {

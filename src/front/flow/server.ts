@@ -26,6 +26,10 @@ export interface FlowServerOptions {
   /** Whether this peer may reach this TCP port of ours. Asked before anything is, so that a refusal tells nothing else. */
   readonly mayReach: (peer: Peer, port: number) => boolean;
   readonly maxPerPeer: number;
+  /** Of the gateway's session (core/session/label.ts). */
+  readonly label: () => number;
+  /** Told what the peer says of its own. */
+  readonly labelHeard: (peer: Peer, stream: Duplex, label: number) => void;
 }
 
 export type FlowCounter = 'joined' | 'refusedRule' | 'refusedService' | 'refusedLimit' | 'failed';
@@ -65,6 +69,7 @@ export function flowServer(options: FlowServerOptions): FlowServer {
         limit: { clock, ms: PREFACE_MS, late },
         onEnd: () => new GateError('peer-closed', 'flow.preface-closed', 'a peer began a flow and closed it'),
       });
+      if (request.label !== undefined) options.labelHeard(peer, stream, request.label);
       if (overLimit) return await refuse(stream, 'busy', 'refusedLimit');
       if (!request.understood) return await refuse(stream, 'version', 'refusedService');
       if (request.port === 0 || !options.mayReach(peer, request.port)) {
@@ -73,7 +78,7 @@ export function flowServer(options: FlowServerOptions): FlowServer {
       if (local === undefined) return await refuse(stream, 'unreachable', 'refusedService');
       const service = await reach(local.connector, local.address, request.port);
       if (typeof service === 'string') return await refuse(stream, service, 'refusedService');
-      stream.write(flowAnswer('joined'));
+      stream.write(flowAnswer('joined', options.label()));
       counts.add('joined');
       await relay.join(
         { stream: framedStream(stream), halfClose: true },
@@ -114,7 +119,7 @@ export function flowServer(options: FlowServerOptions): FlowServer {
         resolve();
       });
       stream.once('end', close);
-      stream.write(flowAnswer(status));
+      stream.write(flowAnswer(status, options.label()));
       stream.resume();
       // The peer, or `stop`, may have been quicker: no event comes for that any more.
       if (stopping.signal.aborted || stream.readableEnded) close();

@@ -40,6 +40,7 @@ import { Admission } from './admission.ts';
 import { EchoProbe } from './echo-probe.ts';
 import type { QueueLimits } from './fair-queue.ts';
 import type { LinkReport } from './link-report.ts';
+import type { LinkWorld } from './link-world.ts';
 import { RUN_BLOCK } from './outbound-packets.ts';
 import { OwnEcho, type OwnEchoReport } from './own-echo.ts';
 import { PeerLink } from './peer-link.ts';
@@ -65,6 +66,9 @@ export interface VpnOptions {
   /** Opens a stream to our own destination, from another one. */
   readonly dialOurselves: (signal: AbortSignal) => Promise<RelayEnd>;
   readonly session: SharedSession;
+  /** See LinkWorld. */
+  readonly label: LinkWorld['label'];
+  readonly labelHeard: LinkWorld['labelHeard'];
   /** The interface is gone and will not come back by itself. */
   readonly onTunLost: (error: GateError) => void;
 }
@@ -133,6 +137,8 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
       big: { takesBig: options.bigPackets && tun.takesBig, mtu: tun.mtu },
       admission,
       dial: options.dial,
+      label: options.label,
+      labelHeard: options.labelHeard,
       deliver: (run, segment) => {
         echo.see(run);
         tun.write(run, segment);

@@ -9,7 +9,7 @@ import { canLimitUnsent, type PacketRun } from '../../core/ports.ts';
 import type { Clock } from '../../kit/clock.ts';
 import type { Addresses } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
-import { type Announcement, encodeKeepalive, parseKeepalive } from '../../wire/packet/keepalive.ts';
+import { type Announcement, encodeKeepalive, flowLabelOf, parseKeepalive } from '../../wire/packet/keepalive.ts';
 import type { Refusal } from './admission.ts';
 import type { BigPacketsOffer } from './big-packets.ts';
 import { InFlight } from './in-flight.ts';
@@ -22,7 +22,7 @@ export interface LinkStreamParts {
   readonly origin: Origin;
   readonly peer: Peer;
   readonly own: { readonly b32: B32; readonly addresses: Addresses };
-  /** 20 bits, the same on every stream of the link. */
+  /** 20 bits, the same on every stream over one build of our session. */
   readonly flowLabel: number;
   readonly takesFlows: boolean;
   /** Announced: the largest packet that we take, and whether rows of packets may be longer. */
@@ -38,7 +38,8 @@ export interface LinkStreamParts {
   heard(stream: LinkStream, before: 'new' | 'doubted'): void;
   /** Packets for the TUN; borrowed until it returns. */
   packets(run: PacketRun, count: number): void;
-  announced(announcement: Announcement | undefined): void;
+  /** @param label the flow label of the keepalive that said so */
+  announced(announcement: Announcement | undefined, label: number): void;
   judge: Judge;
   refused(refusal: Refusal): void;
   /** The peer has lost the framing; the stream is being closed. */
@@ -239,7 +240,7 @@ export class LinkStream implements StreamFacts {
       this.#fitSocket();
     }
     // Before it counts as heard, and packets that wait may go: they have to fit it, and come behind our own announcement.
-    this.#parts.announced(announcement);
+    this.#parts.announced(announcement, flowLabelOf(packet));
     if (announcement?.wantsAnswer === true) {
       this.#toEcho = measurement?.stamp;
       this.sendKeepalive(false);

@@ -26,6 +26,15 @@ export interface LinkWorld {
   readonly admission: Admission;
   /** @param isUrgent see PacketDialer */
   dial(peer: Peer, signal: AbortSignal, isUrgent: () => boolean): Promise<RelayEnd>;
+  /** Of our session (core/session/label.ts), 20 bits. */
+  label(): number;
+  /**
+   * The peer says which session it speaks on.
+   *
+   * @param openedAt when the stream was opened on which it says so
+   * @returns whether it is another than before
+   */
+  labelHeard(peer: Peer, label: number, openedAt: number): boolean;
   /** Packets for the TUN; borrowed until it returns. @param segment see TunPort.write */
   deliver(run: PacketRun, segment: number | undefined): void;
   /** Super-packets to some peer are to be cut again. */

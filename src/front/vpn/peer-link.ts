@@ -40,7 +40,6 @@ export class PeerLink {
   readonly #outbound: OutboundPackets;
   readonly #ledger: LinkLedger;
   readonly #preferred: Direction;
-  readonly #flowLabel: number;
   readonly #redialer: Redialer;
   readonly #streams: LinkStreams;
   readonly #big: BigPackets;
@@ -74,7 +73,6 @@ export class PeerLink {
       },
     });
     this.#big = new BigPackets(world.big, peer);
-    this.#flowLabel = Math.floor(world.random() * 0x100000);
     this.#redialer = new Redialer({
       clock: world.clock,
       random: world.random,
@@ -222,13 +220,13 @@ export class PeerLink {
   }
 
   #carry(end: RelayEnd, direction: Direction, origin: Origin): void {
-    const { own, clock, relay, deliver, takesFlows, big, admission } = this.#world;
+    const { own, clock, relay, deliver, takesFlows, big, admission, label: ownLabel } = this.#world;
     const stream: LinkStream = new LinkStream({
       direction,
       origin,
       peer: this.peer,
       own,
-      flowLabel: this.#flowLabel,
+      flowLabel: ownLabel(),
       takesFlows,
       big,
       clock,
@@ -241,7 +239,10 @@ export class PeerLink {
         if (!stream.mayCarry) this.#streams.vouchForOurs();
         deliver(run, agreedSegment(big, this.peer));
       },
-      announced: (announcement) => {
+      announced: (announcement, label) => {
+        // Labels of OnionCats say nothing, and those of nobody knows whom even less.
+        const tells = announcement !== undefined && stream.mayCarry;
+        if (tells && this.#world.labelHeard(this.peer, label, stream.openedAt)) this.#ledger.traffic.add('restarts');
         if (announcement?.measurement?.echo !== undefined) this.#ledger.answered();
         this.#ledger.keepaliveCame();
         this.peer.knowsFlows = announcement?.knowsFlows ?? false;

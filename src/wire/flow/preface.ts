@@ -3,6 +3,7 @@
  * kind, and the answer to them. Written down in docs/protocol.md.
  *
  *     request: F6  version  port(2)  n  n bytes of extensions      answer: F6  version  status  n  n bytes of extensions
+ *     extension: type  n  n bytes
  *
  * The first byte is one that no IPv6 or IPv4 packet has, so that a packet link and a flow are told apart by it.
  */
@@ -18,27 +19,38 @@ const ANSWER_LENGTH = 4;
 const STATUSES = ['joined', 'refused', 'unreachable', 'timeout', 'forbidden', 'busy', 'version'] as const;
 export type FlowStatus = (typeof STATUSES)[number];
 
-/** The dialling side: sends the request, waits for the answer. */
-export function flowRequestMachine(port: number): Machine<FlowStatus> {
-  const request = Buffer.from([FLOW_MARK, VERSION, port >> 8, port & 0xff, 0]);
+/** Of the session that the sender speaks on: 20 bits in 3 bytes (core/session/label.ts). */
+const LABEL_EXTENSION = 1;
+const LABEL_LENGTH = 3;
+
+export interface FlowAnswer {
+  readonly status: FlowStatus;
+  /** Of the answering side's session; undefined where it does not say. */
+  readonly label: number | undefined;
+}
+
+/** The dialling side: sends the request, waits for the answer. @param label of our session, 20 bits */
+export function flowRequestMachine(port: number, label: number): Machine<FlowAnswer> {
+  const request = Buffer.concat([Buffer.from([FLOW_MARK, VERSION, port >> 8, port & 0xff]), extensions(label)]);
   let sent = false;
   let held: Uint8Array = NO_BYTES;
   return {
-    step(input): Step<FlowStatus> {
+    step(input): Step<FlowAnswer> {
       if (!sent) {
         sent = true;
         return { kind: 'send', bytes: request };
       }
       held = Buffer.concat([held, input]);
-      const [mark, version, status, extensions] = held;
+      const [mark, version, code, length] = held;
       if (mark !== undefined && mark !== FLOW_MARK) throw notAFlow();
-      if (version === undefined || status === undefined || extensions === undefined) return RECEIVE;
-      const end = ANSWER_LENGTH + extensions;
+      if (version === undefined || code === undefined || length === undefined) return RECEIVE;
+      const end = ANSWER_LENGTH + length;
       if (held.length < end) return RECEIVE;
-      if (version !== VERSION) return { kind: 'done', out: 'version', rest: held.subarray(end) };
-      const out = STATUSES[status];
-      if (out === undefined) throw notAFlow();
-      return { kind: 'done', out, rest: held.subarray(end) };
+      const rest = held.subarray(end);
+      if (version !== VERSION) return { kind: 'done', out: { status: 'version', label: undefined }, rest };
+      const status = STATUSES[code];
+      if (status === undefined) throw notAFlow();
+      return { kind: 'done', out: { status, label: labelIn(held.subarray(ANSWER_LENGTH, end)) }, rest };
     },
   };
 }
@@ -48,6 +60,8 @@ export interface FlowRequest {
   readonly port: number;
   /** False when the other side speaks a version that we do not. */
   readonly understood: boolean;
+  /** Of the dialling side's session; undefined where it does not say. */
+  readonly label: number | undefined;
 }
 
 /** The accepting side: waits for the request. The answer is sent later, when the service has been asked. */
@@ -56,19 +70,39 @@ export function flowAcceptMachine(): Machine<FlowRequest> {
   return {
     step(input): Step<FlowRequest> {
       held = Buffer.concat([held, input]);
-      const [mark, version, high, low, extensions] = held;
+      const [mark, version, high, low, length] = held;
       if (mark !== undefined && mark !== FLOW_MARK) throw notAFlow();
-      if (version === undefined || high === undefined || low === undefined || extensions === undefined) return RECEIVE;
-      const end = REQUEST_LENGTH + extensions;
+      if (version === undefined || high === undefined || low === undefined || length === undefined) return RECEIVE;
+      const end = REQUEST_LENGTH + length;
       if (held.length < end) return RECEIVE;
-      const out = { port: (high << 8) | low, understood: version === VERSION };
-      return { kind: 'done', out, rest: held.subarray(end) };
+      const understood = version === VERSION;
+      const label = understood ? labelIn(held.subarray(REQUEST_LENGTH, end)) : undefined;
+      return { kind: 'done', out: { port: (high << 8) | low, understood, label }, rest: held.subarray(end) };
     },
   };
 }
 
-export function flowAnswer(status: FlowStatus): Uint8Array {
-  return Buffer.from([FLOW_MARK, VERSION, STATUSES.indexOf(status), 0]);
+/** @param label of our session, 20 bits */
+export function flowAnswer(status: FlowStatus, label: number): Uint8Array {
+  return Buffer.concat([Buffer.from([FLOW_MARK, VERSION, STATUSES.indexOf(status)]), extensions(label)]);
+}
+
+/** With their length ahead. */
+function extensions(label: number): Buffer {
+  const bytes = Buffer.from([2 + LABEL_LENGTH, LABEL_EXTENSION, LABEL_LENGTH, 0, 0, 0]);
+  bytes.writeUIntBE(label, 3, LABEL_LENGTH);
+  return bytes;
+}
+
+/** Extensions of other types are skipped, and so is one that is cut. */
+function labelIn(all: Uint8Array): number | undefined {
+  const bytes = Buffer.from(all);
+  for (let at = 0; at + 2 <= bytes.length; at += 2 + (bytes[at + 1] ?? 0)) {
+    const [type, length] = [bytes[at], bytes[at + 1]];
+    const isThere = at + 2 + LABEL_LENGTH <= bytes.length;
+    if (type === LABEL_EXTENSION && length === LABEL_LENGTH && isThere) return bytes.readUIntBE(at + 2, LABEL_LENGTH);
+  }
+  return undefined;
 }
 
 function notAFlow(): GateError {

@@ -17,7 +17,7 @@ export const target: FuzzTarget = {
   ],
   run: (input) => {
     sameInPieces(flowAcceptMachine, input);
-    sameInPieces(() => flowRequestMachine(80), input);
+    sameInPieces(() => flowRequestMachine(80, 1), input);
     const [whole, pieces] = [framesOf([input.subarray(1)]), framesOf(inPiecesOf(input))];
     if (whole !== pieces) throw new Error(`in one piece ${whole}, in several ${pieces}`);
   },

@@ -151,7 +151,7 @@ const MACHINES: Readonly<Record<string, () => Machine<unknown>>> = {
   peer: () => conversationMachine(acceptedPeer()),
   lookup: () => conversationMachine(lookupName('x.i2p')),
   generate: () => conversationMachine(generateKeys()),
-  'flow request': () => flowRequestMachine(80),
+  'flow request': () => flowRequestMachine(80, 1),
   'flow accept': () => flowAcceptMachine(),
 };
 

@@ -53,6 +53,7 @@ export function sampleReport(): StatusReport {
         packetsOut: 0,
         dials: 2,
         deadStreams: 1,
+        restarts: 1,
         queue: { packets: 4, bytes: 400, flows: 1, limitPackets: 256, limitBytes: 262_144 },
         underWay: { bytes: 100, limit: 16_384 },
         bigPackets: 'agreed',

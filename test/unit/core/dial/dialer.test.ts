@@ -8,6 +8,7 @@ import { type Lease, type SessionManager, sessionManager } from '../../../../src
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import { Sensitive } from '../../../../src/kit/sensitive.ts';
+import { type FlowStatus, flowAnswer } from '../../../../src/wire/flow/preface.ts';
 import type { B32 } from '../../../../src/wire/i2p/destination.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { ScriptedBridge, STREAM_OK } from '../session/scripted-bridge.ts';
@@ -51,6 +52,7 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
   const whole = { ...peer(4), destination: destination(4) };
   const peers = peerTable([peer(2), peer(3), whole], me);
   const throughTun: string[] = [];
+  const labels: string[] = [];
   const looked: string[] = [];
   const dial = dialer({
     sessions,
@@ -76,6 +78,8 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
         }
       : undefined,
     maxDials,
+    label: () => 7,
+    labelHeard: (peer, _stream, label) => labels.push(`${peer.name} says ${label}`),
   });
   /** What the router was asked to connect to, with the port. */
   const asked = () =>
@@ -91,13 +95,13 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
   const run = (target: DialTarget, session: SessionKey = GATEWAY, signal = NEVER) =>
     dial.dial(target, { session, port: 443, permit, signal });
   /** As a peer's gateway answers to a preface. */
-  const joins = (status = 0) => {
+  const joins = (status: FlowStatus = 'joined') => {
     bridge.rules.connect = (visit) => {
-      setImmediate(() => setImmediate(() => visit.end.write(Buffer.from([0xf6, 1, status, 0]))));
+      setImmediate(() => setImmediate(() => visit.end.write(flowAnswer(status, 9))));
       return STREAM_OK;
     };
   };
-  return { clock, bridge, sessions, dial, run, asked, held, peers, throughTun, looked, joins, me, permitted };
+  return { clock, bridge, sessions, dial, run, asked, held, peers, throughTun, labels, looked, joins, me, permitted };
 }
 
 function rejectsWith(promise: Promise<unknown>, code: string): Promise<void> {
@@ -154,7 +158,7 @@ for (const session of [
 }
 
 test('a peer is reached by a flow from the gateway itself, by whatever name it is called', async () => {
-  const { clock, run, asked, held, joins, sessions } = setting();
+  const { clock, run, asked, held, joins, labels, sessions } = setting();
   joins();
   const two = peer(2);
   const targets: DialTarget[] = [
@@ -177,6 +181,7 @@ test('a peer is reached by a flow from the gateway itself, by whatever name it i
   const whole = await run({ kind: 'b32', b32: peer(4).b32 });
   assert.equal(asked().at(-1), `${destination(4).base64} 443`);
   whole.stream.destroy();
+  assert.deepEqual(labels, [...targets.map(() => 'peer2 says 9'), 'peer4 says 9']);
   await sessions.stop();
 });
 
@@ -227,7 +232,7 @@ test('a dial that fails gives its session back', async () => {
   const { clock, run, bridge, held, joins, sessions } = setting();
   bridge.rules.connect = () => 'STREAM STATUS RESULT=CANT_REACH_PEER';
   await rejectsWith(run({ kind: 'b32', b32: destination(9).b32 }, ISOLATED), 'sam.peer-unreachable');
-  joins(1);
+  joins('refused');
   await rejectsWith(run({ kind: 'b32', b32: peer(2).b32 }), 'flow.refused');
   bridge.rules.connect = () => undefined;
   const abort = new AbortController();

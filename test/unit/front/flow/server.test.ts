@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { dialFlow } from '../../../../src/core/flow/dial-flow.ts';
 import { relayCore } from '../../../../src/core/relay/relay.ts';
@@ -17,6 +18,7 @@ const REFUSED_LINGER_MS = 30_000;
 /** The only one that the peer may not reach. */
 const FORBIDDEN_PORT = 6000;
 
+const UNLABELLED = { own: 0, heard: () => {} };
 type Behaviour = 'accept' | 'hang' | ErrorKind;
 
 function setting({ maxPerPeer = 10, withTun = true, allowed = true } = {}) {
@@ -24,6 +26,8 @@ function setting({ maxPerPeer = 10, withTun = true, allowed = true } = {}) {
   const services: LineEnd[] = [];
   const asked: Array<readonly [address: string, port: number]> = [];
   let behaviour: Behaviour = 'accept';
+  /** What each side was told of the other's session. */
+  const labels: { readonly taken: number[]; readonly dialled: number[] } = { taken: [], dialled: [] };
   const relay = relayCore({ clock, maxPairs: 100, heldEndMs: 30_000 });
   const server = flowServer({
     relay,
@@ -31,6 +35,8 @@ function setting({ maxPerPeer = 10, withTun = true, allowed = true } = {}) {
     log: silentLogger,
     maxPerPeer,
     mayReach: (_peer, port) => allowed && port !== FORBIDDEN_PORT,
+    label: () => 8,
+    labelHeard: (_peer, _stream, label) => labels.taken.push(label),
     local: withTun
       ? {
           address: own(1).addresses.oc,
@@ -52,6 +58,7 @@ function setting({ maxPerPeer = 10, withTun = true, allowed = true } = {}) {
       : undefined,
   });
   const them = peer(2);
+  const dialling = { own: 7, heard: (_stream: Duplex, label: number) => labels.dialled.push(label) };
   /** A stream of the peer, as the switch hands it over. */
   const arrives = (...bytes: number[]): LineEnd => {
     const [ours, theirs] = line({ halfClose: false });
@@ -69,13 +76,14 @@ function setting({ maxPerPeer = 10, withTun = true, allowed = true } = {}) {
         return Promise.resolve(ours);
       },
     };
-    return dialFlow(session, 'peer', port, clock, signal);
+    return dialFlow(session, 'peer', port, dialling, clock, signal);
   };
   return {
     clock,
     server,
     services,
     asked,
+    labels,
     relay,
     arrives,
     dial,
@@ -94,7 +102,7 @@ function rejectsWith(promise: Promise<unknown>, kind: ErrorKind, code: string): 
 }
 
 test('joins a flow to the port asked for on our own address, with half-close', async () => {
-  const { clock, server, services, asked, dial } = setting();
+  const { labels, clock, server, services, asked, dial } = setting();
   const end = await dial(8080);
   assert.equal(end.halfClose, true);
   assert.deepEqual(asked, [[own(1).addresses.oc.toString('hex'), 8080]]);
@@ -108,6 +116,7 @@ test('joins a flow to the port asked for on our own address, with half-close', a
   assert.deepEqual([(await answer).bytes.length, (await answer).ended], [100_000, true]);
   await clock.settle();
   assert.equal(server.counters().joined, 1);
+  assert.deepEqual(labels, { taken: [7], dialled: [8] });
   await server.stop();
   assert.equal(clock.pending, 0);
 });
@@ -156,7 +165,7 @@ test('another version of the preface is answered with ours', async () => {
   await clock.settle();
   const answer: unknown = stream.read();
   assert.ok(answer instanceof Buffer);
-  assert.deepEqual([...answer], [0xf6, 1, 6, 0]);
+  assert.deepEqual([...answer], [0xf6, 1, 6, 5, 1, 3, 0, 0, 8]);
   await server.stop();
 });
 
@@ -165,7 +174,7 @@ test('the answer to a refusal is left to be read, but not for ever', async () =>
   behave('peer-refused');
   const stream = arrives(0xf6, 1, 0, 80, 0);
   await clock.advance(REFUSED_LINGER_MS - 1_000);
-  assert.equal(String(stream.read()?.toString('hex')), 'f6010100');
+  assert.equal(String(stream.read()?.toString('hex')), 'f60101050103000008');
   await clock.settle();
   assert.equal(stream.readableEnded, false);
   await clock.advance(2_000);
@@ -276,11 +285,11 @@ test('the dialling side gives up on a peer that is silent, closes, talks nonsens
   };
   const dial = async (act: (far: LineEnd) => unknown, kind: ErrorKind, code: string) => {
     const abort = new AbortController();
-    const refused = rejectsWith(dialFlow(session, 'peer', 80, clock, abort.signal), kind, code);
+    const refused = rejectsWith(dialFlow(session, 'peer', 80, UNLABELLED, clock, abort.signal), kind, code);
     await clock.settle();
     const far = opened.at(-1);
     assert.ok(far !== undefined);
-    assert.equal(String(far.read()?.toString('hex')), 'f601005000');
+    assert.equal(String(far.read()?.toString('hex')), 'f6010050050103000000');
     if (act(far) === 'abort') abort.abort(new GateError('cancelled', 'test.enough', 'enough'));
     await clock.advance(61_000);
     await refused;
@@ -318,7 +327,7 @@ test('a stream that is refused, or closed without an answer, is tried again a fe
     [closing, 'peer-closed', 'flow.closed'],
   ] as const) {
     tries = 0;
-    const refused = rejectsWith(dialFlow(session, 'peer', 80, clock, NEVER), kind, code);
+    const refused = rejectsWith(dialFlow(session, 'peer', 80, UNLABELLED, clock, NEVER), kind, code);
     for (let step = 0; step < 20; step += 1) await clock.advance(100);
     await refused;
     assert.equal(tries, 4);
@@ -344,9 +353,9 @@ test('where flows are not allowed, every port is forbidden', async () => {
   const { clock, server, asked } = setting({ allowed: false });
   const [ours, far] = line({ halfClose: false });
   server.take(peer(2), ours);
-  far.write(Buffer.from('f601005000', 'hex'));
+  far.write(Buffer.from('f6010050050103000000', 'hex'));
   await clock.settle();
-  assert.equal(far.read()?.toString('hex'), 'f6010400');
+  assert.equal(far.read()?.toString('hex'), 'f60104050103000008');
   assert.deepEqual(asked, []);
   far.end();
   await clock.settle();

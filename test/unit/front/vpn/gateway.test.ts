@@ -84,6 +84,8 @@ async function setting(refuse?: GateError) {
     },
     dialOurselves: () => (refuse === undefined ? Promise.resolve(opened('ourselves')) : Promise.reject(refuse)),
     session: { readySince: () => undefined, receivedElsewhere: () => 0, rebuild: () => {} },
+    label: () => 1,
+    labelHeard: () => false,
     onTunLost: (error) => {
       lost = error;
     },

@@ -80,6 +80,7 @@ export interface NodeOptions {
   readonly takesBig?: boolean;
   readonly queue?: LinkWorld['queue'];
   readonly dial?: LinkWorld['dial'];
+  readonly labelHeard?: LinkWorld['labelHeard'];
   /** Gets each packet instead of `Node.delivered`. */
   readonly deliver?: (packet: Buffer) => void;
 }
@@ -107,6 +108,8 @@ export function node(options: NodeOptions): Node {
     takesFlows: true,
     big: { takesBig: options.takesBig ?? false, mtu: 1500 },
     admission: new Admission(me.addresses, [them], []),
+    label: () => 1,
+    labelHeard: options.labelHeard ?? (() => false),
     dial: options.dial ?? (() => Promise.reject(new GateError('peer-unreachable', 'test.nobody', 'nobody is there'))),
     deliver: (run, segment) => {
       segments.add(segment);

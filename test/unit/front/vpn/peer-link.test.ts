@@ -20,11 +20,13 @@ function manual(options: { readonly connect?: 'always' | 'demand'; readonly queu
     readonly signal: AbortSignal;
     readonly isUrgent: () => boolean;
   }> = [];
+  const labels: Array<readonly [label: number, openedAt: number]> = [];
   const me = node({
     clock,
     me: 1,
     them: 2,
     ...options,
+    labelHeard: (_peer, label, openedAt) => labels.push([label, openedAt]) === 2,
     dial: (_peer, signal, isUrgent) =>
       new Promise<RelayEnd>((resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
@@ -55,16 +57,16 @@ function manual(options: { readonly connect?: 'always' | 'demand'; readonly queu
     me.link.accept(ours, 'verified');
     return theirs;
   };
-  const keepalive = (wantsAnswer: boolean) =>
+  const keepalive = (wantsAnswer: boolean, flowLabel = 1) =>
     encodeKeepalive({
       source: them.oc,
       destination: own().oc,
-      flowLabel: 1,
+      flowLabel,
       name: me.peer.b32,
       announcement: { wantsAnswer, knowsFlows: true },
     });
   const own = () => peer(1).addresses;
-  return { clock, me, link: me.link, them, own: own(), dials, far, sent, arrives, keepalive };
+  return { clock, me, link: me.link, them, own: own(), dials, far, sent, arrives, keepalive, labels };
 }
 
 async function checkStopped(clock: FakeClock, one: Node, streams: readonly LineEnd[] = []): Promise<void> {
@@ -280,6 +282,34 @@ test('failed dials are repeated with growing pauses, only while somebody wants t
   assert.equal(dials.length, 4);
   assert.equal(link.report().state.kind, 'idle');
   await checkStopped(clock, me);
+});
+
+test('the flow label of each keepalive is told, with the age of its stream, and another one is counted', async () => {
+  const { clock, me, link, arrives, keepalive, labels } = manual();
+  const old = arrives(keepalive(false, 7));
+  await clock.advance(1_000);
+  const anew = arrives(keepalive(false, 8));
+  await clock.settle();
+  old.write(keepalive(false, 7));
+  await clock.settle();
+  assert.deepEqual(labels, [
+    [7, 0],
+    [8, 1_000],
+    [7, 0],
+  ]);
+  assert.equal(link.report().traffic.restarts, 1);
+  await checkStopped(clock, me, [old, anew]);
+});
+
+test('the flow label of an OnionCat says nothing', async () => {
+  const clock = new FakeClock();
+  const me = node({ clock, me: 1, them: 2, onionCat: { inbound: [] }, labelHeard: () => assert.fail() });
+  const [ours, theirs] = line({ halfClose: false });
+  theirs.write(onionCatKeepalive(me.peer, peer(1).addresses.ocat4));
+  me.link.accept(ours, 'verified');
+  await clock.settle();
+  assert.equal(me.link.report().state.kind, 'up');
+  await checkStopped(clock, me, [theirs]);
 });
 
 test('a dial is urgent from the first packet on, until nobody has wanted the peer for a while', async () => {
