@@ -6,7 +6,7 @@ import { readKeys } from '../io/key-file.ts';
 import type { Places } from '../io/places.ts';
 import { GateError } from '../kit/errors.ts';
 import type { B32 } from '../wire/i2p/destination.ts';
-import { plain, type Terminal } from './terminal.ts';
+import type { Terminal } from './terminal.ts';
 
 /** @throws GateError */
 export async function check(named: string | undefined, places: Places, terminal: Terminal): Promise<void> {
@@ -14,7 +14,7 @@ export async function check(named: string | undefined, places: Places, terminal:
   const own = await ownName(config.identity.key_file);
   const self = config.peer.find(({ destination }) => b32Of(destination) === own);
   if (self !== undefined) {
-    throw new GateError('config', 'config.self', `peer "${plain(self.name)}" is this gateway itself; remove it`);
+    throw new GateError('config', 'config.self', `peer "${self.name}" is this gateway itself; remove it`);
   }
   terminal.print(file === undefined ? `no config file at ${places.configFile}: the defaults hold` : `${file}: correct`);
   terminal.print(identityLine(config.identity.key_file, own));

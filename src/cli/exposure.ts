@@ -2,7 +2,7 @@
 import { type ExposureReport, parseExposure } from '../control/exposure.ts';
 import type { Places } from '../io/places.ts';
 import { type ControlOptions, printAnswer } from './status.ts';
-import { plain, type Terminal, table } from './terminal.ts';
+import { type Terminal, table } from './terminal.ts';
 
 /** @throws GateError */
 export function exposure(
@@ -21,7 +21,7 @@ function exposureText({ firewall, networks, peers }: ExposureReport): readonly s
     broken: ['The rules of the firewall are gone: until they are back, peers reach whatever listens here.', ''],
   };
   const rows = peers.map(({ name, rules, icmp, open, filtered }) => [
-    plain(name),
+    name,
     rules.join(' ') || '-',
     icmp ? 'yes' : 'no',
     open.join(' ') || '-',

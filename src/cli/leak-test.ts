@@ -5,7 +5,7 @@ import { loadConfig } from '../io/config-file.ts';
 import type { Places } from '../io/places.ts';
 import type { Departure } from '../wire/packet/departure.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import type { Terminal } from './terminal.ts';
+import { json, type Terminal } from './terminal.ts';
 
 export interface LeakTestOptions {
   readonly config?: string;
@@ -21,7 +21,7 @@ export async function leakTestVerb(
 ): Promise<ExitCode> {
   const { config } = await loadConfig(options.config, places);
   const report = await leakTest(config, systemClock, signal);
-  terminal.print(options.json === true ? JSON.stringify(report) : leakTestText(report).join('\n'));
+  terminal.print(...(options.json === true ? [json(report)] : leakTestText(report)));
   if (report.leaks.length > 0) return EXIT.leak;
   return report.missed > 0 ? EXIT.unsure : EXIT.ok;
 }

@@ -12,7 +12,7 @@ import { init } from './init.ts';
 import { ping } from './ping.ts';
 import { reload } from './reload.ts';
 import { peers, status } from './status.ts';
-import { processTerminal, type Terminal } from './terminal.ts';
+import { type Terminal, terminalOn } from './terminal.ts';
 import { version } from './version.ts';
 
 interface Context {
@@ -65,7 +65,7 @@ function program({ places, terminal, signal, exit }: Context): Command {
         return namesOf((await readKeys(loaded.config.identity.key_file)).destination.b32);
       };
       const answers = names.length === 0 ? [await own()] : names.map(convert);
-      terminal.print(answers.map((lines) => lines.join('\n')).join('\n\n'));
+      terminal.print(...answers.flatMap((lines, at) => (at === 0 ? lines : ['', ...lines])));
     });
   root
     .command('password')
@@ -153,8 +153,10 @@ async function main(argv: readonly string[], terminal: Terminal): Promise<ExitCo
 function failure(error: GateError, signal: AbortSignal, terminal: Terminal): ExitCode {
   // What was given up because somebody pressed Ctrl-C did not fail.
   if (signal.aborted && (error.kind === 'shutdown' || error.kind === 'cancelled')) return EXIT.ok;
-  for (const line of error.message.split('\n')) terminal.complain(`garligate: ${line}`);
-  if (error.kind === 'bug') terminal.complain(String(error.cause instanceof Error ? error.cause.stack : error.stack));
+  terminal.complain(...error.message.split('\n').map((line) => `garligate: ${line}`));
+  if (error.kind === 'bug') {
+    terminal.complain(...String(error.cause instanceof Error ? error.cause.stack : error.stack).split('\n'));
+  }
   return exitCodeOf(error);
 }
 
@@ -179,8 +181,17 @@ function endSignal(terminal: Terminal): AbortSignal {
   return controller.signal;
 }
 
+/**
+ * Node's own answer to SIGUSR1, which other daemons take for "open the log anew", is to let every user of this machine into
+ * the process: a debugger on loopback, whose secret path it tells whoever asks. Any listener takes its place.
+ */
+function keepDebuggerOut(): void {
+  process.on('SIGUSR1', () => {});
+}
+
+keepDebuggerOut();
 // A reader that has seen enough, such as `head`, is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed);
 });
-process.exitCode = await main(process.argv, processTerminal);
+process.exitCode = await main(process.argv, terminalOn(process.stdout, process.stderr));

@@ -14,7 +14,7 @@ import { sleep } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { type ControlOptions, connect, understood } from './status.ts';
-import { plain, type Terminal, table } from './terminal.ts';
+import { json, type Terminal, table } from './terminal.ts';
 
 export interface PingOptions extends ControlOptions {
   /** Number of pings. */
@@ -62,7 +62,7 @@ export async function ping(
     const client = await connect(options, places, signal);
     try {
       const report = understood(parsePing(await client.request('ping', { peer, timeoutMs }, timeoutMs + GRACE_MS)));
-      terminal.print(options.json === true ? JSON.stringify(report) : pingText(report).join('\n'));
+      terminal.print(...(options.json === true ? [json(report)] : pingText(report)));
       exit = exitOf(report);
     } finally {
       client.close();
@@ -82,7 +82,7 @@ function pingText({ peer, steps }: PingReport): readonly string[] {
     return [NAMES[name], step === undefined ? '-' : outcomeText(step)];
   });
   const broken = steps.find(({ outcome }) => outcome === 'failed');
-  return [plain(peer), ...table(lines), ...(broken?.advice === undefined ? [] : [plain(broken.advice)])];
+  return [peer, ...table(lines), ...(broken?.advice === undefined ? [] : [broken.advice])];
 }
 
 function outcomeText({ outcome, ms, text }: PingStepReport): string {
@@ -91,9 +91,9 @@ function outcomeText({ outcome, ms, text }: PingStepReport): string {
     case 'ok':
       return `ok, ${time}`;
     case 'unknown':
-      return `unknown: ${plain(text ?? '')}`;
+      return `unknown: ${text ?? ''}`;
     case 'failed':
-      return `FAILED after ${time}: ${plain(text ?? '')}`;
+      return `FAILED after ${time}: ${text ?? ''}`;
     default:
       return outcome satisfies never;
   }

@@ -2,7 +2,7 @@
 import { parseReload, type ReloadReport } from '../control/reload.ts';
 import type { Places } from '../io/places.ts';
 import { type ControlOptions, printAnswer } from './status.ts';
-import { plain, type Terminal } from './terminal.ts';
+import type { Terminal } from './terminal.ts';
 
 /** Rules of hundreds of peers take nft some seconds. */
 const LONGEST_MS = 60_000;
@@ -32,7 +32,7 @@ function reloadText({ keys, added, removed, regulated }: ReloadReport): readonly
   ] as const;
   const others = keys.filter((key) => key !== 'peer');
   const told = [
-    ...lines.flatMap(([what, names]) => (names.length === 0 ? [] : [`${what}: ${names.map(plain).join(', ')}`])),
+    ...lines.flatMap(([what, names]) => (names.length === 0 ? [] : [`${what}: ${names.join(', ')}`])),
     ...(others.length === 0 ? [] : [`changed: ${others.join(', ')}`]),
   ];
   return told.length === 0 ? ['nothing has changed'] : told;

@@ -1,7 +1,7 @@
 /** The state of a gateway as text for people. */
 import type { PeerStatus, RouterState, StatusReport } from '../control/status.ts';
 import { span } from '../kit/span.ts';
-import { plain, table } from './terminal.ts';
+import { table } from './terminal.ts';
 
 /** A gateway that was not made to keep all of root's has fewer. */
 const MOST_SHOWN = 4;
@@ -10,19 +10,19 @@ export function statusText(report: StatusReport): readonly string[] {
   const { identity, vpn, relay } = report;
   const sessions = report.sessions.map(({ key, name, state, age, reason }) => [
     'session',
-    `${name === undefined ? key : `${key} ${plain(name)}`}: ${state} for ${span(age)}${reason === undefined ? '' : `, ${plain(reason)}`}`,
+    `${name === undefined ? key : `${key} ${name}`}: ${state} for ${span(age)}${reason === undefined ? '' : `, ${reason}`}`,
   ]);
   const datagrams = report.datagrams.map(({ state, age, users, b32, reason, drops }) => [
     'udp',
     `${b32 === undefined ? 'no destination' : `${b32}.b32.i2p`}: ${state} for ${span(age)}, ${users} associations` +
-      `${reason === undefined ? '' : `, ${plain(reason)}`}${dropText(drops, 'datagrams')}`,
+      `${reason === undefined ? '' : `, ${reason}`}${dropText(drops, 'datagrams')}`,
   ]);
   const socks = report.socks.map(({ listen, clients, meaning, udp }) => [
     'socks',
-    `${listen}, ${clients} clients; ${plain(meaning)}${udp === undefined ? '' : udpText(udp)}`,
+    `${listen}, ${clients} clients; ${meaning}${udp === undefined ? '' : udpText(udp)}`,
   ]);
   return [
-    `garligate ${plain(report.version)}, up for ${span(report.uptimeSeconds)}`,
+    `garligate ${report.version}, up for ${span(report.uptimeSeconds)}`,
     ...table([
       ['identity', `${identity.b32}.b32.i2p`],
       ['address', identity.address],
@@ -35,16 +35,11 @@ export function statusText(report: StatusReport): readonly string[] {
         'vpn',
         vpn === undefined
           ? 'off'
-          : `${plain(vpn.interface)} ${vpn.state}${againText(vpn.restored)}, mtu ${vpn.mtu}${dropText(vpn.drops, 'packets')}`,
+          : `${vpn.interface} ${vpn.state}${againText(vpn.restored)}, mtu ${vpn.mtu}${dropText(vpn.drops, 'packets')}`,
       ],
       ...(vpn === undefined || (vpn.ownEcho.state === 'idle' && vpn.ownEcho.error === undefined)
         ? []
-        : [
-            [
-              'own echo',
-              `${vpn.ownEcho.state}${vpn.ownEcho.error === undefined ? '' : `, ${plain(vpn.ownEcho.error)}`}`,
-            ],
-          ]),
+        : [['own echo', `${vpn.ownEcho.state}${vpn.ownEcho.error === undefined ? '' : `, ${vpn.ownEcho.error}`}`]]),
       ...(report.firewall === undefined ? [] : [['firewall', firewallText(report.firewall)]]),
       ...socks,
       ['relay', `${relay.active} streams`],
@@ -72,7 +67,7 @@ export function peersText(peers: readonly PeerStatus[]): readonly string[] {
     'LAST ERROR',
   ];
   const rows = peers.map((peer) => [
-    plain(peer.name),
+    peer.name,
     peer.address,
     peer.state,
     peer.direction ?? '-',
@@ -83,7 +78,7 @@ export function peersText(peers: readonly PeerStatus[]): readonly string[] {
     `${peer.queue.packets}/${peer.queue.limitPackets}`,
     peer.bigPackets,
     String(sum(peer.drops)),
-    peer.lastError === undefined ? '-' : `${plain(peer.lastError.text)} (${span(peer.lastError.age)} ago)`,
+    peer.lastError === undefined ? '-' : `${peer.lastError.text} (${span(peer.lastError.age)} ago)`,
   ]);
   return table([heading, ...rows]);
 }
@@ -97,8 +92,8 @@ function totalsText(totals: StatusReport['peerTotals']): string {
 function healthText(health: StatusReport['health']): readonly string[] {
   if (health.length === 0) return ['health: all well'];
   return health.flatMap(({ severity, code, text, advice }) => [
-    `health: ${severity}: ${plain(text)} (${plain(code)})`,
-    `        ${plain(advice)}`,
+    `health: ${severity}: ${text} (${code})`,
+    `        ${advice}`,
   ]);
 }
 
@@ -109,7 +104,7 @@ function routerText(router: RouterState): string {
     case 'managed':
       return `own i2pd, process ${router.pid}, for ${span(router.age)}, ${router.restarts} restarts`;
     case 'none':
-      return `none: ${plain(router.why)}; ${plain(router.advice)}`;
+      return `none: ${router.why}; ${router.advice}`;
     default:
       return router satisfies never;
   }
@@ -117,8 +112,8 @@ function routerText(router: RouterState): string {
 
 function rightsText({ user, capabilities, noNewPrivileges }: StatusReport['rights']): string {
   const many = capabilities.length > MOST_SHOWN ? `${capabilities.length} capabilities` : capabilities.join(' and ');
-  const held = capabilities.length === 0 ? 'without any capability' : `with ${plain(many)}`;
-  return `${plain(user)}, ${held}${noNewPrivileges ? '' : ', which programs can add to'}`;
+  const held = capabilities.length === 0 ? 'without any capability' : `with ${many}`;
+  return `${user}, ${held}${noNewPrivileges ? '' : ', which programs can add to'}`;
 }
 
 function firewallText({ state, restored, drops }: NonNullable<StatusReport['firewall']>): string {

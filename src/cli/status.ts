@@ -8,7 +8,7 @@ import { sleep } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { peersText, statusText } from './status-text.ts';
-import type { Terminal } from './terminal.ts';
+import { json, type Terminal } from './terminal.ts';
 
 export interface ControlOptions {
   readonly config?: string;
@@ -39,7 +39,7 @@ export async function status(
     for (;;) {
       const report = understood(parseStatus(await client.request('status', { reveal: options.reveal === true })));
       if (options.watch === true && options.json !== true && terminal.isScreen) terminal.clear();
-      terminal.print(options.json === true ? JSON.stringify(report) : statusText(report).join('\n'));
+      terminal.print(...(options.json === true ? [json(report)] : statusText(report)));
       if (options.watch !== true) return options.strict === true && !isWell(report) ? EXIT.degraded : EXIT.ok;
       await sleep(systemClock, WATCH_PAUSE_MS, signal);
     }
@@ -88,7 +88,7 @@ export async function printAnswer<T>(
   const client = await connect(options, places, signal);
   try {
     const answer = understood(parse(await client.request(method, params, timeoutMs)));
-    terminal.print(options.json === true ? JSON.stringify(answer) : text(answer).join('\n'));
+    terminal.print(...(options.json === true ? [json(answer)] : text(answer)));
   } finally {
     client.close();
   }

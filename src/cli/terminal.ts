@@ -1,27 +1,44 @@
-/** What the commands need of the terminal: two ways to say something, and tables. */
+/** What the commands need of the terminal: two ways to say something, tables, and JSON. */
+import { plain, plainJson } from '../kit/plain.ts';
 
 export interface Terminal {
-  /** To standard output. */
-  print(line: string): void;
-  /** To standard error. */
-  complain(line: string): void;
+  /** To standard output. Every line stays one, and says nothing to the terminal itself, whatever is in it. */
+  print(...lines: readonly string[]): void;
+  /** To standard error, in the same way. */
+  complain(...lines: readonly string[]): void;
   /** Is standard output a screen that can be cleared? */
   readonly isScreen: boolean;
   clear(): void;
 }
 
-export const processTerminal: Terminal = {
-  print: (line) => {
-    process.stdout.write(`${line}\n`);
-  },
-  complain: (line) => {
-    process.stderr.write(`${line}\n`);
-  },
-  isScreen: process.stdout.isTTY === true,
-  clear: () => {
-    process.stdout.write('\u001b[H\u001b[2J');
-  },
-};
+export interface Output {
+  readonly isTTY?: boolean;
+  write(text: string): unknown;
+}
+
+export function terminalOn(output: Output, complaints: Pick<Output, 'write'>): Terminal {
+  return {
+    print: (...lines) => {
+      output.write(together(lines));
+    },
+    complain: (...lines) => {
+      complaints.write(together(lines));
+    },
+    isScreen: output.isTTY === true,
+    clear: () => {
+      output.write('\u001b[H\u001b[2J');
+    },
+  };
+}
+
+function together(lines: readonly string[]): string {
+  return lines.map((line) => `${plain(line)}\n`).join('');
+}
+
+/** An answer for programs, in one line. */
+export function json(answer: unknown): string {
+  return plainJson(JSON.stringify(answer));
+}
 
 /** Columns as wide as their widest cell, two blanks apart. */
 export function table(rows: ReadonlyArray<readonly string[]>): readonly string[] {
@@ -35,9 +52,4 @@ export function table(rows: ReadonlyArray<readonly string[]>): readonly string[]
       .join('  ')
       .trimEnd(),
   );
-}
-
-/** Text from elsewhere, so that it can neither move the cursor nor pretend to be another line. */
-export function plain(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '?');
 }

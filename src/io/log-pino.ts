@@ -1,10 +1,12 @@
 /**
  * The log: pino, one JSON object per line, written synchronously so that the last words before an exit are not lost.
- * Whatever reaches it, no line leaves with a destination, a key, a b32 name or an address of the VPN in it.
+ * Whatever reaches it, no line leaves with a destination, a key, a b32 name or an address of the VPN in it, and none with
+ * characters that the terminal of whoever reads it would obey.
  */
 import { type DestinationStream, destination, pino } from 'pino';
 import type { Facts } from '../kit/errors.ts';
 import type { Logger, LogLevel } from '../kit/log.ts';
+import { plainJson } from '../kit/plain.ts';
 
 export interface AdjustableLogger extends Logger {
   setLevel(level: LogLevel): void;
@@ -19,7 +21,7 @@ export function pinoLogger(level: LogLevel, to: DestinationStream = standardErro
       base: null,
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
-      hooks: { streamWrite: scrub },
+      hooks: { streamWrite: (line) => plainJson(scrub(line)) },
     },
     to,
   );

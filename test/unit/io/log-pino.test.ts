@@ -58,6 +58,15 @@ for (const [what, secret] of [
   });
 }
 
+test('no line leaves with a character that a terminal obeys, in a message or in a fact', () => {
+  const hostile = 'red\u001b[31m \u009b2J \u202eevil\u2066 two\r\nlines\u2028';
+  const lines = logged((log) => log.error(hostile, { value: hostile }));
+  assert.equal(lines.length, 1);
+  assert.match(lines[0] ?? '', /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+\n$/u);
+  const { msg, value } = JSON.parse(lines[0] ?? '');
+  assert.deepEqual([msg, value], [hostile, hostile]);
+});
+
 test('what is harmless stays', () => {
   const text = 'an own i2pd was started 1234 at 127.0.0.1:9160, ::1 and fd60::1, code sam.session-timeout';
   assert.equal(scrub(text), text);
