@@ -18,6 +18,7 @@ export interface Rules {
   version: string;
   /** The router is not there. */
   down: boolean;
+  hello: (visit: Visit) => string | undefined;
   create: (visit: Visit, line: string) => string | undefined;
   accept: (visit: Visit) => string | undefined;
   connect: (visit: Visit, line: string) => string | undefined;
@@ -37,6 +38,7 @@ export class ScriptedBridge implements BridgePort {
   readonly rules: Rules = {
     version: '3.1',
     down: false,
+    hello: () => `HELLO REPLY RESULT=OK VERSION=${this.rules.version}`,
     create: () => CREATED,
     accept: () => STREAM_OK,
     connect: () => STREAM_OK,
@@ -88,7 +90,7 @@ export class ScriptedBridge implements BridgePort {
 
   #answer(visit: Visit, command: string): string | undefined {
     const { rules } = this;
-    if (command.startsWith('HELLO')) return `HELLO REPLY RESULT=OK VERSION=${rules.version}`;
+    if (command.startsWith('HELLO')) return rules.hello(visit);
     if (command.startsWith('SESSION CREATE')) {
       visit.role = 'control';
       return rules.create(visit, command);
