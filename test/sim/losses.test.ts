@@ -1,0 +1,53 @@
+/** A gateway on real sockets that loses its router over and over: it always comes back, and nothing that was open stays open. */
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
+import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
+import { until } from '../helpers/until.ts';
+import { startGateway } from './gateway-kit.ts';
+
+const LOSSES = 100;
+const ACCEPTS = 3;
+
+test(`after ${LOSSES} losses in a row the gateway is back, with as many descriptors, connections and timers as before`, async (t) => {
+  const clock = new FakeClock();
+  const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament: 'java', clock });
+  const gate = await startGateway({ bridge, clock, config: `[limits]\naccepts = ${ACCEPTS}` });
+  t.after(async () => {
+    await gate.stop();
+    await bridge.stop();
+  });
+  const { accepting, sessions } = gate.gateway;
+  const isBack = () => sessions.list()[0]?.session.state.kind === 'ready' && accepting.armed > 0;
+  const settled = async () => {
+    await until('it is back', async () => {
+      if (!isBack()) await clock.advance(500);
+      return isBack();
+    });
+    // On Java I2P all accepts are armed at once.
+    await until('its accepts stand', async () => {
+      await clock.advance(100);
+      return accepting.armed === ACCEPTS && bridge.sessions[0]?.armed === ACCEPTS;
+    });
+  };
+  const lose = async (loss: number) => {
+    if (loss % 2 === 0) await bridge.restart();
+    else for (const { id } of bridge.sessions) bridge.dropSession(id);
+    await until('the loss is known', () => !isBack());
+    await settled();
+  };
+  const open = () => ({
+    descriptors: readdirSync('/proc/self/fd').length,
+    connections: bridge.openSockets,
+    timers: clock.pending,
+  });
+  await settled();
+  // Whatever the first one needs for good.
+  await lose(0);
+  const before = open();
+  for (let loss = 1; loss <= LOSSES; loss += 1) await lose(loss);
+  await until('what was given up is closed', () => open().descriptors <= before.descriptors).catch(() => {});
+  assert.deepEqual(open(), before);
+});
