@@ -93,6 +93,8 @@ class ChosenRouter implements RouterService {
   #chosen: RouterService | undefined;
   #choosing: Promise<RouterService> | undefined;
   #isStopped = false;
+  /** Why the start, which had rights that are given up by now, could not prepare an own router. */
+  #unprepared: GateError | undefined;
   #failure: Failure = { why: 'no router has been looked for yet', advice: 'wait a moment' };
 
   constructor(candidates: readonly TcpEndpoint[], config: RouterConfig, parts: RouterParts) {
@@ -109,7 +111,8 @@ class ChosenRouter implements RouterService {
 
   async prepare(): Promise<void> {
     await this.#managed.prepare().catch((error: unknown) => {
-      const { message, code } = asGateError(error, 'preparing an own router');
+      this.#unprepared = asGateError(error, 'preparing an own router');
+      const { message, code } = this.#unprepared;
       this.#log.debug(message, { code });
     });
   }
@@ -155,13 +158,20 @@ class ChosenRouter implements RouterService {
       return this.#managed;
     } catch (error) {
       const failure = asGateError(error, 'starting a router');
-      this.#failure = explain(failure);
+      this.#failure = explain(failure, this.#unprepared);
       throw failure;
     }
   }
 }
 
-function explain({ code, kind, message }: GateError): Failure {
+function explain({ code, kind, message }: GateError, unprepared: GateError | undefined): Failure {
+  if (kind === 'permission' && unprepared !== undefined) {
+    // That the rights are lacking by now is true, and helps nobody.
+    return {
+      why: unprepared.message,
+      advice: 'mend the cause and restart garligate: only a start has the rights for it',
+    };
+  }
   switch (code) {
     case NO_PROGRAM.code:
       return { why: NO_PROGRAM.why, advice: NO_PROGRAM.advice };

@@ -3,7 +3,7 @@
  * goes on once there is room. On small file systems of its own.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   closeSync,
@@ -187,6 +187,26 @@ await declareScenarios(import.meta.filename, {
       await until('the router runs', async () => (await gateway.status()).router.kind === 'managed', START_MS);
       assert.match(readFileSync('/mnt/router.pid', 'utf8'), /"pid":\d+/);
       assert.equal(await gateway.kill('SIGTERM'), 0, gateway.said());
+      assertNothingLeft(place);
+      rmSync(place.directory, { recursive: true });
+    },
+  },
+  'an own router that only a start could prepare, and had no room for, is told with the reason and the way out': {
+    prepare: 'mount -t tmpfs -o nr_inodes=1,mode=755 none /mnt',
+    run: async () => {
+      const place = makePlace('[router]\nsam = "managed"\ndirectory = "/mnt/router"\n');
+      const gateway = await run(place);
+      // Not that the user who it is now may not make the file.
+      const { router } = await gateway.status();
+      assert.ok(router.kind === 'none', JSON.stringify(router));
+      assert.match(router.why, /record of the own i2pd in \/mnt\/router\.pid: ENOSPC: .*make room on that disk/);
+      assert.match(router.advice, /restart garligate/);
+      assert.equal(await gateway.kill('SIGTERM'), 0, gateway.said());
+
+      execFileSync('mount', ['-o', 'remount,nr_inodes=100', '/mnt']);
+      const next = await run(place);
+      assert.equal((await next.status()).router.kind, 'managed');
+      assert.equal(await next.kill('SIGTERM'), 0, next.said());
       assertNothingLeft(place);
       rmSync(place.directory, { recursive: true });
     },

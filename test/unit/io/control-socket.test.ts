@@ -78,7 +78,7 @@ test('answers a client, again and again on one connection', async () => {
 
 test('the socket is closed to others from its first moment, and so is its directory', () => {
   assert.equal(statSync(path).mode & 0o777, 0o660);
-  assert.equal(statSync(dirname(path)).mode & 0o007, 0);
+  assert.equal(statSync(dirname(path)).mode & 0o7777, 0o750);
 });
 
 test('answers a client that has ended its own side', async () => {
