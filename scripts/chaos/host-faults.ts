@@ -1,4 +1,5 @@
 /** What the fault lab lets happen on the host of one gateway: what another program, or a person, does to it. */
+import { readFile } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { runCommand, waitUntil } from '../lab/command.ts';
 import type { Gateway } from '../lab/gateway.ts';
@@ -46,10 +47,8 @@ export const HOST_FAULTS: readonly Fault[] = [
     happen: async ({ a, b }, signal) => {
       const pid = a.pid();
       if (pid === undefined) throw new Error(`gateway ${a.name} was never started`);
-      const before = (
-        await runCommand('prlimit', ['--pid', `${pid}`, '--nofile', '--noheadings', '--output', 'SOFT'])
-      ).trim();
-      await runCommand('prlimit', ['--pid', `${pid}`, '--nofile=3:']);
+      const before = (await limit(pid, '--nofile', '--noheadings', '--output', 'SOFT')).trim();
+      await limit(pid, '--nofile=3:');
       const get = [
         '-s',
         '-m',
@@ -62,7 +61,7 @@ export const HOST_FAULTS: readonly Fault[] = [
       const refused = () => runInside(a.namespace, 'curl', get).catch(() => {});
       const clients = Array.from({ length: CLIENTS }, refused);
       await Promise.all([...clients, pause(WRONG_MS, undefined, { signal })]);
-      await runCommand('prlimit', ['--pid', `${pid}`, `--nofile=${before}:`]);
+      await limit(pid, `--nofile=${before}:`);
     },
   },
   {
@@ -79,6 +78,14 @@ export const HOST_FAULTS: readonly Fault[] = [
     },
   },
 ];
+
+/** As the user of the process, who needs no capability for it: in a container root has not got the one it takes. */
+async function limit(pid: number, ...args: readonly string[]): Promise<string> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  const [uid = '', gid = ''] = ['Uid', 'Gid'].map((key) => new RegExp(`^${key}:\\t(\\d+)`, 'm').exec(status)?.[1]);
+  const asUser = ['--reuid', uid, '--regid', gid, '--clear-groups'];
+  return runCommand('setpriv', [...asUser, 'prlimit', '--pid', `${pid}`, ...args]);
+}
 
 function ip({ namespace }: Gateway, ...args: readonly string[]): Promise<string> {
   return runCommand('ip', ['-n', namespace, ...args]);
