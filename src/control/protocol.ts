@@ -40,6 +40,16 @@ export function parseRequest(line: string): ControlRequest {
   );
 }
 
+/**
+ * For whoever relays HTTP to the socket: a page in a browser chooses the body, and no line of it may be taken for a request.
+ *
+ * @throws GateError `client-protocol` for the first line of a request of HTTP, which must end the connection
+ */
+export function refuseHttp(line: string): void {
+  if (!/ HTTP\/\d/.test(line)) return;
+  throw new GateError('client-protocol', 'control.http', 'the control socket does not speak HTTP');
+}
+
 /** @throws GateError `client-protocol` */
 export function parseAnswer(line: string): ControlAnswer {
   const parsed = answerShape.safeParse(parseJson(line));

@@ -14,6 +14,7 @@ import {
   LONGEST_REQUEST,
   parseAnswer,
   parseRequest,
+  refuseHttp,
 } from '../control/protocol.ts';
 import type { ListenerPort } from '../core/ports.ts';
 import { type Clock, type Timer, within } from '../kit/clock.ts';
@@ -101,6 +102,7 @@ export class ControlServer implements Service {
     for await (const chunk of chunks(client)) {
       for (const line of lines.push(chunk)) {
         if (client.destroyed) return;
+        refuseHttp(line);
         // Some answers take longer than a connection may be idle.
         idle.stop();
         const answer = await this.#answer(line);

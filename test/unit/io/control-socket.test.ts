@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { request } from 'node:http';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -13,7 +15,7 @@ import { GateError } from '../../../src/kit/errors.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
 import { FakeClock } from '../../helpers/fake-clock.ts';
 import { until } from '../../helpers/until.ts';
-import { samplePing, sampleReport, sampleSubject } from '../control/sample-report.ts';
+import { samplePing, sampleReload, sampleReport, sampleSubject } from '../control/sample-report.ts';
 
 const NEVER = new AbortController().signal;
 const STATUS = '{"v":1,"id":1,"method":"status","params":{}}\n';
@@ -22,6 +24,7 @@ let path = '';
 let clock = new FakeClock();
 let server: ControlServer;
 let failing = false;
+let reloads = 0;
 let logged: string[] = [];
 
 before(() => {
@@ -32,12 +35,17 @@ after(() => rmSync(root, { recursive: true }));
 beforeEach(async () => {
   clock = new FakeClock();
   failing = false;
+  reloads = 0;
   logged = [];
   const methods = controlMethods({
     ...sampleSubject,
     status: () => {
       if (failing) throw new TypeError('the secret of the bug');
       return sampleReport();
+    },
+    reload: async () => {
+      reloads += 1;
+      return sampleReload();
     },
     ping: async (_peer, timeoutMs) => {
       await new Promise<void>((resolve) => {
@@ -98,12 +106,25 @@ test('a request may come byte by byte', async () => {
 });
 
 test('garbage gets an error each and ends nothing', async () => {
-  const answers = await answersTo(`GET / HTTP/1.1\n\u0000\u0001\n\n{"v":9}\n${STATUS}`);
+  const answers = await answersTo(`GET / 1.1\n\u0000\u0001\n\n{"v":9}\n${STATUS}`);
   assert.equal(answers.length, 5);
   for (const answer of answers.slice(0, 4)) assert.ok('error' in parseAnswer(answer));
   assert.ok('ok' in parseAnswer(answers[4] ?? ''));
   const random = Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * 7919) % 256));
   assert.ok((await answersTo(random)).every((answer) => 'error' in parseAnswer(answer)));
+});
+
+test('a page that has a browser post to it, through whoever relays that, has nothing done', async () => {
+  const reload = '{"v":1,"id":1,"method":"reload","params":{}}\n';
+  const post = request({ socketPath: path, method: 'POST', path: '/', headers: { Host: 'evil' } });
+  post.end(Buffer.concat([Buffer.of(5, 1, 0, 5, 1, 0, 3, 5), Buffer.from(`a.i2p\0P\n${reload}`)]));
+  // What comes back is no HTTP.
+  await once(post, 'error');
+  const [answer = '', ...more] = await answersTo(`POST / HTTP/1.1\r\nHost: evil\r\n\r\n${reload}`);
+  assert.match(answer, /control\.http/);
+  assert.deepEqual([more, reloads], [[], 0]);
+  await answersTo(reload);
+  assert.equal(reloads, 1);
 });
 
 test('a line without end is refused and its connection closed', async () => {
@@ -117,10 +138,15 @@ test('a line without end is refused and its connection closed', async () => {
   assert.equal((await answersTo(STATUS)).length, 1);
 });
 
-test('a hundred clients that say nothing keep nobody out', async () => {
-  const silent = Array.from({ length: 100 }, dial);
-  for (const socket of silent) socket.write('{"v":1,');
-  await until('all are connected', () => silent.every((socket) => !socket.connecting));
+test('a thousand clients that say nothing keep nobody out', async () => {
+  const silent: Socket[] = [];
+  // Fewer at a time than the kernel lets wait.
+  while (silent.length < 1_000) {
+    const wave = Array.from({ length: 100 }, dial);
+    for (const socket of wave) socket.write('{"v":1,');
+    await until('all are connected', () => wave.every((socket) => !socket.connecting));
+    silent.push(...wave);
+  }
   assert.equal((await answersTo(STATUS)).length, 1);
   await until(
     'only so many are kept',

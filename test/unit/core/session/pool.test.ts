@@ -206,7 +206,7 @@ test('a session that makes room at the last moment is waited for at the stop', a
   await stopping;
 });
 
-test('E14 property: whatever comes and goes, no two keys ever share, and there are never too many', async () => {
+test('property: whatever comes and goes, no two keys ever share, and there are never too many', async () => {
   const limits = fc.record({
     most: fc.integer({ min: 1, max: 4 }),
     atLimit: fc.constantFrom('retire-idle', 'refuse'),
