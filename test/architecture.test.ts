@@ -1,6 +1,7 @@
 /**
  * The rules of the house that neither the compiler nor the linter knows: who may import whom (and that the checker of that
- * still bites), how long a file may be, that it says what it is for, and who may look at a secret.
+ * still bites), how long a file may be, that it says what it is for, who may look at a secret, and who at the
+ * clock on the wall.
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -21,6 +22,12 @@ const MAY_REVEAL: Readonly<Record<string, string>> = {
   'kit/same.ts': 'a password that was changed has changed the config',
   'io/key-file.ts': 'it writes the key that it made',
   'wire/sam/command.ts': 'the bridge wants the private key and the password in a line',
+};
+
+/** The places that need the time of day, which anybody may set to another: whatever waits goes by a clock that only goes on. */
+const MAY_ASK_THE_TIME: Readonly<Record<string, string>> = {
+  'io/key-use.ts': 'the last use of a key is noted for another process',
+  'io/log-pino.ts': 'a line of the log says when it was written',
 };
 
 const sources = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
@@ -90,6 +97,26 @@ describe('a secret', () => {
   test('is still looked at in each of those places', () => {
     assert.deepEqual(
       Object.keys(MAY_REVEAL).filter((file) => !revealing.includes(file)),
+      [],
+    );
+  });
+});
+
+describe('the clock on the wall', () => {
+  const asking = sources
+    .filter(({ text }) => /\bDate\.(now|parse|UTC)|\bnew Date\b|\bDate\(/.test(text))
+    .map(({ file }) => file);
+
+  test('is looked at only where the time of day is wanted', () => {
+    assert.deepEqual(
+      asking.filter((file) => !(file in MAY_ASK_THE_TIME)),
+      [],
+    );
+  });
+
+  test('is still looked at in each of those places', () => {
+    assert.deepEqual(
+      Object.keys(MAY_ASK_THE_TIME).filter((file) => !asking.includes(file)),
       [],
     );
   });

@@ -1,16 +1,34 @@
-/** docs/security.md keeps its word: every weakness of OnionCat has its row, and the tests that a row names exist. */
+/** docs/security.md keeps its word: threats and OnionCat's weaknesses have their rows, and the tests that a row names exist. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assertShown, names, readDocument } from './helpers/shown-by.ts';
 
 const WEAKNESSES = 38;
 
-const rows = readDocument('docs/security.md')
-  .split('\n')
-  .flatMap((line) => {
-    const [, number, ...cells] = /^\| W(\d+) \|(.*)\|(.*)\|(.*)\|$/.exec(line) ?? [];
-    return number === undefined ? [] : [{ number: Number(number), cells: cells.map((cell) => cell.trim()) }];
+const lines = readDocument('docs/security.md').split('\n');
+
+/** The first table is that of the threats. */
+const tableAt = lines.findIndex((line) => line.startsWith('|'));
+const [heading, , ...threats] = lines
+  .slice(tableAt, lines.indexOf('', tableAt))
+  .map((line) => line.split('|').map((cell) => cell.trim()));
+
+test('each threat has one row, with what stands against it', () => {
+  assert.deepEqual(heading, ['', 'threat', 'what stands against it', 'shown by', '']);
+  assert.ok(threats.every((cells) => cells.length === 5 && cells.slice(1, 4).every((cell) => cell !== '')));
+  assert.equal(new Set(threats.map(([, threat]) => threat)).size, threats.length);
+});
+
+for (const [, threat = '', , shown = ''] of threats) {
+  test(`the tests against this exist: ${threat}`, () => {
+    assertShown(shown);
   });
+}
+
+const rows = lines.flatMap((line) => {
+  const [, number, ...cells] = /^\| W(\d+) \|(.*)\|(.*)\|(.*)\|$/.exec(line) ?? [];
+  return number === undefined ? [] : [{ number: Number(number), cells: cells.map((cell) => cell.trim()) }];
+});
 
 test('each of the weaknesses has one row, in order, and all of its cells', () => {
   assert.deepEqual(

@@ -68,8 +68,8 @@ export interface Daemon {
   living(): Promise<number>;
   /** Open file descriptors. */
   descriptors(): number;
-  /** Ends it by SIGKILL; its files stay until `stop`. */
-  kill(): Promise<void>;
+  /** Ends it by a signal, SIGKILL unless told; its files stay until `stop`. */
+  kill(signal?: NodeJS.Signals): Promise<void>;
   /** Ends it by SIGTERM and removes what it left. @throws when it does not end well */
   stop(): Promise<void>;
 }
@@ -148,12 +148,12 @@ export async function startDaemon(plan: DaemonPlan): Promise<Daemon> {
       return Number(bytes);
     },
     descriptors: () => readdirSync(`/proc/${pid}/fd`).length,
-    kill: async () => {
-      child.kill('SIGKILL');
+    kill: async (signal = 'SIGKILL') => {
+      child.kill(signal);
       await ended;
     },
     stop: async () => {
-      const wasKilled = child.signalCode === 'SIGKILL';
+      const wasKilled = child.signalCode !== null;
       child.kill('SIGTERM');
       await ended;
       rmSync(directory, { recursive: true });

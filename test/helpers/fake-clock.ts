@@ -45,6 +45,11 @@ export class FakeClock implements Clock {
     this.#now = end;
   }
 
+  /** As when the process is stopped: time goes on and nothing runs, and what fell due meanwhile waits for `advance`. */
+  stand(ms: number): void {
+    this.#now += ms;
+  }
+
   /** Lets promises settle without time going on. */
   async settle(): Promise<void> {
     for (let count = 0; count < TURNS; count += 1) await turn();

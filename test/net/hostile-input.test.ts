@@ -37,7 +37,7 @@ async function hostile(set: Stage, bytes: Buffer, pieces: number): Promise<Duple
 }
 
 await declareScenarios(import.meta.filename, {
-  "E3 a packet that leaves with this host's real address never reaches the router": {
+  "a packet that leaves with this host's real address never reaches the router": {
     prepare: `ip -6 addr add ${LAN}/128 dev lo nodad`,
     run: async () => {
       const set = await stage();
@@ -62,7 +62,7 @@ await declareScenarios(import.meta.filename, {
       await set.end();
     },
   },
-  'E23 ten thousand strangers open a stream each: nothing is kept of them, and nobody is dialled': {
+  'ten thousand strangers open a stream each: nothing is kept of them, and nobody is dialled': {
     longestMs: 120_000,
     run: async () => {
       const set = await stage();
@@ -101,7 +101,7 @@ await declareScenarios(import.meta.filename, {
       await set.end();
     },
   },
-  'E24 whatever a peer sends in place of packets, the kernel gets none of it, and the next packet arrives': {
+  'whatever a peer sends in place of packets, the kernel gets none of it, and the next packet arrives': {
     run: async () => {
       const set = await stage();
       const { gateway, peer } = set;
@@ -158,7 +158,7 @@ await declareScenarios(import.meta.filename, {
       await set.end();
     },
   },
-  'E29 two destinations with the same 80 bits are refused before anything stands, and one that looks like us': {
+  'two destinations with the same 80 bits are refused before anything stands, and one that looks like us': {
     run: () => {
       const directory = mkdtempSync(join(tmpdir(), 'garligate-alike-'));
       const ours = generateKeys();
@@ -189,7 +189,7 @@ await declareScenarios(import.meta.filename, {
       rmSync(directory, { recursive: true });
     },
   },
-  'E30 what a peer says of itself and of others is not learnt, and not shown': {
+  'what a peer says of itself and of others is not learnt, and not shown': {
     run: async () => {
       const set = await stage();
       const { gateway, peer } = set;

@@ -43,35 +43,34 @@ function row(from: Buffer, to: Buffer, payload: number, { offset = 0x50, flags =
 }
 
 await declareScenarios(import.meta.filename, {
-  "E1 a peer speaks in its own name, then in everybody else's: the kernel sees its own alone, and the rest is counted":
-    {
-      run: async () => {
-        const set = await stage();
-        const { gateway, peer } = set;
-        const { socket, heard } = await listener('::');
-        const stream = await speak(set);
-        const own = gateway.addresses.oc;
-        const liars = [
-          ...Array.from({ length: 3 }, () => Buffer.concat([own.subarray(0, 6), randomBytes(10)])),
-          own,
-          gateway.addresses.ocat4,
-          Buffer.concat([own.subarray(0, 6), Buffer.alloc(10)]),
-          ...['::1', '::', 'fe80::1', 'ff02::1', '2001:db8::1', '::ffff:127.0.0.1'].map(bytesOf),
-        ];
-        stream.write(datagram(peer.addresses.oc, own, 'first'));
-        for (const liar of liars) stream.write(datagram(liar, own, 'lie'));
-        stream.write(datagram(peer.addresses.ocat4, own, 'last'));
-        await until('the last one', () => heard.some((line) => line.endsWith('last')));
-        assert.deepEqual(heard, [
-          `${formatAddress(peer.addresses.oc)} first`,
-          `${formatAddress(peer.addresses.ocat4)} last`,
-        ]);
-        assert.equal(drops(gateway).foreignSource, liars.length);
-        socket.close();
-        await set.end();
-      },
+  "a peer speaks in its own name, then in everybody else's: the kernel sees its own alone, and the rest is counted": {
+    run: async () => {
+      const set = await stage();
+      const { gateway, peer } = set;
+      const { socket, heard } = await listener('::');
+      const stream = await speak(set);
+      const own = gateway.addresses.oc;
+      const liars = [
+        ...Array.from({ length: 3 }, () => Buffer.concat([own.subarray(0, 6), randomBytes(10)])),
+        own,
+        gateway.addresses.ocat4,
+        Buffer.concat([own.subarray(0, 6), Buffer.alloc(10)]),
+        ...['::1', '::', 'fe80::1', 'ff02::1', '2001:db8::1', '::ffff:127.0.0.1'].map(bytesOf),
+      ];
+      stream.write(datagram(peer.addresses.oc, own, 'first'));
+      for (const liar of liars) stream.write(datagram(liar, own, 'lie'));
+      stream.write(datagram(peer.addresses.ocat4, own, 'last'));
+      await until('the last one', () => heard.some((line) => line.endsWith('last')));
+      assert.deepEqual(heard, [
+        `${formatAddress(peer.addresses.oc)} first`,
+        `${formatAddress(peer.addresses.ocat4)} last`,
+      ]);
+      assert.equal(drops(gateway).foreignSource, liars.length);
+      socket.close();
+      await set.end();
     },
-  'E2 a peer aims at what lies behind this host, which forwards: nothing gets there': {
+  },
+  'a peer aims at what lies behind this host, which forwards: nothing gets there': {
     prepare: [
       'sysctl -qw net.ipv6.conf.all.forwarding=1',
       'ip link add lan type veth peer name far',
@@ -143,7 +142,7 @@ await declareScenarios(import.meta.filename, {
       await set.end();
     },
   },
-  'E25 one bad byte ends the stream, nothing behind it is a packet, and the next stream works': {
+  'one bad byte ends the stream, nothing behind it is a packet, and the next stream works': {
     run: async () => {
       const set = await stage();
       const { gateway, peer } = set;

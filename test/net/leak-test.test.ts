@@ -102,6 +102,20 @@ await declareScenarios(import.meta.filename, {
       await bridge.stop();
     },
   },
+  'however a gateway ends - by a fault of memory, by an abort for want of it, by being told to - nothing leaves': {
+    prepare: LAN,
+    longestMs: 60_000,
+    run: async () => {
+      const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament: 'i2pd-2.45' });
+      for (const signal of ['SIGSEGV', 'SIGABRT', 'SIGTERM'] as const) {
+        const daemon = await startDaemon({ bridge: bridge.address, vpn: true, listen: `127.0.0.1:${PORT}` });
+        await daemon.kill(signal);
+        assert.match(await daemon.command('leak-test'), /nothing left/, signal);
+        await daemon.stop();
+      }
+      await bridge.stop();
+    },
+  },
   'something else at the SOCKS port that asks a name server is found out': {
     prepare: LAN,
     run: async () => {

@@ -1,5 +1,5 @@
 /**
- * E27: two gateways whose interfaces carry packets of different sizes, each in a namespace of its own, over a fake bridge.
+ * Two gateways whose interfaces carry packets of different sizes, each in a namespace of its own, over a fake bridge.
  * TCP and UDP of every size get through: whoever sends too much is told, and nothing disappears.
  *
  * The far gateway is this file again, in a second namespace; its way to the bridge is a unix socket, which needs no network.
@@ -159,7 +159,7 @@ if (plan !== undefined) {
     import.meta.filename,
     Object.fromEntries(
       MTUS.map(([near, far]) => [
-        `E27 packets of ${near} bytes towards an interface of ${far}: TCP and UDP of all sizes arrive`,
+        `packets of ${near} bytes towards an interface of ${far}: TCP and UDP of all sizes arrive`,
         { run: () => sweep(near, far) },
       ]),
     ),

@@ -25,7 +25,9 @@ import {
   hasInterface,
   ip,
   makePlace,
+  NO_ROUTER,
   OWN_ROUTER,
+  type Place,
   type Running,
   refused,
   routes,
@@ -38,6 +40,38 @@ import { NODE_FOR_ALL } from './tun-kit.ts';
 
 const NONE = '0'.repeat(16);
 const NET_ADMIN = '0000000000001000';
+
+/** Their outcomes when nothing is left of root's rights. */
+const IN_VAIN = ['EACCES', 'EACCES', 'EACCES', 'EACCES', 'EACCES', 'EPERM', 'EPERM'];
+
+/**
+ * A wrapper for the gateway, which loads what somebody would have who has broken in: at SIGUSR2 it tries to read, replace and
+ * make what is root's, and to be root again, and says how each attempt ended.
+ */
+function intruder({ directory, key, config }: Place): readonly string[] {
+  const attempts = [
+    `readFileSync('${key}')`,
+    `writeFileSync('${key}', 'another')`,
+    `writeFileSync('${config}', 'another')`,
+    `writeFileSync('${directory}/state/new', '')`,
+    "readFileSync('/etc/shadow')",
+    'process.setgroups([0])',
+    'process.setuid(0)',
+  ];
+  const script = [
+    "import { readFileSync, writeFileSync } from 'node:fs';",
+    "const attempt = (what) => { try { what(); return 'done'; } catch ({ code }) { return code; } };",
+    `process.on('SIGUSR2', () => console.error('outcome ' + [${attempts.map((one) => `() => ${one}`)}].map(attempt)));`,
+  ].join('');
+  return ['env', `NODE_OPTIONS=--import=data:text/javascript,${encodeURIComponent(script)}`];
+}
+
+async function intrude(gateway: Running): Promise<readonly string[]> {
+  gateway.signal('SIGUSR2');
+  const outcome = () => /^outcome (.*)$/m.exec(gateway.said())?.[1];
+  await until('it has tried', () => outcome() !== undefined);
+  return outcome()?.split(',') ?? [];
+}
 
 /** Of each thread, the fields of its status. */
 function threadsOf(pid: number): readonly ReadonlyMap<string, string>[] {
@@ -115,6 +149,27 @@ await declareScenarios(import.meta.filename, {
       assert.equal(await gateway.kill('SIGTERM'), 0, gateway.said());
       assertNothingLeft(place);
       assert.match(readFileSync(`${place.key}.last-use`, 'utf8'), /^\d{4}-\d\d-\d\dT/);
+      rmSync(place.directory, { recursive: true });
+    },
+  },
+  'whoever has broken in reads and replaces nothing of root, and does not become root again': {
+    longestMs: 60_000,
+    run: async () => {
+      const place = makePlace(NO_ROUTER);
+      const gateway = await run(place, intruder(place));
+      const files = () => [place.key, place.config].map((file) => readFileSync(file, 'utf8'));
+      const before = files();
+      assert.deepEqual(await intrude(gateway), IN_VAIN);
+      assert.deepEqual(files(), before);
+      assert.equal(await gateway.kill('SIGTERM'), 0, gateway.said());
+      // The attempts are real ones: in a gateway that stays root each of them does well.
+      writeFileSync(place.config, `${before[1]}[privileges]\nuser = "root"\n`);
+      const root = await run(place, intruder(place));
+      assert.deepEqual(
+        await intrude(root),
+        IN_VAIN.map(() => 'done'),
+      );
+      await root.kill('SIGKILL');
       rmSync(place.directory, { recursive: true });
     },
   },

@@ -1,6 +1,6 @@
 /**
  * A config file that is taken over while the gateway runs, with its real interface, its real firewall and a peer that does not
- * stop sending: who was removed reaches nothing any more from the moment on in which the command returns (E36).
+ * stop sending: who was removed reaches nothing any more from the moment on in which the command returns.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -86,7 +86,7 @@ async function connections(peer: RawPeer, b32: Parameters<RawPeer['connect']>[0]
 }
 
 await declareScenarios(import.meta.filename, {
-  'E36 a peer is removed while it sends, and comes back; whoever stays hears nothing of it': {
+  'a peer is removed while it sends, and comes back; whoever stays hears nothing of it': {
     longestMs: 60_000,
     run: async () => {
       const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament: 'i2pd-2.45' });

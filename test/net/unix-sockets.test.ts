@@ -1,12 +1,17 @@
 /** Unix sockets that are given away, or belong to somebody else: what only root can bring about. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Endpoint } from '../../src/config/endpoint.ts';
+import { controlMethods } from '../../src/control/methods.ts';
+import { systemClock } from '../../src/io/clock.ts';
+import { ControlServer } from '../../src/io/control-socket.ts';
 import { listen } from '../../src/io/listener.ts';
 import { GateError } from '../../src/kit/errors.ts';
 import { silentLogger } from '../../src/kit/log.ts';
+import { sampleSubject } from '../unit/control/sample-report.ts';
 import { declareScenarios, NOBODY } from './namespace.ts';
 
 function refuses(code: string, pattern: RegExp): (error: unknown) => boolean {
@@ -40,6 +45,28 @@ await declareScenarios(import.meta.filename, {
         await assert.rejects(to('', 'nobody-of-this-name'), refuses('config.group', /\/etc\/group/));
         assert.equal(existsSync(endpoint.path), false);
       }),
+  },
+  'another user gets no connection to the control socket, and sees nothing of its directory': {
+    run: async () => {
+      const root = mkdtempSync(join(tmpdir(), 'garligate-control-'));
+      chmodSync(root, 0o755);
+      const path = join(root, 'run', 'control.sock');
+      const methods = controlMethods(sampleSubject);
+      const server = new ControlServer({ path, mode: 0o660, methods, clock: systemClock, log: silentLogger });
+      await server.start();
+      const script = [
+        `try { require('fs').readdirSync(${JSON.stringify(join(root, 'run'))}); console.log('open'); } catch ({ code }) { console.log(code); }`,
+        `require('net').connect(${JSON.stringify(path)}, () => process.exit()).on('error', ({ code }) => console.log(code));`,
+      ].join('\n');
+      const asked = (...user: readonly string[]) =>
+        spawnSync('setpriv', [...user, process.execPath, '-e', script], { encoding: 'utf8' }).stdout;
+      assert.equal(asked(`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'), 'EACCES\nEACCES\n');
+      // The directory is one wall, the socket another.
+      chmodSync(join(root, 'run'), 0o755);
+      assert.equal(asked(`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'), 'open\nEACCES\n');
+      await server.stop();
+      rmSync(root, { recursive: true });
+    },
   },
   'a socket that took our place is not removed at the end': {
     run: () =>

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { type IncomingMessage, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -110,6 +111,32 @@ describe('a SOCKS port with clients that mean harm', () => {
     await until('all are gone', () => socks().clients === 0 && open.size === 0);
     await serveNewcomer();
     assertAccounts();
+  });
+
+  it('answers a page that has a browser post to it, and does nothing of what is in the body', async () => {
+    await start(MAX_CLIENTS);
+    const connects = () => bridge.commands.filter(({ line }) => line.startsWith('STREAM CONNECT')).length;
+    const before = connects();
+    const name = Buffer.from(`${service.b32}.b32.i2p`);
+    const asking = Buffer.concat([Buffer.of(5, 1, 0, 5, 1, 0, 3, name.length), name, Buffer.of(0, 80)]);
+    const socks4 = Buffer.concat([Buffer.of(4, 1, 0, 80, 0, 0, 0, 1, 0), name, Buffer.of(0)]);
+    for (const method of ['POST', 'PUT', 'GET', 'OPTIONS']) {
+      for (const body of [asking, socks4, Buffer.from(`CONNECT ${name}:80 HTTP/1.1\r\nHost: ${name}:80\r\n\r\n`)]) {
+        const at = { host: '127.0.0.1', port: gateway.socksPort, path: `http://${name}/` };
+        const asked = request({ ...at, method, headers: { Host: 'evil', Origin: 'http://evil' } });
+        asked.on('error', () => {}); // It is closed with the rest of the body unread.
+        const answered: Promise<IncomingMessage> = new Promise((resolve) => asked.once('response', resolve));
+        asked.end(body);
+        const answer = await answered;
+        assert.deepEqual([answer.statusCode, answer.headers['access-control-allow-origin']], [501, undefined]);
+        answer.resume();
+        await once(answer, 'close');
+      }
+    }
+    assert.equal(connects(), before);
+    assert.equal(socks().counts.httpClient, 12);
+    await serveNewcomer();
+    assert.equal(connects(), before + 1);
   });
 
   it('understands a client that writes one byte at a time', async () => {

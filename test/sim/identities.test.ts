@@ -86,7 +86,7 @@ describe('a service sees', () => {
     assert.equal(new Set([none, ann, ben, await seen(0, { user: 'ann', password: 'Secret' })]).size, 4);
   });
 
-  it('E13 nothing of the gateway where the listener is isolated, and peers are not reached', async () => {
+  it('nothing of the gateway where the listener is isolated, and peers are not reached', async () => {
     const peer = generateKeys().destination.b32;
     const socks = 'identity = "isolated"\n[[socks]]\nlisten = "127.0.0.1:0"\n';
     await start(socks, { peers: [peer] });
@@ -111,7 +111,7 @@ describe('a service sees', () => {
     assert.equal(await seen(0), mail.destination.b32);
   });
 
-  it('E14 another one than the next service does, where destinations are kept apart', async () => {
+  it('another one than the next service does, where destinations are kept apart', async () => {
     await start('identity = "isolated"\nisolate = ["destination"]');
     const other = await rawPeer(far);
     const [here, there] = [await seen(0, ANN), await seen(0, ANN, other)];

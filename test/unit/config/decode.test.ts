@@ -317,7 +317,7 @@ for (const [what, toml, expected] of [
   });
 }
 
-test('E31 what stands in the place of a hashed password is not quoted: it may be the password', () => {
+test('what stands in the place of a hashed password is not quoted: it may be the password', () => {
   for (const line of [
     'alice:secret',
     'alice',

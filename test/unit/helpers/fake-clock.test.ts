@@ -19,6 +19,17 @@ test('runs what falls due, by time and then by order of setting, and nothing lat
   assert.equal(clock.pending, 1);
 });
 
+test('while it stands still nothing runs, and what fell due meanwhile runs when it goes on, at the time that it is then', async () => {
+  const clock = new FakeClock();
+  const ran: string[] = [];
+  for (const ms of [200, 100, 900]) clock.after(ms, () => ran.push(`${ms} at ${clock.now()}`));
+  clock.stand(500);
+  await clock.settle();
+  assert.deepEqual(ran, []);
+  await clock.advance(0);
+  assert.deepEqual(ran, ['100 at 500', '200 at 500']);
+});
+
 test('lets promises settle between timers, so that a chain of sleeps is as long as their sum', async () => {
   const clock = new FakeClock();
   const { signal } = new AbortController();

@@ -139,7 +139,7 @@ for (const session of [
   { kind: 'isolated', token: 'x' },
   { kind: 'named', name: 'mail' },
 ] as const satisfies readonly SessionKey[]) {
-  test(`E13 by whatever name a peer is called, nobody ${session.kind} goes to it as the gateway`, async () => {
+  test(`by whatever name a peer is called, nobody ${session.kind} goes to it as the gateway`, async () => {
     const { run, asked, held, sessions, throughTun } = setting();
     const two = peer(2);
     const targets: DialTarget[] = [

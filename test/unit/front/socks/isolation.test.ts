@@ -123,7 +123,7 @@ function asFacts(drawn: Drawn): RequestFacts {
   return { ...drawn, credentials: given === undefined ? undefined : credentials(given.user, given.password) };
 }
 
-test('E14 property: two requests share a session exactly when they agree in every fact that counts', () => {
+test('property: two requests share a session exactly when they agree in every fact that counts', () => {
   const identity = fc.constantFrom<IsolationRules['identity']>(GATEWAY, NAMED, ISOLATED);
   fc.assert(
     fc.property(facts, facts, fc.subarray([...ISOLATION_FACTS]), identity, (one, other, isolate, whose) => {
@@ -137,7 +137,7 @@ test('E14 property: two requests share a session exactly when they agree in ever
   );
 });
 
-test('E13 property: a request to an isolated listener never gets another identity', () => {
+test('property: a request to an isolated listener never gets another identity', () => {
   fc.assert(
     fc.property(facts, fc.subarray([...ISOLATION_FACTS]), (drawn, isolate) => {
       assert.equal(sessionFor(asFacts(drawn), rules(isolate, ISOLATED)).kind, 'isolated');

@@ -1,4 +1,4 @@
-/** What peers cost: idle ones, and ones that take nothing under a flood (E19). The formula is that of docs/limits.md. */
+/** What peers cost: idle ones, and ones that take nothing under a flood. The formula is that of docs/limits.md. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
@@ -37,7 +37,7 @@ test('500 peers that are configured and idle cost some megabytes', async () => {
   await Promise.all(nodes.map(({ link }) => link.stop()));
 });
 
-test('E19: 50 peers that read nothing under a flood hold what the formula says, and go on dropping', async () => {
+test('50 peers that read nothing under a flood hold what the formula says, and go on dropping', async () => {
   const clock = new FakeClock();
   const before = await held();
   const nodes: Node[] = [];

@@ -209,7 +209,7 @@ test('on a line like I2P, of 100 kB/s and 800 ms, a ping beside a download takes
   assert.ok((goodputs[0] ?? 0) > 0.9 * 100_000, told);
 });
 
-test('E26: on 20 kB/s the round trip under load stays below ten idle ones, from the start', async (t) => {
+test('on 20 kB/s the round trip under load stays below ten idle ones, from the start', async (t) => {
   const shape = { bytesPerMs: 20, latencyMs: 100, swallows: 36 * 1024 * 1024 };
   const { pings } = await play({ make: ourLinks, shape, flows: 1, warmUpMs: 0, ms: 40_000 });
   const worst = pings.at(-1) ?? 0;

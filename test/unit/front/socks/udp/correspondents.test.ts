@@ -1,4 +1,4 @@
-/** Addresses pinned to whole destinations: threat E29 for datagrams, and a memory that strangers cannot flush. */
+/** Addresses pinned to whole destinations: two that look alike are told apart, and a memory that strangers cannot flush. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Correspondents } from '../../../../../src/front/socks/udp/correspondents.ts';
