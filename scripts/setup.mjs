@@ -52,9 +52,9 @@ async function installNodeModules(say) {
     throw new SetUpError('npm is missing. Install it (it comes with Node; on Debian the package npm) and try again.');
   }
   say('Installing node_modules ...');
-  // Not `npm ci`: it refuses a lock file that lacks the optional packages of other platforms, as one is written where the
-  // registry does not have them all. The comparison below is as strict. The compiler and the test tools are development
-  // packages, so NODE_ENV=production must not leave them out. No install script is needed, and none gets to run.
+  // Not `npm ci`, which begins by throwing all of node_modules away, also for one package that is missing; the comparison
+  // below is as strict. The compiler and the test tools are development packages, so NODE_ENV=production must not leave
+  // them out. No install script is needed, and none gets to run.
   const flags = ['--no-save', '--ignore-scripts', '--include=dev', '--no-audit', '--no-fund'];
   await mustRun('Installing node_modules', 'npm', ['install', ...flags]);
   if (!nodeModulesMatch()) {
