@@ -48,6 +48,7 @@ test(`after ${LOSSES} losses in a row the gateway is back, with as many descript
   await lose(0);
   const before = open();
   for (let loss = 1; loss <= LOSSES; loss += 1) await lose(loss);
+  // If it is in vain, the comparison tells by how much.
   await until('what was given up is closed', () => open().descriptors <= before.descriptors).catch(() => {});
   assert.deepEqual(open(), before);
 });
