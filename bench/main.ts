@@ -7,14 +7,14 @@ import { benchSocksLab, printSocksLabReport } from './socks-lab.ts';
 import { benchTunnel, drawTunnelReport, printTunnelReport } from './tunnel.ts';
 import { benchTunnelScale, printTunnelScaleReport } from './tunnel-scale.ts';
 import { benchVpn, MEGABYTE_LINE, printVpnReport } from './vpn.ts';
-import { benchVpnLab, printVpnLabReport } from './vpn-lab.ts';
+import { benchVpnLab, printVpnLabReport, type VpnLabReport } from './vpn-lab.ts';
 import { benchVpnPeers, printVpnPeersReport } from './vpn-peers.ts';
 
 const USAGE = `npm run bench                every measurement below
 npm run bench -- tunnel      the data path of the VPN against a relay that moves packet by packet, wireguard-go and a
                              bare cable, and beside 1 to 1,000 peers; needs root
 npm run bench -- vpn         bulk transfers and small packets side by side: on a line of 1 MB/s against that relay,
-                             and on the lab, over a line like I2P's, against a bare SAM stream; needs root
+                             and on the lab, bare and over a line like I2P's, against a bare SAM stream; needs root
 npm run bench -- socks       the SOCKS front: on loopback against microsocks and dante, and, as root, on the lab against
                              i2pd's own SOCKS proxy
   --quick           in less than two minutes: figures to look at, not to quote, and without those of many peers or
@@ -80,11 +80,12 @@ await main(async () => {
       ? await benchVpnPeers({ starts: rounds, line: MEGABYTE_LINE, note })
       : undefined;
   if (vpnPeers !== undefined) console.log(printVpnPeersReport(vpnPeers));
-  const vpnLab =
-    wanted('vpn') && labRounds > 0 && isRoot()
-      ? await benchVpnLab({ rounds: labRounds, line: LINE_LIKE_I2P, note })
-      : undefined;
-  if (vpnLab !== undefined) console.log(printVpnLabReport(vpnLab));
+  const vpnLab: VpnLabReport[] = [];
+  for (const line of wanted('vpn') && labRounds > 0 && isRoot() ? [undefined, LINE_LIKE_I2P] : []) {
+    const report = await benchVpnLab({ rounds: labRounds, line, note });
+    vpnLab.push(report);
+    console.log(printVpnLabReport(report));
+  }
   const loopback =
     wanted('socks') && rounds > 0 ? await benchSocks({ rounds, seconds, idle, quick: values.quick, note }) : undefined;
   if (loopback !== undefined) console.log(printSocksReport(loopback));

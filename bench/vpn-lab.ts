@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- vpn`, the half on the lab: real routers with a line between them that is like I2P's. TCP through the VPN
- * against a bare SAM stream between the same routers, and what a download does to ping.
+ * `npm run bench -- vpn`, the half on the lab: real routers, with nothing between them or with a line that is like I2P's.
+ * TCP through the VPN against a bare SAM stream between the same routers, and what a download does to ping.
  */
 import type { Socket } from 'node:net';
 import { type Lab, startLab, WEB_PORT } from '../scripts/lab/lab.ts';
@@ -15,7 +15,8 @@ import { table } from './lib/table.ts';
 
 export interface VpnLabOptions {
   readonly rounds: number;
-  readonly line: LineShape;
+  /** Undefined: the bare lab. */
+  readonly line: LineShape | undefined;
   readonly note: (text: string) => void;
 }
 
@@ -29,19 +30,23 @@ interface Round {
 }
 
 export interface VpnLabReport {
-  readonly line: LineShape;
+  readonly line: LineShape | undefined;
   readonly rounds: readonly Round[];
   readonly goals: readonly Goal[];
 }
 
-/** A router's stream needs some tens of round trips until it knows the line. */
-const LOAD_SECONDS = 30;
+interface Load {
+  /** A router's stream needs some tens of round trips until it knows the line. */
+  readonly seconds: number;
+  readonly pingEverySeconds: number;
+}
+
+const SLOW: Load = { seconds: 30, pingEverySeconds: 0.5 };
+/** No longer than the file lasts. */
+const QUICK: Load = { seconds: 4, pingEverySeconds: 0.1 };
 const GRACE_MS = 30_000;
 const IDLE_PINGS = 30;
-const PING_EVERY_SECONDS = 0.5;
 const PIECE = Buffer.alloc(16 * 1024, 1);
-/** Larger than any line of this kind carries in the time of a load. */
-const FILE_PATH = LARGE_FILE.path;
 
 export async function benchVpnLab({ rounds, line, note }: VpnLabOptions): Promise<VpnLabReport> {
   const end = new AbortController();
@@ -49,6 +54,7 @@ export async function benchVpnLab({ rounds, line, note }: VpnLabOptions): Promis
   process.once('SIGINT', onInterrupt);
   process.once('SIGTERM', onInterrupt);
   const { signal } = end;
+  const load = line === undefined ? QUICK : SLOW;
   let lab: Lab | undefined;
   try {
     lab = await startLab({ signal, progress: quiet(note), line, keys: 'reserved' });
@@ -61,17 +67,17 @@ export async function benchVpnLab({ rounds, line, note }: VpnLabOptions): Promis
     const samples: Round[] = [];
     for (let round = 1; round <= rounds; round += 1) {
       note(`lab round ${round} of ${rounds}`);
-      const bare = await sendBare(from, to, signal);
-      const idle = await ping(lab, IDLE_PINGS, signal);
+      const bare = await sendBare(from, to, load, signal);
+      const idle = await ping(lab, IDLE_PINGS, load, signal);
       const [vpn, beside] = await Promise.all([
-        download(lab, signal),
-        ping(lab, LOAD_SECONDS / PING_EVERY_SECONDS, signal),
+        download(lab, load, signal),
+        ping(lab, load.seconds / load.pingEverySeconds, load, signal),
       ]);
       samples.push({ bare, vpn, idle, beside });
     }
     from.close();
     to.close();
-    return { line, rounds: samples, goals: judge(samples) };
+    return { line, rounds: samples, goals: judge(samples, line) };
   } finally {
     process.off('SIGINT', onInterrupt);
     process.off('SIGTERM', onInterrupt);
@@ -92,11 +98,11 @@ function quiet(note: (text: string) => void): Progress {
 }
 
 /** From router 2 to router 1 as fast as it goes. @returns what arrived per second, from the moment of connecting on */
-async function sendBare(from: SamSession, to: SamSession, signal: AbortSignal): Promise<number> {
+async function sendBare(from: SamSession, to: SamSession, { seconds }: Load, signal: AbortSignal): Promise<number> {
   const waiting = to.accept(signal);
   const begun = performance.now();
   const sender = await from.connect(to.destination, signal);
-  const stop = AbortSignal.any([signal, AbortSignal.timeout(LOAD_SECONDS * 1000)]);
+  const stop = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]);
   feed(sender, stop);
   const receiver = await waiting;
   let bytes = 0;
@@ -127,37 +133,43 @@ function feed(sender: Socket, stop: AbortSignal): void {
 }
 
 /** From b, which is on router 2, to a. @returns bytes per second */
-async function download({ a, b }: Lab, signal: AbortSignal): Promise<number> {
-  const url = `http://[${b.addresses.oc}]:${WEB_PORT}${FILE_PATH}`;
-  const args = ['--silent', '--show-error', '--fail', '--globoff', '--max-time', String(LOAD_SECONDS), url];
+async function download({ a, b }: Lab, load: Load, signal: AbortSignal): Promise<number> {
+  const url = `http://[${b.addresses.oc}]:${WEB_PORT}${LARGE_FILE.path}`;
+  const args = ['--silent', '--show-error', '--fail', '--globoff', '--max-time', String(load.seconds), url];
   const format = ['--output', '/dev/null', '--write-out', '%{size_download} %{time_total}'];
   // 28: the time was up.
   const script = 'curl "$@" || test $? -eq 28';
-  const timeoutMs = LOAD_SECONDS * 1000 + GRACE_MS;
+  const timeoutMs = load.seconds * 1000 + GRACE_MS;
   const said = await runInside(a.namespace, 'sh', ['-c', script, 'curl', ...args, ...format], { signal, timeoutMs });
   const [bytes = 0, seconds = 1] = said.split(' ').map(Number);
   return bytes / seconds;
 }
 
-async function ping({ a, b }: Lab, count: number, signal: AbortSignal): Promise<readonly number[]> {
-  const args = ['-6', '-n', '-i', `${PING_EVERY_SECONDS}`, '-c', `${count}`, '-W', '20', b.addresses.oc];
-  const timeoutMs = count * PING_EVERY_SECONDS * 1000 + GRACE_MS;
+async function ping(
+  { a, b }: Lab,
+  count: number,
+  { pingEverySeconds }: Load,
+  signal: AbortSignal,
+): Promise<readonly number[]> {
+  const args = ['-6', '-n', '-i', `${pingEverySeconds}`, '-c', `${count}`, '-W', '20', b.addresses.oc];
+  const timeoutMs = count * pingEverySeconds * 1000 + GRACE_MS;
   const said = await runInside(a.namespace, 'ping', args, { signal, timeoutMs });
   return [...said.matchAll(/time=([\d.]+) ms/g)].map(([, time]) => Number(time));
 }
 
-function judge(rounds: readonly Round[]): Goal[] {
+function judge(rounds: readonly Round[], line: LineShape | undefined): Goal[] {
+  const where = line === undefined ? 'on the bare lab' : 'on a line like I2P';
   const beside = rounds.map((round) => median(round.beside) / median(round.idle));
   return [
     atLeast(
       0.9,
-      'TCP through the VPN on a line like I2P, against a bare SAM stream',
+      `TCP through the VPN ${where}, against a bare SAM stream`,
       ratio(
         rounds.map(({ vpn }) => vpn),
         rounds.map(({ bare }) => bare),
       ),
     ),
-    atMost(2, 'ping beside a download there, against idle', median(beside)),
+    atMost(2, `ping beside a download ${where}, against idle`, median(beside)),
   ];
 }
 
@@ -193,5 +205,6 @@ export function printVpnLabReport({ line, rounds, goals }: VpnLabReport): string
     ...trips('ping idle', ({ idle }) => idle),
     ...trips('ping beside the download', ({ beside }) => beside),
   ];
-  return `On the lab: ${describeLine(line)}\n\n${table([['', 'median', 'spread'], ...rows])}\n\n${goalsTable(goals)}\n`;
+  const where = line === undefined ? 'nothing between the routers' : describeLine(line);
+  return `On the lab: ${where}\n\n${table([['', 'median', 'spread'], ...rows])}\n\n${goalsTable(goals)}\n`;
 }
