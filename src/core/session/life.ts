@@ -11,10 +11,10 @@ import type { Logger } from '../../kit/log.ts';
 import type { Sensitive } from '../../kit/sensitive.ts';
 import type { Destination } from '../../wire/i2p/destination.ts';
 import type { SamCredentials, SessionOptions, SessionStyle } from '../../wire/sam/command.ts';
-import { createSession, knowsPorts, provePing, type SamVersion } from '../../wire/sam/conversation.ts';
+import { createSession, hello, knowsPorts, provePing, type SamVersion } from '../../wire/sam/conversation.ts';
 import type { SamDatagram } from '../../wire/sam/datagram.ts';
 import type { BridgePort } from '../ports.ts';
-import { converse } from './bridge.ts';
+import { continueConversation, converse } from './bridge.ts';
 import { watchControl } from './control.ts';
 import { KeyHold } from './key-hold.ts';
 
@@ -71,6 +71,8 @@ export interface SessionWorld {
   readonly takeTurn: <T>(build: () => Promise<T>, signal: AbortSignal) => Promise<T>;
 }
 
+/** A router that is well answers HELLO at once, however busy it is; whoever is silent for so long may be none. */
+const GREETING_DEADLINE_MS = 20_000;
 /** i2pd 2.45.1 answers after 20 s or 40 s, a cold router later; beyond this it has forgotten us. */
 const BUILD_DEADLINE_MS = 180_000;
 const REBUILD: BackoffRange = { firstMs: 1_000, longestMs: 60_000 };
@@ -221,7 +223,7 @@ export class SessionLife {
   }
 
   async #build(attempt: number, signal: AbortSignal): Promise<LiveSession> {
-    const { bridge, clock } = this.#world;
+    const { clock } = this.#world;
     this.#become({ kind: 'building', since: clock.now(), attempt });
     await this.#keyHold?.over(signal);
     const id = `garligate-${Math.floor(this.#world.random() * 2 ** 48).toString(36)}`;
@@ -231,22 +233,41 @@ export class SessionLife {
       `the router built no session within ${BUILD_DEADLINE_MS / 1000} s; it may be starting up or have no network`,
     );
     const carrier = await this.#openCarrier(signal);
-    const { keys, options, credentials } = this.#settings;
-    const request = createSession({ id, style: carrier.style, keys, options }, credentials);
-    const built = within(clock, BUILD_DEADLINE_MS, late, signal, (limit) =>
-      converse(bridge, request, 'creating the session', limit),
-    );
+    const { keys, options } = this.#settings;
+    const request = createSession({ id, style: carrier.style, keys, options });
+    const built = within(clock, BUILD_DEADLINE_MS, late, signal, async (limit) => {
+      const { stream: control, out: version } = await this.#greet(limit);
+      try {
+        const { destination } = await continueConversation(control, request, 'creating the session', limit);
+        return { control, version, me: destination };
+      } catch (error) {
+        control.destroy();
+        throw error;
+      }
+    });
     // What was opened for this build must not outlive it.
-    const { stream, out } = await built.catch((error: unknown) => {
+    const { control, version, me } = await built.catch((error: unknown) => {
       carrier.end?.();
       if (error === late) this.#keyHold?.begin();
       throw error;
     });
     const [end, loss] = [sharedController(), new AbortController()];
     const gone = (why: GateError) => loss.abort(why);
-    const canPing = this.#provePing(out.version, end.signal);
-    const session = { id, me: out.keys.destination, version: out.version, over: end.signal, canPing, gone };
-    return { carrier, control: stream, session, end, loss: loss.signal };
+    const session = { id, me, version, over: end.signal, canPing: this.#provePing(version, end.signal), gone };
+    return { carrier, control, session, end, loss: loss.signal };
+  }
+
+  #greet(signal: AbortSignal) {
+    const { bridge, clock } = this.#world;
+    const silent = new GateError(
+      'router-protocol',
+      'sam.silent',
+      `something takes connections at the SAM port and does not answer HELLO within ${GREETING_DEADLINE_MS / 1000} s; see ` +
+        'whether the router is well, and whether it is its SAM bridge that listens there',
+    );
+    return within(clock, GREETING_DEADLINE_MS, silent, signal, (limit) =>
+      converse(bridge, hello(this.#settings.credentials), 'greeting the SAM bridge', limit),
+    );
   }
 
   async #live({ carrier, control, session, end, loss }: LiveSession, signal: AbortSignal): Promise<GateError> {

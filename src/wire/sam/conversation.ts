@@ -44,16 +44,10 @@ export function* hello(credentials?: SamCredentials): Conversation<SamVersion> {
   return { major: Number(major), minor: Number(minor) };
 }
 
-export interface CreatedSession {
-  readonly version: SamVersion;
-  readonly keys: PrivateKeys;
-}
-
-/** The answer may take minutes: the router builds tunnels first. */
-export function* createSession(session: SessionCommand, credentials?: SamCredentials): Conversation<CreatedSession> {
-  const version = yield* hello(credentials);
+/** After `hello`, which is answered at once. This may take minutes: the router builds tunnels first. */
+export function* createSession(session: SessionCommand): Conversation<PrivateKeys> {
   const reply = yield* ask(sessionCommand(session), 'SESSION STATUS');
-  return { version, keys: fromRouter(() => parsePrivateKeys(valueIn(reply, 'DESTINATION'))) };
+  return fromRouter(() => parsePrivateKeys(valueIn(reply, 'DESTINATION')));
 }
 
 export interface StreamRequest {

@@ -284,6 +284,24 @@ test('a router that never answers is given up after minutes, and nothing stays o
   await session.close();
 });
 
+test('one that takes connections and does not even greet is given up sooner, having seen no key', async () => {
+  const { clock, bridge, session } = setting((one) => {
+    one.rules.hello = () => undefined;
+  });
+  const ready = rejectsWith(session.ready(NEVER), 'sam.silent');
+  await clock.advance(19_000);
+  assert.equal(session.state.kind, 'building');
+  const [visit] = bridge.visits;
+  await clock.advance(1_500);
+  await ready;
+  assert.deepEqual(
+    visit?.lines.map((line) => line.split(' ')[0]),
+    ['HELLO'],
+  );
+  assert.equal(bridge.visits.length, 0);
+  await session.close();
+});
+
 test('a waiter may give up without ending the attempt', async () => {
   const { clock, bridge, session } = setting((one) => {
     one.rules.create = () => undefined;
