@@ -46,15 +46,18 @@ const TAKE_COMMANDS = `while :; do
   set --
   while IFS= read -r word && [ -n "$word" ]; do set -- "$@" "$word"; done
   [ $# -gt 0 ] || exit 0
-  "$@" &
+  parent=$$ "$@" &
 done`;
 
+/** Who is bound to his parent only after that has died is never told: so he looks whether it is still there. */
+const WITH_PARENT = '[ "$PPID" = "$parent" ] || exit 0';
 /** Tells its number in a line that begins with the mark, before it becomes the program, so that this is the first line. */
-const BECOME = 'echo "$1 started $$"; shift; exec "$@"';
+const BECOME = `${WITH_PARENT}; unset parent; echo "$1 started $$"; shift; exec "$@"`;
 /** Tells, in such a line too, how it ended. Both in one line, as a word. */
 const REPORT_RUN = [
+  WITH_PARENT,
   'mark=$1; shift',
-  `/bin/sh -c '${BECOME}' sh "$mark" "$@" 2>&1`,
+  'parent=$$ "$@" 2>&1',
   'status=$?; printf "\\n%s ended %s\\n" "$mark" "$status"',
 ].join('; ');
 
@@ -88,7 +91,8 @@ export async function startLauncher({ user, directory, searchPath }: LauncherSet
     throw new GateError('local-io', 'launcher.start', `the shell that starts programs cannot be started: ${why}`);
   }
   const mark = randomUUID();
-  const report = [...boundTo('KILL', []), '/bin/sh', '-c', REPORT_RUN, 'sh', mark, ...boundTo('TERM', [])];
+  const become = [...boundTo('TERM', []), '/bin/sh', '-c', BECOME, 'sh', mark];
+  const report = [...boundTo('KILL', []), '/bin/sh', '-c', REPORT_RUN, 'sh', mark, ...become];
   return new ShellLauncher(shell, pid, mark, report);
 }
 
@@ -142,7 +146,7 @@ class ShellLauncher implements Launcher {
   }
 
   async close(): Promise<void> {
-    // One that has only just begun does not know yet that it is to end with us.
+    // Without setpriv nothing else would tell it.
     if (this.#running !== undefined) this.#signal(this.#running, 'TERM');
     this.#shell.stdin?.end();
     const late = new GateError('local-io', 'launcher.late', 'the shell that starts programs does not end');

@@ -6,7 +6,7 @@ import { systemClock } from '../../src/io/clock.ts';
 import { generateKeys } from '../../src/io/key-generate.ts';
 import { type Addresses, addressesOf } from '../../src/wire/i2p/address.ts';
 import type { B32, Destination, PrivateKeys } from '../../src/wire/i2p/destination.ts';
-import { acceptedPeer, armAccept, connectStream, createSession } from '../../src/wire/sam/conversation.ts';
+import { acceptedPeer, armAccept, connectStream, createSession, hello } from '../../src/wire/sam/conversation.ts';
 import type { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
 
 const NEVER = new AbortController().signal;
@@ -26,7 +26,8 @@ export async function rawPeer(bridge: FakeBridge, keys: PrivateKeys = generateKe
   const port = tcpBridge({ kind: 'tcp', ...bridge.address }, systemClock);
   const id = `raw-${keys.destination.b32.slice(0, 8)}`;
   const session = createSession({ id, style: { kind: 'stream' }, keys: keys.blob, options: {} });
-  const { stream: control } = await converse(port, session, 'a test', NEVER);
+  const { stream: control } = await converse(port, hello(), 'a test', NEVER);
+  await continueConversation(control, session, 'a test', NEVER);
   const open = new Set<Duplex>([control]);
   let closed = false;
   const keep = (stream: Duplex) => {

@@ -1,7 +1,9 @@
 /** The shell that starts programs for us; as another user it is seen in test/net/router.test.ts. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { startLauncher } from '../../../src/io/launcher.ts';
 import { isAlive, markOf } from '../../../src/io/processes.ts';
@@ -61,7 +63,6 @@ test('a launcher that somebody kills takes its program with it, and says so', as
   const run = await launcher.run(['/bin/sleep', '60']);
   const mark = await markOf(run.pid);
   assert.ok(mark !== undefined);
-  await until('setpriv has become it', () => readFileSync(`/proc/${run.pid}/comm`, 'utf8') === 'sleep\n');
   process.kill(launcher.pid, 'SIGKILL');
   assert.match(await run.ended, /restart garligate/);
   await until('it has ended', async () => !(await isAlive(mark)), 5_000);
@@ -70,6 +71,32 @@ test('a launcher that somebody kills takes its program with it, and says so', as
     (error) => error instanceof GateError && error.code === 'launcher.gone',
   );
   await launcher.close();
+});
+
+test('a program that is only about to begin when the launcher is killed never does', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'garligate-launcher-'));
+  const at = (name: string) => join(directory, name);
+  const setpriv = execFileSync('/bin/sh', ['-c', 'command -v setpriv'], { encoding: 'utf8' }).trim();
+  // Takes its time where it binds the program itself, which is the one that gets TERM and has been given its mark.
+  const slow = `case "$*" in *"--pdeathsig TERM -- /bin/sh -c "*sleeper*)
+    echo $$ > ${at('about')}; while [ -e ${at('hold')} ]; do sleep 0.02; done;; esac
+  exec ${setpriv} "$@"`;
+  writeFileSync(at('setpriv'), `#!/bin/sh\n${slow}\n`, { mode: 0o755 });
+  writeFileSync(at('hold'), '');
+  const launcher = await startLauncher({ ...settings, searchPath: `${directory}:${settings.searchPath}` });
+  const begun = launcher.run(['/bin/sh', '-c', `echo ran > ${at('ran')}; exec sleep 60`, 'sleeper']);
+  const refused = assert.rejects(begun, (error) => error instanceof GateError && error.code === 'launcher.gone');
+  const about = () => (existsSync(at('about')) ? Number(readFileSync(at('about'), 'utf8')) : 0);
+  await until('it is about to begin', () => about() > 0);
+  const mark = await markOf(about());
+  assert.ok(mark !== undefined);
+  process.kill(launcher.pid, 'SIGKILL');
+  await refused;
+  rmSync(at('hold'));
+  await until('it has ended', async () => !(await isAlive(mark)), 5_000);
+  assert.equal(existsSync(at('ran')), false);
+  await launcher.close();
+  rmSync(directory, { recursive: true });
 });
 
 test('a word that would be taken for two is refused', async () => {
