@@ -81,6 +81,10 @@ function threadsOf(pid: number): readonly ReadonlyMap<string, string>[] {
   });
 }
 
+function mainThread(pid: number): ReadonlyMap<string, string> | undefined {
+  return threadsOf(pid).find((thread) => thread.get('Pid') === String(pid));
+}
+
 /** @param kept the capabilities of the main thread; every other one has these or none */
 function assertRights(pid: number, uid: number, kept: string): void {
   const main = new Map(
@@ -135,7 +139,7 @@ await declareScenarios(import.meta.filename, {
       chownSync(join(place.directory, 'run'), uid, uid);
       const gateway = await run(place);
       assertRights(gateway.pid, uid, NET_ADMIN);
-      assert.equal(threadsOf(gateway.pid)[0]?.get('CapBnd'), NET_ADMIN);
+      assert.equal(mainThread(gateway.pid)?.get('CapBnd'), NET_ADMIN);
       const { rights, vpn, firewall } = await gateway.status();
       assert.deepEqual(rights, { user: 'garligate', capabilities: ['CAP_NET_ADMIN'], noNewPrivileges: true });
       assert.deepEqual([vpn?.state, firewall?.state, tables()], ['up', 'on', 'table ip6 garligate']);
@@ -261,8 +265,7 @@ await declareScenarios(import.meta.filename, {
       const place = makePlace('[router]\nsam = "127.0.0.1:1"\n[vpn]\nenabled = false\n');
       const gateway = await run(place);
       assertRights(gateway.pid, uid, NONE);
-      const main = threadsOf(gateway.pid).find((thread) => thread.get('Pid') === String(gateway.pid));
-      assert.equal(main?.get('CapBnd'), NONE);
+      assert.equal(mainThread(gateway.pid)?.get('CapBnd'), NONE);
       assert.equal(await gateway.kill('SIGTERM'), 0, gateway.said());
       assert.equal(existsSync(place.socket), false);
       rmSync(place.directory, { recursive: true });
