@@ -131,6 +131,8 @@ export interface RateSearch {
   /** Datagrams per second. */
   readonly first: number;
   readonly step: number;
+  /** How often what lies between the last rate that was carried and the first that was not is cut in half. */
+  readonly halvings: number;
 }
 
 const LONGEST_SEARCH = 24;
@@ -138,15 +140,13 @@ const TOLERATED_LOSS = 0.01;
 const STEP_SECONDS = 0.6;
 /** A neighbour on the machine that takes a processor for some milliseconds looks like the end of the tunnel. */
 const ATTEMPTS = 3;
-/** Between the last rate that was carried and the first that was not. */
-const HALVINGS = 2;
 
 /** Raises the rate until datagrams get lost, from somewhat below what was reached before, and closes in on the limit. */
 export async function datagrams(
   tunnel: Tunnel,
   { datagrams: program }: TunnelPrograms,
   size: number,
-  { first, step }: RateSearch,
+  { first, step, halvings }: RateSearch,
   reachedBefore: number | undefined,
 ): Promise<DatagramSample> {
   let wrongSoFar = 0;
@@ -170,7 +170,7 @@ export async function datagrams(
       rate /= step ** 2;
     }
   }
-  for (let halving = 0; halving < HALVINGS && carried > 0 && tooMuch !== undefined; halving += 1) {
+  for (let halving = 0; halving < halvings && carried > 0 && tooMuch !== undefined; halving += 1) {
     const between = Math.sqrt(carried * tooMuch);
     if (await isCarried(between)) carried = between;
     else tooMuch = between;
