@@ -12,18 +12,20 @@ import { messageOf } from '../lab/command.ts';
 import { SOAK_FAULTS } from './faults.ts';
 import { type Load, startLoad } from './load.ts';
 import { drawCurves } from './picture.ts';
-import { grows, minima, type Sample, slopeOf } from './slope.ts';
+import { grows, type Sample, type Slope, slopeOf } from './slope.ts';
 import { type Stage, setStage } from './stage.ts';
 
 const USAGE = `npm run soak -- [--minutes N] [--seed S] [--picture FILE]
 
 A gateway with a real interface, its peer, and SAM bridges that can be made to fail. Clients of every kind
 load it, and every 10 to 30 s something goes wrong; both are drawn from the seed. At the end all must be as
-before: exit 0. N is 10, and at least 2. The picture shows memory, descriptors and answer times as SVG.`;
+before: exit 0. N is 10, and at least 3. The picture shows memory, descriptors and answer times as SVG.`;
 
 const FAILED = 1;
 const USAGE_ERROR = 64;
 const SAMPLE_MS = 2_000;
+/** Each takes the gateway some tens of milliseconds. */
+const BETWEEN_COLLECTIONS_MS = 30_000;
 const BETWEEN_FAULTS_MS = [10_000, 30_000] as const;
 /** From the end of the last fault until the peer is reached again: a dial that is not answered is given up after 30 s. */
 const RECOVERY_MS = 120_000;
@@ -36,7 +38,12 @@ const SPARE_DESCRIPTORS = 4;
 const MEBIBYTE = 2 ** 20;
 
 interface Records {
+  /** Resident, in MiB. */
   readonly memory: Sample[];
+  /** The same right after a thorough collection of garbage: what a leak anywhere in the process would raise. */
+  readonly collected: Sample[];
+  /** On the heap and beside it at that moment, in MiB: what a leak of objects and buffers would raise. */
+  readonly living: Sample[];
   readonly descriptors: Sample[];
   readonly answers: Sample[];
   readonly faults: Array<{ readonly seconds: number; readonly name: string }>;
@@ -47,12 +54,12 @@ async function main(): Promise<number> {
     options: { minutes: { type: 'string' }, seed: { type: 'string' }, picture: { type: 'string' } },
   });
   const [minutes, seed] = [Number(values.minutes ?? 10), Number(values.seed ?? 1)];
-  if (!(minutes >= 2) || !Number.isSafeInteger(seed)) throw new Error('--minutes is at least 2, --seed a whole number');
+  if (!(minutes >= 3) || !Number.isSafeInteger(seed)) throw new Error('--minutes is at least 3, --seed a whole number');
   execFileSync('ip', ['link', 'set', 'lo', 'up']);
   const end = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => end.abort());
 
-  const records: Records = { memory: [], descriptors: [], answers: [], faults: [] };
+  const records: Records = { memory: [], collected: [], living: [], descriptors: [], answers: [], faults: [] };
   const stage = await setStage();
   try {
     await reachesPeer(stage);
@@ -64,7 +71,7 @@ async function main(): Promise<number> {
     await reachesPeer(stage);
     await load.stop();
     await pause(SETTLE_MS);
-    watching.stop();
+    await watching.stop();
     const complaints = judge(records, before, stage);
     report(records, load, complaints, before, stage);
     if (values.picture !== undefined) writeFileSync(values.picture, picture(records, minutes, seed));
@@ -101,25 +108,41 @@ async function suffer(
   }
 }
 
-function watch({ daemon }: Stage, { memory, descriptors, answers }: Records) {
+function watch({ daemon }: Stage, { memory, collected, living, descriptors, answers }: Records) {
   const start = performance.now();
+  const seconds = () => (performance.now() - start) / 1_000;
   const timer = setInterval(() => {
-    const seconds = (performance.now() - start) / 1_000;
-    memory.push({ seconds, value: daemon.memory() / MEBIBYTE });
-    descriptors.push({ seconds, value: daemon.descriptors() });
+    memory.push({ seconds: seconds(), value: daemon.memory() / MEBIBYTE });
+    descriptors.push({ seconds: seconds(), value: daemon.descriptors() });
     const asked = performance.now();
     daemon.status().then(
-      () => answers.push({ seconds, value: performance.now() - asked }),
+      () => answers.push({ seconds: seconds(), value: performance.now() - asked }),
       () => {}, // It is stopped for a moment now and then; the next answer tells how long that was.
     );
   }, SAMPLE_MS);
-  return { stop: () => clearInterval(timer) };
+  const over = new AbortController();
+  const collecting = (async () => {
+    for (;;) {
+      await pause(BETWEEN_COLLECTIONS_MS, undefined, { signal: over.signal }).catch(() => {});
+      if (over.signal.aborted) return;
+      living.push({ value: (await daemon.living()) / MEBIBYTE, seconds: seconds() });
+      collected.push({ value: daemon.memory() / MEBIBYTE, seconds: seconds() });
+    }
+  })();
+  return {
+    stop: async () => {
+      clearInterval(timer);
+      over.abort();
+      await collecting;
+    },
+  };
 }
 
 /** What is not as it was. */
 function judge(records: Records, before: number, { daemon }: Stage): readonly string[] {
   const complaints: string[] = [];
-  if (grows(memorySlope(records))) complaints.push('memory grows by more than chance');
+  if (grows(warmSlope(records.collected))) complaints.push('resident memory grows by more than chance');
+  if (grows(warmSlope(records.living))) complaints.push('what lives on the heap grows by more than chance');
   const after = daemon.descriptors();
   if (after > before + SPARE_DESCRIPTORS) complaints.push(`${after} descriptors are open, and ${before} were before`);
   const defects = daemon.said().match(/"msg":"a defect[^"]*"/g) ?? [];
@@ -127,14 +150,12 @@ function judge(records: Records, before: number, { daemon }: Stage): readonly st
   return complaints;
 }
 
-function memorySlope({ memory }: Records) {
-  const warm = (memory.at(-1)?.seconds ?? 0) * WARM_UP;
-  return slopeOf(minima(memory.filter(({ seconds }) => seconds >= warm)));
+function warmSlope(samples: readonly Sample[]): Slope {
+  const warm = (samples.at(-1)?.seconds ?? 0) * WARM_UP;
+  return slopeOf(samples.filter(({ seconds }) => seconds >= warm));
 }
 
 function report(records: Records, { done }: Load, complaints: readonly string[], before: number, stage: Stage): void {
-  const { perHour, error } = memorySlope(records);
-  const values = records.memory.map(({ value }) => value);
   const answers = records.answers.map(({ value }) => value).sort((one, other) => one - other);
   const share = (part: number) => answers[Math.floor((answers.length - 1) * part)]?.toFixed(1) ?? '-';
   console.log(`
@@ -142,15 +163,32 @@ done         ${Object.entries(done)
     .map(([name, count]) => `${count} ${name}`)
     .join(', ')}
 faults       ${records.faults.length}
-memory       ${Math.min(...values).toFixed(1)} to ${Math.max(...values).toFixed(1)} MiB; slope ${perHour.toFixed(2)} ± ${error.toFixed(2)} MiB per hour
+memory       ${spanOf(records.memory)}
+  collected  ${spanOf(records.collected)}; ${describe(warmSlope(records.collected))}
+  living     ${spanOf(records.living)}; ${describe(warmSlope(records.living))}
 descriptors  ${before} before, ${stage.daemon.descriptors()} after, ${Math.max(...records.descriptors.map(({ value }) => value))} at most
 status       answered in ${share(0.5)} ms (median), ${share(0.99)} ms (99 of 100), ${share(1)} ms at most
 ${complaints.length === 0 ? 'all is as it was' : complaints.map((one) => `NOT WELL: ${one}`).join('\n')}`);
 }
 
-function picture({ memory, descriptors, answers, faults }: Records, minutes: number, seed: number): string {
+function spanOf(samples: readonly Sample[]): string {
+  const values = samples.map(({ value }) => value);
+  return `${Math.min(...values).toFixed(1)} to ${Math.max(...values).toFixed(1)} MiB`;
+}
+
+function describe({ perHour, error }: Slope): string {
+  return `slope ${perHour.toFixed(2)} ± ${error.toFixed(2)} MiB per hour`;
+}
+
+function picture(
+  { memory, collected, living, descriptors, answers, faults }: Records,
+  minutes: number,
+  seed: number,
+): string {
   const curves = [
-    { title: 'memory, MiB', samples: memory },
+    { title: 'resident memory, MiB', samples: memory },
+    { title: 'resident memory after a collection, MiB', samples: collected },
+    { title: 'alive on the heap and beside it, MiB', samples: living },
     { title: 'open descriptors', samples: descriptors },
     { title: 'time until status is answered, ms', samples: answers },
   ];

@@ -16,20 +16,14 @@ export interface Slope {
 const HOUR_S = 3_600;
 
 /**
- * The least of each minute: what a collector of garbage has left over, without its teeth. Figures of neighbouring moments
- * depend on each other, those of minutes much less, so that the error means something.
+ * Least squares. What is left over at one moment resembles what was left over at the one before, where memory is concerned:
+ * of n figures with a correlation r between neighbours only n (1 - r) / (1 + r) count for the error, as for a series
+ * whose dependence fades like r, r², r³, ... (Wilks, Statistical Methods in the Atmospheric Sciences, on effective
+ * sample size).
+ *
+ * @param samples at even intervals
+ * @throws RangeError for fewer than three samples, through which every line fits
  */
-export function minima(samples: readonly Sample[], minuteSeconds = 60): readonly Sample[] {
-  const least = new Map<number, Sample>();
-  for (const sample of samples) {
-    const minute = Math.floor(sample.seconds / minuteSeconds);
-    const known = least.get(minute);
-    if (known === undefined || sample.value < known.value) least.set(minute, sample);
-  }
-  return [...least.values()];
-}
-
-/** Least squares. @throws RangeError for fewer than three samples, through which every line fits */
 export function slopeOf(samples: readonly Sample[]): Slope {
   const count = samples.length;
   if (count < 3) throw new RangeError(`${count} figures are too few for a slope`);
@@ -38,8 +32,19 @@ export function slopeOf(samples: readonly Sample[]): Slope {
   const sum = (term: (sample: Sample) => number) => samples.reduce((total, one) => total + term(one), 0);
   const spread = sum(({ seconds }) => (seconds - middle) ** 2);
   const perSecond = sum(({ seconds, value }) => (seconds - middle) * (value - level)) / spread;
-  const rest = sum(({ seconds, value }) => (value - level - perSecond * (seconds - middle)) ** 2);
-  return { perHour: perSecond * HOUR_S, error: Math.sqrt(rest / (count - 2) / spread) * HOUR_S };
+  const rest = samples.map(({ seconds, value }) => value - level - perSecond * (seconds - middle));
+  const scatter = rest.reduce((total, one) => total + one ** 2, 0);
+  const error = Math.sqrt(scatter / (count - 2) / spread) * widening(rest, scatter);
+  return { perHour: perSecond * HOUR_S, error: error * HOUR_S };
+}
+
+/** By how much an error grows because neighbours resemble each other. @param scatter sum of the squares of `rest` */
+function widening(rest: readonly number[], scatter: number): number {
+  if (scatter === 0) return 1;
+  const together = rest.slice(1).reduce((total, one, before) => total + one * (rest[before] ?? 0), 0);
+  // Neighbours that differ more than by chance would make the error smaller: that is not believed.
+  const alike = Math.max(0, together / scatter);
+  return Math.sqrt((1 + alike) / (1 - alike));
 }
 
 /** Does it grow by more than chance? Two standard errors. */

@@ -59,6 +59,7 @@ export async function setStage(): Promise<Stage> {
     bridge: bridge.address,
     keys,
     vpn: true,
+    withHeapProbe: true,
     socks: 'resolve = true\nudp = true\nhandshake_timeout = "5s"\nconnect_timeout = "10s"',
     config: [
       '[limits]\nisolated_sessions = 4\nisolated_idle = "30s"',
