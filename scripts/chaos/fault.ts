@@ -1,5 +1,10 @@
 /** What a fault of the fault lab is. */
-import type { Lab } from '../lab/lab.ts';
+import type { HostClocks, Lab } from '../lab/lab.ts';
+
+export interface Stage extends Lab {
+  /** Of the own gateway and its router. */
+  readonly clocks: HostClocks;
+}
 
 export interface Fault {
   /** For the command line. */
@@ -7,7 +12,7 @@ export interface Fault {
   readonly what: string;
   /** Takes minutes, and happens only when it is asked for by name. */
   readonly isLong?: true;
-  happen(lab: Lab, signal: AbortSignal): Promise<void>;
+  happen(stage: Stage, signal: AbortSignal): Promise<void>;
 }
 
 /** What a person or a supervisor needs at least to start something again. */

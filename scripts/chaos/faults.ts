@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Router } from '../lab/router.ts';
+import { CLOCK_FAULTS } from './clock-faults.ts';
 import { type Fault, RESTART_AFTER_MS } from './fault.ts';
 import { HOST_FAULTS } from './host-faults.ts';
 
@@ -20,6 +21,7 @@ export const FAULTS: readonly Fault[] = [
   { ...cut(300), isLong: true },
   routers('own-router', 'the own router is killed with -9 and started again', [A]),
   routers('both-routers', 'the routers of both gateways are killed with -9 and started again', [A, B]),
+  ...CLOCK_FAULTS,
   ...HOST_FAULTS,
 ];
 

@@ -7,9 +7,10 @@ import { parseArgs } from 'node:util';
 import { messageOf } from '../lab/command.ts';
 import { ECHO_PORT, type Lab, startLab, WEB_PORT } from '../lab/lab.ts';
 import { showProgress } from '../lab/progress.ts';
+import { wallClock } from '../lab/wall-clock.ts';
 import { BRIDGE_FAULTS, type BridgeFault } from './bridge-faults.ts';
 import { BRIDGE_HEAD, sufferBridge } from './bridge-run.ts';
-import type { Fault } from './fault.ts';
+import type { Fault, Stage } from './fault.ts';
 import { FAULTS } from './faults.ts';
 import { held, listen } from './observe.ts';
 import { describe, HEAD } from './table.ts';
@@ -47,14 +48,15 @@ async function main(): Promise<number> {
     process.on(signal, () => end.abort(new Error(`ended by ${signal}`)));
   }
   const progress = showProgress(process.stdout);
+  const clocks = { gateway: wallClock(), router: wallClock() };
   let lab: Lab | undefined;
   const say = (row: string) => progress.say(row);
   let exitCode = FAILED;
   try {
     let isWell = true;
     if (onRouters.length > 0) {
-      lab = await startLab({ signal: end.signal, progress, keys: 'reserved' });
-      const rows = await suffer(lab, onRouters, end.signal, say);
+      lab = await startLab({ signal: end.signal, progress, keys: 'reserved', clocks });
+      const rows = await suffer({ ...lab, clocks }, onRouters, end.signal, say);
       isWell = rows.every(({ away }) => KINDS.every((kind) => away[kind] !== undefined));
     }
     if (onBridge.length > 0 && !(await sufferOnBridge(onBridge, end.signal, say))) isWell = false;
@@ -62,17 +64,20 @@ async function main(): Promise<number> {
   } catch (error) {
     if (!progress.hasShown(error)) progress.say(messageOf(error));
   }
-  await progress.step('all of it removed', async () => lab?.stop());
+  await progress.step('all of it removed', async () => {
+    await lab?.stop();
+    for (const clock of [clocks.gateway, clocks.router]) clock.remove();
+  });
   return exitCode;
 }
 
 async function suffer(
-  lab: Lab,
+  stage: Stage,
   faults: readonly Fault[],
   signal: AbortSignal,
   say: (row: string) => void,
 ): Promise<Outage[]> {
-  const { a, b } = lab;
+  const { a, b } = stage;
   const [socksHost = '', socksPort] = a.socks.split(':');
   const traffic = await startTraffic({
     namespace: a.namespace,
@@ -87,7 +92,7 @@ async function suffer(
     say(HEAD);
     for (const { what, happen } of faults) {
       const before = [a, b].map((gateway) => ({ gateway, warned: listen(gateway), held: held(gateway) }));
-      const outage = await traffic.during(() => happen(lab, signal), PATIENCE_MS);
+      const outage = await traffic.during(() => happen(stage, signal), PATIENCE_MS);
       outages.push(outage);
       const sides = before.map(({ gateway, warned, held: was }) => ({
         name: gateway.name,

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { lastLines } from './command.ts';
 import { inNamespace } from './namespaces.ts';
+import type { WallClock } from './wall-clock.ts';
 
 export interface BackgroundProgram {
   readonly pid: number;
@@ -31,6 +32,8 @@ export type BackgroundOptions = {
   readonly command: string;
   readonly args: readonly string[];
   readonly logFile: string;
+  /** What it goes by; the machine's unless told. */
+  readonly clock?: WallClock | undefined;
 };
 
 /** @throws Error when the program cannot be started at all */
@@ -39,7 +42,8 @@ export async function startInBackground(options: BackgroundOptions): Promise<Bac
   let child: ChildProcess;
   try {
     // Detached, so that a Ctrl-C in the terminal reaches the lab only, which then ends things in order.
-    child = spawn(...inNamespace(options.namespace, options.command, options.args), {
+    const [command = options.command, ...args] = [...(options.clock?.wrapper ?? []), options.command, ...options.args];
+    child = spawn(...inNamespace(options.namespace, command, args), {
       detached: true,
       stdio: ['ignore', log, log],
     });

@@ -13,6 +13,7 @@ import { runCommand, waitUntil } from './command.ts';
 import type { I2pNetwork } from './i2p-network.ts';
 import { type NamespaceHelper, startHelper } from './namespace-helper.ts';
 import { untilNameFound } from './ready.ts';
+import type { WallClock } from './wall-clock.ts';
 
 export type GatewayPlan = {
   /** A letter or a short word; also the last part of its namespace's name, and its name as a peer. */
@@ -30,6 +31,8 @@ export type GatewayPlan = {
   readonly networks?: readonly string[];
   /** More lines for the config file, for tests of special settings. */
   readonly moreConfig?: string;
+  /** What it goes by; the machine's unless told. */
+  readonly clock?: WallClock | undefined;
 };
 
 export type PeerPlan = {
@@ -118,7 +121,7 @@ export async function createGateway(network: I2pNetwork, plan: GatewayPlan): Pro
     start: async (signal) => {
       if (program?.alive()) throw new Error(`gateway ${plan.name} runs already`);
       const args = [GATEWAY_COMMAND, 'run', '--config', configFile];
-      program = await startInBackground({ namespace, command: process.execPath, args, logFile });
+      program = await startInBackground({ namespace, command: process.execPath, args, logFile, clock: plan.clock });
       const up = async () => ((await hasAddresses(namespace, Object.values(addresses))) ? true : undefined);
       const what = `${INTERFACE} of gateway ${plan.name} has its addresses`;
       const found = `${plan.keys.destination.b32}.b32.i2p`;

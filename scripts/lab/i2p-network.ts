@@ -16,6 +16,7 @@ import { type Side, untilBridgeAnswers, untilNameFound, untilReady } from './rea
 import { createRouter, introduce, makeIdentity, type Router, type RouterPlan } from './router.ts';
 import type { OpenBridge } from './sam-client.ts';
 import { compileSlowCable, laySlowCable, type SlowCable } from './slow-cable.ts';
+import type { WallClock } from './wall-clock.ts';
 
 export type NetworkOptions = {
   /** At least 3, at most 50; 5 unless told. */
@@ -28,6 +29,8 @@ export type NetworkOptions = {
   readonly line?: LineShape;
   /** Names in the address books of all routers, with base64 destinations. */
   readonly names?: ReadonlyMap<string, string>;
+  /** What router 1 goes by; the machine's unless told. */
+  readonly clock?: WallClock;
   readonly signal?: AbortSignal;
   /** Hears what is being done. */
   readonly onProgress?: (text: string) => void;
@@ -213,6 +216,7 @@ function planRouters(options: NetworkOptions, directory: string): Omit<RouterPla
       floodfill: number > EDGE_ROUTERS,
       tunnels: [...reserved, ...offered],
       names,
+      clock: number === 1 ? options.clock : undefined,
     };
   });
 }

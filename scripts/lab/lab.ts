@@ -13,6 +13,7 @@ import { describeMeasured, measureLine } from './line-measurement.ts';
 import { describeLine, type LineShape } from './line-shape.ts';
 import type { Progress } from './progress.ts';
 import { planStranger, type Stranger, startStranger } from './stranger.ts';
+import type { WallClock } from './wall-clock.ts';
 import { fileHash, LARGE_FILE, SMALL_FILE } from './web-server.ts';
 
 export type LabOptions = {
@@ -29,9 +30,16 @@ export type LabOptions = {
   readonly keys?: 'fresh' | 'reserved';
   /** More lines for the config files of both gateways. */
   readonly moreConfig?: string;
+  /** Clocks that can be set, for gateway a and its router. */
+  readonly clocks?: HostClocks;
   /** Runs when a part did not come up, before everything is taken down. */
   readonly onFailure?: () => Promise<void>;
 };
+
+export interface HostClocks {
+  readonly gateway: WallClock;
+  readonly router: WallClock;
+}
 
 export interface Lab {
   readonly network: I2pNetwork;
@@ -59,7 +67,8 @@ const LINK_MS = 90_000;
 
 /** @throws Error when a part does not come up; nothing is left then */
 export async function startLab(options: LabOptions): Promise<Lab> {
-  const { signal, progress, routers, line, keys = 'fresh', moreConfig, onFailure = async () => {} } = options;
+  const { signal, progress, routers, line, keys = 'fresh', moreConfig, clocks } = options;
+  const { onFailure = async () => {} } = options;
   const undo: (() => Promise<void>)[] = [];
   const stop = async () => {
     for (const step of undo.splice(0).reverse()) await step();
@@ -72,6 +81,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       ...plan.network,
       ...(routers !== undefined && { routers }),
       ...(line !== undefined && { line }),
+      ...(clocks !== undefined && { clock: clocks.router }),
     };
     const network = await progress.step(
       'private I2P network of i2pd routers',
@@ -94,7 +104,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     );
     undo.push(() => stranger.stop());
 
-    const [planOfA, planOfB] = planGateways(network, keys, moreConfig);
+    const [planOfA, planOfB] = planGateways(network, keys, moreConfig, clocks?.gateway);
     const create = async (gatewayPlan: GatewayPlan) => {
       const gateway = await createGateway(network, gatewayPlan);
       undo.push(() => gateway.remove());
@@ -139,6 +149,7 @@ function planGateways(
   network: I2pNetwork,
   keys: 'fresh' | 'reserved',
   moreConfig: string | undefined,
+  clock: WallClock | undefined,
 ): [GatewayPlan, GatewayPlan] {
   const keysOf = (router: number) => (keys === 'fresh' ? generateKeys() : network.reservedKeys(router, 1));
   const [ofA, ofB] = [keysOf(1), keysOf(2)];
@@ -147,7 +158,17 @@ function planGateways(
   const peerA = { name: 'a', destination: ofA.destination, allow: ALLOWED, routes: lanA };
   const peerB = { name: 'b', destination: ofB.destination, allow: ALLOWED, routes: lanB };
   return [
-    { name: 'a', address: '198.18.101.1', router: 1, seenFrom: 2, keys: ofA, peers: [peerB], networks: lanA, ...more },
+    {
+      name: 'a',
+      address: '198.18.101.1',
+      router: 1,
+      seenFrom: 2,
+      keys: ofA,
+      peers: [peerB],
+      networks: lanA,
+      clock,
+      ...more,
+    },
     { name: 'b', address: '198.18.102.1', router: 2, seenFrom: 1, keys: ofB, peers: [peerA], networks: lanB, ...more },
   ];
 }

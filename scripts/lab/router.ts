@@ -10,6 +10,7 @@ import { messageOf, waitUntil } from './command.ts';
 import type { DestinationKeys } from './destination-keys.ts';
 import { nearAddress } from './namespaces.ts';
 import { addressBookFiles, type LocalTunnel, routerConfig, SAM_PORT, tunnelsConfig } from './router-config.ts';
+import type { WallClock } from './wall-clock.ts';
 
 export type RouterPlan = {
   /** `r1`; also the last part of its namespace's name. */
@@ -21,6 +22,8 @@ export type RouterPlan = {
   readonly tunnels: readonly (Omit<LocalTunnel, 'keyFile'> & { readonly keys: DestinationKeys })[];
   /** Names that its address book knows, with their destinations. */
   readonly names: ReadonlyMap<string, string>;
+  /** What it goes by; the machine's unless told. */
+  readonly clock?: WallClock | undefined;
 };
 
 export interface Router {
@@ -78,6 +81,7 @@ export async function createRouter(plan: RouterPlan): Promise<Router> {
         command: DEBIAN_I2PD,
         args: [`--conf=${directory}/i2pd.conf`, `--datadir=${data}`],
         logFile,
+        clock: plan.clock,
       });
     },
     stop: async () => void (await program?.stop(STOP_GRACE_MS)),

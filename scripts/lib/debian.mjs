@@ -63,6 +63,7 @@ const PACKAGES = {
     service: { name: 'iperf3', what: 'a server that anybody can load' },
     why: 'loads for npm run bench -- tunnel and vpn, and the measured rate of a slow line in the lab',
   },
+  libfaketime: { why: 'a wall clock that can be set for a gateway alone, in the tests and in the fault lab' },
   'wireguard-go': { program: 'wireguard-go', why: 'a VPN in user space that npm run bench -- tunnel compares with' },
   'wireguard-tools': { program: 'wg', why: 'its settings' },
   torsocks: { program: 'torsocks', why: "Tor's SOCKS client by LD_PRELOAD, in test/live/clients.test.ts" },
@@ -73,7 +74,16 @@ export const ROUTER_PACKAGES = ['i2pd'];
 /** What `npm start` needs to bring up the VPN behind its firewall. */
 export const FIREWALL_PACKAGES = ['nftables'];
 /** What the lab and the tests with real interfaces and real routers need. */
-export const TEST_PACKAGES = ['i2pd', 'iproute2', 'iputils-ping', 'curl', 'nftables', 'strace', 'iperf3'];
+export const TEST_PACKAGES = [
+  'i2pd',
+  'iproute2',
+  'iputils-ping',
+  'curl',
+  'nftables',
+  'strace',
+  'iperf3',
+  'libfaketime',
+];
 /** The programs that test/live sends through SOCKS, and what they meet at the other end. */
 export const CLIENT_PACKAGES = [
   'chromium',
