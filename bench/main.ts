@@ -5,6 +5,7 @@ import { isRoot, main, SetUpError } from '../scripts/lib/command.mjs';
 import { benchSocks, printSocksReport } from './socks.ts';
 import { benchSocksLab, printSocksLabReport } from './socks-lab.ts';
 import { benchTunnel, drawTunnelReport, printTunnelReport } from './tunnel.ts';
+import { benchTunnelLab, printTunnelLabReport } from './tunnel-lab.ts';
 import { benchTunnelScale, printTunnelScaleReport } from './tunnel-scale.ts';
 import { benchVpn, MEGABYTE_LINE, printVpnReport } from './vpn.ts';
 import { benchVpnLab, printVpnLabReport, type VpnLabReport } from './vpn-lab.ts';
@@ -12,7 +13,7 @@ import { benchVpnPeers, printVpnPeersReport } from './vpn-peers.ts';
 
 const USAGE = `npm run bench                every measurement below
 npm run bench -- tunnel      the data path of the VPN against a relay that moves packet by packet, wireguard-go and a
-                             bare cable, and beside 1 to 1,000 peers; needs root
+                             bare cable, beside 1 to 1,000 peers, and over the lab's routers; needs root
 npm run bench -- vpn         bulk transfers and small packets side by side: on a line of 1 MB/s against that relay,
                              and on the lab, bare and over a line like I2P's, against a bare SAM stream; needs root
 npm run bench -- socks       the SOCKS front: on loopback against microsocks and dante, and, as root, on the lab against
@@ -70,6 +71,11 @@ await main(async () => {
       ? await benchTunnelScale({ rounds, seconds, note })
       : undefined;
   if (tunnelScale !== undefined) console.log(printTunnelScaleReport(tunnelScale));
+  const tunnelLab =
+    wanted('tunnel') && labRounds > 0 && isRoot()
+      ? await benchTunnelLab({ rounds: labRounds, seconds, note })
+      : undefined;
+  if (tunnelLab !== undefined) console.log(printTunnelLabReport(tunnelLab));
   const vpn =
     wanted('vpn') && rounds > 0 && withRoot('The VPN on a slow line')
       ? await benchVpn({ rounds, seconds: seconds * usual.slowLineFactor, settleSeconds: usual.settleSeconds, note })
@@ -94,7 +100,7 @@ await main(async () => {
       ? await benchSocksLab({ rounds: labRounds, note })
       : undefined;
   if (lab !== undefined) console.log(printSocksLabReport(lab));
-  const report = { tunnel, tunnelScale, vpn, vpnPeers, vpnLab, loopback, lab };
+  const report = { tunnel, tunnelScale, tunnelLab, vpn, vpnPeers, vpnLab, loopback, lab };
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, undefined, 2)}\n`);
   if (values.picture !== undefined && tunnel !== undefined) writeFileSync(values.picture, drawTunnelReport(tunnel));
 });

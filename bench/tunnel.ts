@@ -7,10 +7,11 @@ import { barChart } from './lib/chart.ts';
 import { compileTunnelPrograms } from './lib/compile.ts';
 import { atLeast, atMost, type Goal, goalsTable } from './lib/goals.ts';
 import { describeMachine, type Machine, machineLine } from './lib/machine.ts';
-import { median, percentile, ratio, spread } from './lib/statistics.ts';
+import { median, percentiles, ratio, spread } from './lib/statistics.ts';
 import { table } from './lib/table.ts';
-import { datagrams, ping, type TcpSample, tcp } from './tunnel/loads.ts';
-import { startTunnels, TUNNELS, type Tunnel, type TunnelName } from './tunnel/tunnels.ts';
+import { SETTLE_MS, tcp } from './tunnel/loads.ts';
+import { measureRound, type Round } from './tunnel/round.ts';
+import { startTunnels, TUNNELS, type TunnelName } from './tunnel/tunnels.ts';
 
 export interface TunnelBenchOptions {
   readonly rounds: number;
@@ -20,28 +21,15 @@ export interface TunnelBenchOptions {
   readonly note: (text: string) => void;
 }
 
-interface Round {
-  readonly one: TcpSample;
-  readonly both: TcpSample;
-  /** Datagrams per second with less than 1 % lost, by their size in bytes. */
-  readonly datagrams: Readonly<Record<number, number>>;
-  readonly wrongDatagrams: number;
-  /** Round trips without any other load. Milliseconds. */
-  readonly idle: readonly number[];
-  /** Of both ends together. Bytes. */
-  readonly memory: number;
-}
-
 export interface TunnelBenchReport {
   readonly machine: Machine;
   readonly rounds: Readonly<Record<TunnelName, readonly Round[]>>;
   readonly goals: readonly Goal[];
 }
 
-/** What is measured besides TCP, and how closely. */
 const PLANS = {
-  whole: { sizes: [64, 1400], search: { first: 10_000, step: 1.25, halvings: 2 }, idleSeconds: 2 },
-  quick: { sizes: [64], search: { first: 40_000, step: 2, halvings: 0 }, idleSeconds: 1 },
+  whole: { sizes: [64, 1400], search: { first: 10_000, step: 1.25, halvings: 2, settleMs: SETTLE_MS }, idleSeconds: 2 },
+  quick: { sizes: [64], search: { first: 40_000, step: 2, halvings: 0, settleMs: SETTLE_MS }, idleSeconds: 1 },
 } as const;
 const AS_FAST_AS_IT_GOES = { rate: 0, delayMs: 0 };
 const GIGABIT = 1e9 / 8;
@@ -49,7 +37,7 @@ const MEBIBYTE = 2 ** 20;
 
 export async function benchTunnel({ rounds, seconds, quick, note }: TunnelBenchOptions): Promise<TunnelBenchReport> {
   const machine = describeMachine();
-  const { sizes, search, idleSeconds } = PLANS[quick ? 'quick' : 'whole'];
+  const plan = PLANS[quick ? 'quick' : 'whole'];
   const programs = await compileTunnelPrograms();
   const tunnels = await startTunnels(TUNNELS, programs, AS_FAST_AS_IT_GOES);
   const samples: Record<TunnelName, Round[]> = {
@@ -65,28 +53,13 @@ export async function benchTunnel({ rounds, seconds, quick, note }: TunnelBenchO
     for (let round = 1; round <= rounds; round += 1) {
       for (const [name, tunnel] of tunnels.of) {
         note(`round ${round} of ${rounds}: ${name}`);
-        samples[name].push(await measure(tunnel, seconds, samples[name].at(-1)));
+        samples[name].push(await measureRound(tunnel, programs, plan, seconds, samples[name].at(-1)));
       }
     }
   } finally {
     await tunnels.end();
   }
   return { machine, rounds: samples, goals: judge(samples) };
-
-  async function measure(tunnel: Tunnel, time: number, before: Round | undefined): Promise<Round> {
-    const idle = await ping(tunnel, idleSeconds);
-    const one = await tcp(tunnel, time, 'one');
-    const both = await tcp(tunnel, time, 'both');
-    const rates: Record<number, number> = {};
-    let wrongDatagrams = 0;
-    for (const size of sizes) {
-      const { perSecond, wrong } = await datagrams(tunnel, programs, size, search, before?.datagrams[size]);
-      rates[size] = perSecond;
-      wrongDatagrams += wrong;
-    }
-    const memory = tunnel.programs.reduce((sum, program) => sum + program.memory(), 0);
-    return { one, both, datagrams: rates, wrongDatagrams, idle, memory };
-  }
 }
 
 type Samples = TunnelBenchReport['rounds'];
@@ -167,7 +140,7 @@ export function printTunnelReport({ machine, rounds, goals }: TunnelBenchReport)
         name === 'veth' ? '-' : median(cpu).toFixed(2),
         name === 'veth' ? '-' : ratio(cpu, relayCpu).toFixed(2),
         median(figures(rounds, name, (round) => load(round).retransmits)).toFixed(0),
-        percentiles(trips),
+        percentiles(trips, 2),
       ];
     });
     sections.push(table([heading, ...rows]));
@@ -177,16 +150,15 @@ export function printTunnelReport({ machine, rounds, goals }: TunnelBenchReport)
   const rows = TUNNELS.map((name) => [
     name,
     ...sizes.map((size) => (median(figures(rounds, name, (round) => round.datagrams[size] ?? 0)) / 1e3).toFixed(0)),
-    percentiles(rounds[name].flatMap(({ idle }) => idle)),
+    percentiles(
+      rounds[name].flatMap(({ idle }) => idle),
+      2,
+    ),
     name === 'veth' ? '-' : (median(figures(rounds, name, ({ memory }) => memory)) / 2 / MEBIBYTE).toFixed(0),
   ]);
   sections.push(table([heading, ...rows]));
   sections.push(goalsTable(goals));
   return `${sections.join('\n\n')}\n`;
-}
-
-function percentiles(values: readonly number[]): string {
-  return `${percentile(values, 50).toFixed(2)} / ${percentile(values, 99).toFixed(2)}`;
 }
 
 /** An SVG of what is compared most: throughput and what it costs. */

@@ -6,10 +6,10 @@ import type { Socket } from 'node:net';
 import { type Lab, startLab, WEB_PORT } from '../scripts/lab/lab.ts';
 import { describeLine, type LineShape } from '../scripts/lab/line-shape.ts';
 import { runInside } from '../scripts/lab/namespaces.ts';
-import type { Progress } from '../scripts/lab/progress.ts';
 import { openSession, type SamSession } from '../scripts/lab/sam-client.ts';
 import { LARGE_FILE } from '../scripts/lab/web-server.ts';
 import { atLeast, atMost, type Goal, goalsTable } from './lib/goals.ts';
+import { quietProgress } from './lib/quiet-progress.ts';
 import { median, percentile, ratio, spread } from './lib/statistics.ts';
 import { table } from './lib/table.ts';
 
@@ -57,7 +57,7 @@ export async function benchVpnLab({ rounds, line, note }: VpnLabOptions): Promis
   const load = line === undefined ? QUICK : SLOW;
   let lab: Lab | undefined;
   try {
-    lab = await startLab({ signal, progress: quiet(note), line, keys: 'reserved' });
+    lab = await startLab({ signal, progress: quietProgress(note), line, keys: 'reserved' });
     const { network } = lab;
     note('bare SAM sessions beside the gateways');
     const [from, to] = await Promise.all(
@@ -83,18 +83,6 @@ export async function benchVpnLab({ rounds, line, note }: VpnLabOptions): Promis
     process.off('SIGTERM', onInterrupt);
     await lab?.stop();
   }
-}
-
-function quiet(note: (text: string) => void): Progress {
-  return {
-    hasShown: () => false,
-    say: note,
-    step: async (title, work, describe = () => '') => {
-      const result = await work(() => {});
-      note(`${title} ${describe(result)}`);
-      return result;
-    },
-  };
 }
 
 /** From router 2 to router 1 as fast as it goes. @returns what arrived per second, from the moment of connecting on */

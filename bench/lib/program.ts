@@ -7,12 +7,16 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { SEARCH_PATH } from '../../scripts/lib/command.mjs';
 
-export interface Program {
-  readonly pid: number;
+/** A process that runs, whoever started it. */
+export interface Weighed {
   /** CPU seconds used since its start, by it and all of its children. */
   cpuSeconds(): number;
   /** Memory of it and its living children, shared pages divided among those who share them (PSS). Bytes. */
   memory(): number;
+}
+
+export interface Program extends Weighed {
+  readonly pid: number;
   processes(): number;
   /** Everything that it has written to standard output so far. */
   said(): string;
@@ -27,6 +31,14 @@ export interface Program {
 /** The kernel counts CPU time for programs in these: USER_HZ, 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 const STOP_MS = 5_000;
+
+export function weigh(pid: number): Weighed {
+  const family = () => [pid, ...descendantsOf(pid)];
+  return {
+    cpuSeconds: () => family().reduce((sum, each) => sum + cpuOf(each), 0),
+    memory: () => family().reduce((sum, each) => sum + memoryOf(each), 0),
+  };
+}
 
 /**
  * @param complaints `dropped`: its standard error goes nowhere, for programs that write a line for every connection
@@ -55,12 +67,10 @@ export function startProgram(
     // It has ended already, which is what closing its input is for.
   });
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  const family = () => [pid, ...descendantsOf(pid)];
   return {
+    ...weigh(pid),
     pid,
-    cpuSeconds: () => family().reduce((sum, each) => sum + cpuOf(each), 0),
-    memory: () => family().reduce((sum, each) => sum + memoryOf(each), 0),
-    processes: () => family().length,
+    processes: () => 1 + descendantsOf(pid).length,
     said: () => heard.out,
     complained: () => heard.err,
     finish: async () => {

@@ -27,3 +27,8 @@ export function percentile(values: readonly number[], share: number): number {
   if (found === undefined) throw new Error('no values to take a percentile of');
   return found;
 }
+
+/** The median and what one of a hundred exceeds, as text. */
+export function percentiles(values: readonly number[], digits: number): string {
+  return `${percentile(values, 50).toFixed(digits)} / ${percentile(values, 99).toFixed(digits)}`;
+}

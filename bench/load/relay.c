@@ -2,7 +2,8 @@
  * What a VPN gateway costs that moves packet by packet, as OnionCat does: one read and one write of the TUN, and one send,
  * for each packet, in two threads. Waits where OnionCat would lose, so that it compares at its best.
  *
- * relay INTERFACE PORT     attaches to a TUN that stands, connects to that port on loopback; ends with its standard input
+ * relay INTERFACE PORT|PATH     attaches to a TUN that stands, connects to that port on loopback or to that unix socket;
+ *                               ends with its standard input
  */
 #include "socket.h"
 
@@ -11,6 +12,7 @@
 #include <net/if.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/un.h>
 
 #define HEADER 40
 #define LONGEST_PACKET (HEADER + 65535)
@@ -51,18 +53,27 @@ static void *receive_packets(void *nothing) {
   return nothing;
 }
 
+static int connect_to(const char *where) {
+  struct sockaddr_un path = {.sun_family = AF_UNIX};
+  struct sockaddr_in port = loopback(atoi(where));
+  int is_path = *where == '/';
+  int made = socket(is_path ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (made < 0 || strlen(where) >= sizeof path.sun_path) fail("socket");
+  strcpy(path.sun_path, where);
+  if (is_path ? connect(made, (struct sockaddr *)&path, sizeof path) : connect(made, (struct sockaddr *)&port, sizeof port))
+    fail("connect");
+  return made;
+}
+
 int main(int count, char **words) {
   struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
-  struct sockaddr_in address;
   pthread_t threads[2];
   char byte;
-  if (count != 3) return fprintf(stderr, "relay INTERFACE PORT\n"), 2;
+  if (count != 3) return fprintf(stderr, "relay INTERFACE PORT|PATH\n"), 2;
   strncpy(request.ifr_name, words[1], IFNAMSIZ - 1);
   tun = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
   if (tun < 0 || ioctl(tun, TUNSETIFF, &request) < 0) fail("tun");
-  line = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  address = loopback(atoi(words[2]));
-  if (line < 0 || connect(line, (struct sockaddr *)&address, sizeof address) < 0) fail("connect");
+  line = connect_to(words[2]);
   if (pthread_create(&threads[0], NULL, send_packets, NULL) != 0) fail("thread");
   if (pthread_create(&threads[1], NULL, receive_packets, NULL) != 0) fail("thread");
   puts("ready");

@@ -1,5 +1,6 @@
 /** The loads that a tunnel is put under, each on one tunnel at a time and bounded in time. */
 import { execFile } from 'node:child_process';
+import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { TunnelPrograms } from '../lib/compile.ts';
 import { startProgram, untilSaid } from '../lib/program.ts';
@@ -7,8 +8,8 @@ import type { Tunnel } from './tunnels.ts';
 
 const run = promisify(execFile);
 
-const IPERF_PORT = '5201';
-const DATAGRAM_PORT = '5301';
+export const IPERF_PORT = '5201';
+export const DATAGRAM_PORT = '5301';
 const GRACE_SECONDS = 20;
 const PING_EVERY_SECONDS = 0.01;
 
@@ -122,7 +123,7 @@ export async function steadyDatagrams(
   seconds: number,
 ): Promise<number> {
   const cpuBefore = cpuOf(tunnel);
-  const { received } = await sendAt(tunnel, program, size, rate, seconds);
+  const { received } = await sendAt(tunnel, program, { size, rate, seconds, settleMs: SETTLE_MS });
   return (cpuOf(tunnel) - cpuBefore) / (received / 1e6);
 }
 
@@ -133,8 +134,12 @@ export interface RateSearch {
   readonly step: number;
   /** How often what lies between the last rate that was carried and the first that was not is cut in half. */
   readonly halvings: number;
+  /** For how long what is under way may still arrive. */
+  readonly settleMs: number;
 }
 
+/** On a line without delay. */
+export const SETTLE_MS = 200;
 const LONGEST_SEARCH = 24;
 const TOLERATED_LOSS = 0.01;
 const STEP_SECONDS = 0.6;
@@ -146,13 +151,13 @@ export async function datagrams(
   tunnel: Tunnel,
   { datagrams: program }: TunnelPrograms,
   size: number,
-  { first, step, halvings }: RateSearch,
+  { first, step, halvings, settleMs }: RateSearch,
   reachedBefore: number | undefined,
 ): Promise<DatagramSample> {
   let wrongSoFar = 0;
   const isCarried = async (rate: number) => {
     for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-      const { sent, received, wrong } = await sendAt(tunnel, program, size, rate, STEP_SECONDS);
+      const { sent, received, wrong } = await sendAt(tunnel, program, { size, rate, seconds: STEP_SECONDS, settleMs });
       wrongSoFar += wrong;
       if (received >= sent * (1 - TOLERATED_LOSS)) return true;
     }
@@ -178,7 +183,14 @@ export async function datagrams(
   return { perSecond: carried, wrong: wrongSoFar };
 }
 
-async function sendAt(tunnel: Tunnel, program: string, size: number, rate: number, time: number) {
+interface Salvo {
+  readonly size: number;
+  readonly rate: number;
+  readonly seconds: number;
+  readonly settleMs: number;
+}
+
+async function sendAt(tunnel: Tunnel, program: string, { size, rate, seconds: time, settleMs }: Salvo) {
   const where = [tunnel.address, DATAGRAM_PORT, String(size)];
   const receiver = startProgram(...tunnel.on('b', program, ['receive', ...where]));
   try {
@@ -188,18 +200,13 @@ async function sendAt(tunnel: Tunnel, program: string, size: number, rate: numbe
     const [, sent = '0', seconds = '1'] = /sent (\d+) seconds ([\d.]+)/.exec(said) ?? [];
     // A sender that cannot keep the rate has found the end of the machine, not of the tunnel.
     if (Number(sent) / Number(seconds) < rate * 0.95) return { sent: 1, received: 0, wrong: 0 };
-    await settle();
+    await pause(settleMs);
     await receiver.finish();
     const [, received, wrong] = /received (\d+) wrong (\d+)/.exec(receiver.said()) ?? [];
     return { sent: Number(sent), received: Number(received), wrong: Number(wrong) };
   } finally {
     await receiver.stop();
   }
-}
-
-/** What is under way when the sender has ended still counts. */
-function settle(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 200));
 }
 
 function cpuOf({ programs }: Tunnel): number {

@@ -56,12 +56,30 @@ export async function openGround(programs: TunnelPrograms, line: Line): Promise<
   }
 }
 
-/** Two hosts with a cable between them. */
-export interface Site extends Plan {
-  readonly outside: Readonly<Record<Host, string>>;
+/** Two hosts to work on. */
+export interface Hosts {
   on(host: Host, command: string, args: readonly string[]): [string, string[]];
   run(host: Host, command: string, ...args: string[]): Promise<string>;
   start(host: Host, command: string, ...args: string[]): Program;
+}
+
+/** @param keep hears of every program that is started, so that it will be ended */
+export function hostsIn(namespaces: Readonly<Record<Host, string>>, keep: (program: Program) => void): Hosts {
+  const on = (host: Host, command: string, args: readonly string[]) => inNamespace(namespaces[host], command, args);
+  return {
+    on,
+    run: (host, command, ...args) => runInside(namespaces[host], command, args),
+    start: (host, command, ...args) => {
+      const program = startProgram(...on(host, command, args));
+      keep(program);
+      return program;
+    },
+  };
+}
+
+/** Two hosts with a cable between them. */
+export interface Site extends Plan, Hosts {
+  readonly outside: Readonly<Record<Host, string>>;
 }
 
 async function prepareSite(plan: Plan): Promise<Site> {
@@ -69,18 +87,7 @@ async function prepareSite(plan: Plan): Promise<Site> {
   const outside = { a: `198.18.${200 + index}.1`, b: `198.18.${200 + index}.2` };
   const namespaces = { a: `${segment.name}-${index}a`, b: `${segment.name}-${index}b` };
   for (const host of HOSTS) await segment.add(`${index}${host}`, outside[host]);
-  const on = (host: Host, command: string, args: readonly string[]) => inNamespace(namespaces[host], command, args);
-  return {
-    ...plan,
-    outside,
-    on,
-    run: (host, command, ...args) => runInside(namespaces[host], command, args),
-    start: (host, command, ...args) => {
-      const program = startProgram(...on(host, command, args));
-      plan.keep(program);
-      return program;
-    },
-  };
+  return { ...plan, outside, ...hostsIn(namespaces, plan.keep) };
 }
 
 export async function startLine({ segment, index, programs, line, keep }: Site): Promise<void> {

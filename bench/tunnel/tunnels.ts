@@ -6,9 +6,9 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { waitUntil } from '../../scripts/lab/command.ts';
 import type { TunnelPrograms } from '../lib/compile.ts';
-import { type Program, untilSaid } from '../lib/program.ts';
+import { type Program, untilSaid, type Weighed } from '../lib/program.ts';
 import { startGateways } from './gateways.ts';
-import { HOSTS, type Host, type Line, MTU, openGround, type Site, startLine } from './site.ts';
+import { HOSTS, type Host, type Hosts, type Line, MTU, openGround, type Site, startLine } from './site.ts';
 
 export const TUNNELS = ['veth', 'relay', 'wireguard-go', 'garligate', 'garligate, big'] as const;
 export type TunnelName = (typeof TUNNELS)[number];
@@ -17,7 +17,7 @@ export interface Tunnel {
   /** Of host b, through the tunnel. */
   readonly address: string;
   /** Of both ends; none for a cable. */
-  readonly programs: readonly Program[];
+  readonly programs: readonly Weighed[];
   /** The command line of a program on one of the hosts. */
   on(host: Host, command: string, args: readonly string[]): [string, string[]];
 }
@@ -74,7 +74,7 @@ async function startPair(site: Site, bigPackets: boolean): Promise<Tunnel> {
   return { address, programs, on: site.on };
 }
 
-async function giveAddresses(site: Site, interfaces: Readonly<Record<Host, string>>): Promise<void> {
+async function giveAddresses(site: Hosts, interfaces: Readonly<Record<Host, string>>): Promise<void> {
   for (const host of HOSTS) {
     await site.run(host, 'ip', 'address', 'add', `${INSIDE[host]}/64`, 'dev', interfaces[host], 'nodad');
     await site.run(host, 'ip', 'link', 'set', interfaces[host], 'mtu', String(MTU), 'up');
@@ -88,11 +88,20 @@ async function startCable(site: Site): Promise<Tunnel> {
 
 async function startRelays(site: Site): Promise<Tunnel> {
   await startLine(site);
+  return joinRelays(site, site.programs, { a: PLAIN_PORT, b: PLAIN_PORT });
+}
+
+/** @param lines what each relay is to connect to: a port of its host's loopback, or the path of a unix socket */
+export async function joinRelays(
+  site: Hosts,
+  { relay }: TunnelPrograms,
+  lines: Readonly<Record<Host, string>>,
+): Promise<Tunnel> {
   for (const host of HOSTS) await site.run(host, 'ip', 'tuntap', 'add', 'relay0', 'mode', 'tun');
   await giveAddresses(site, { a: 'relay0', b: 'relay0' });
   const programs: Program[] = [];
   for (const host of HOSTS) {
-    const program = site.start(host, site.programs.relay, 'relay0', PLAIN_PORT);
+    const program = site.start(host, relay, 'relay0', lines[host]);
     await untilSaid(program, /ready/, 5_000);
     programs.push(program);
   }

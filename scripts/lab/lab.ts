@@ -30,6 +30,8 @@ export type LabOptions = {
   readonly keys?: 'fresh' | 'reserved';
   /** More lines for the config files of both gateways. */
   readonly moreConfig?: string;
+  /** What each gateway may reach at the other besides what the checks need, in the words of the config file. */
+  readonly allow?: readonly string[];
   /** Clocks that can be set, for gateway a and its router. */
   readonly clocks?: HostClocks;
   /** Runs when a part did not come up, before everything is taken down. */
@@ -67,7 +69,7 @@ const LINK_MS = 90_000;
 
 /** @throws Error when a part does not come up; nothing is left then */
 export async function startLab(options: LabOptions): Promise<Lab> {
-  const { signal, progress, routers, line, keys = 'fresh', moreConfig, clocks } = options;
+  const { signal, progress, routers, line, keys = 'fresh', moreConfig, clocks, allow = [] } = options;
   const { onFailure = async () => {} } = options;
   const undo: (() => Promise<void>)[] = [];
   const stop = async () => {
@@ -104,7 +106,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     );
     undo.push(() => stranger.stop());
 
-    const [planOfA, planOfB] = planGateways(network, keys, moreConfig, clocks?.gateway);
+    const [planOfA, planOfB] = planGateways(network, keys, { moreConfig, allow, clock: clocks?.gateway });
     const create = async (gatewayPlan: GatewayPlan) => {
       const gateway = await createGateway(network, gatewayPlan);
       undo.push(() => gateway.remove());
@@ -145,18 +147,24 @@ export async function startLab(options: LabOptions): Promise<Lab> {
   }
 }
 
+interface GatewayOptions {
+  readonly moreConfig: string | undefined;
+  readonly allow: readonly string[];
+  readonly clock: WallClock | undefined;
+}
+
 function planGateways(
   network: I2pNetwork,
   keys: 'fresh' | 'reserved',
-  moreConfig: string | undefined,
-  clock: WallClock | undefined,
+  { moreConfig, allow: moreAllowed, clock }: GatewayOptions,
 ): [GatewayPlan, GatewayPlan] {
   const keysOf = (router: number) => (keys === 'fresh' ? generateKeys() : network.reservedKeys(router, 1));
   const [ofA, ofB] = [keysOf(1), keysOf(2)];
   const more = moreConfig === undefined ? {} : { moreConfig };
+  const allow = [...ALLOWED, ...moreAllowed];
   const [lanA, lanB] = [[lanPrefix('a')], [lanPrefix('b')]];
-  const peerA = { name: 'a', destination: ofA.destination, allow: ALLOWED, routes: lanA };
-  const peerB = { name: 'b', destination: ofB.destination, allow: ALLOWED, routes: lanB };
+  const peerA = { name: 'a', destination: ofA.destination, allow, routes: lanA };
+  const peerB = { name: 'b', destination: ofB.destination, allow, routes: lanB };
   return [
     {
       name: 'a',
