@@ -1,4 +1,5 @@
 /** What must hold in the lab, as a list of checks with names: the promises of the product that a network can show. */
+import { besideBare } from './beside-bare.ts';
 import { download, failsToFetch, fetchPage, ping, sendDatagrams, talk } from './checks.ts';
 import { runCommand } from './command.ts';
 import type { Gateway } from './gateway.ts';
@@ -16,6 +17,7 @@ export function labChecks(lab: Lab): Check[] {
   const size = file.length < 1e6 ? `${file.length / 1e3} kB` : `${file.length / 1e6} MB`;
   const webOfB = `http://[${b.addresses.oc}]:${WEB_PORT}`;
   const closedOfB = `http://[${b.addresses.oc}]:${CLOSED_PORT}/`;
+  const ofStranger = (check: Check) => besideBare(lab, check);
   const pageBy = (name: string, curlArgs: readonly string[], url: string): Check => ({
     name,
     run: (signal) => fetchPage(a.namespace, curlArgs, url, signal),
@@ -35,8 +37,10 @@ export function labChecks(lab: Lab): Check[] {
     ),
     ...bothWays('UDP', lab, (from, to) => sendDatagrams(from.helper, to.addresses.oc, ECHO_PORT, line)),
     pageBy('curl through the TUN to b', [], `${webOfB}/`),
-    pageBy('curl --socks4a to <52>.b32.i2p', ['--socks4a', a.socks], `http://${stranger.b32Name}/`),
-    pageBy('curl --socks5-hostname to a book name', ['--socks5-hostname', a.socks], `http://${stranger.bookName}/`),
+    ofStranger(pageBy('curl --socks4a to <52>.b32.i2p', ['--socks4a', a.socks], `http://${stranger.b32Name}/`)),
+    ofStranger(
+      pageBy('curl --socks5-hostname to a book name', ['--socks5-hostname', a.socks], `http://${stranger.bookName}/`),
+    ),
     pageBy('curl --socks5 to an IPv6 literal of b', ['--socks5', a.socks], `${webOfB}/`),
     pageBy('curl --socks4a to an IPv6 literal of b', ['--socks4a', a.socks], `${webOfB}/`),
     {
@@ -50,8 +54,10 @@ export function labChecks(lab: Lab): Check[] {
         failsToFetch(a.namespace, ['--socks5', a.socks], closedOfB, { seconds: 60, words: /\(2\)/ }, signal),
     },
     downloadBy(`${size} through the TUN`, [], webOfB),
-    downloadBy(`${size} by --socks4a`, ['--socks4a', a.socks], `http://${stranger.b32Name}`),
-    downloadBy(`${size} by --socks5-hostname`, ['--socks5-hostname', a.socks], `http://${stranger.bookName}`),
+    ofStranger(downloadBy(`${size} by --socks4a`, ['--socks4a', a.socks], `http://${stranger.b32Name}`)),
+    ofStranger(
+      downloadBy(`${size} by --socks5-hostname`, ['--socks5-hostname', a.socks], `http://${stranger.bookName}`),
+    ),
     downloadBy(`${size} by --socks5 to an IPv6 literal`, ['--socks5', a.socks], webOfB),
   ];
 }

@@ -12,6 +12,7 @@ import { type Lan, lanPrefix, layLan } from './lan.ts';
 import { describeMeasured, measureLine } from './line-measurement.ts';
 import { describeLine, type LineShape } from './line-shape.ts';
 import type { Progress } from './progress.ts';
+import { openSession, type SamSession } from './sam-client.ts';
 import { planStranger, type Stranger, startStranger } from './stranger.ts';
 import type { WallClock } from './wall-clock.ts';
 import { fileHash, LARGE_FILE, SMALL_FILE } from './web-server.ts';
@@ -56,6 +57,8 @@ export interface Lab {
   readonly file: ExpectedFile;
   /** Between routers 1 and 2; undefined for as fast as this machine is. */
   readonly line: LineShape | undefined;
+  /** Of router 1 as well, and without anything of garligate: what that does there, the routers can do. */
+  readonly bare: SamSession;
   /** Removes all of it; idempotent. */
   stop(): Promise<void>;
 }
@@ -79,7 +82,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     const plan = planStranger();
     const networkOptions: NetworkOptions = {
       signal,
-      reservedKeys: keys === 'reserved' ? 1 : 0,
+      reservedKeys: keys === 'reserved' ? 2 : 1,
       ...plan.network,
       ...(routers !== undefined && { routers }),
       ...(line !== undefined && { line }),
@@ -105,6 +108,9 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       () => plan.bookName,
     );
     undo.push(() => stranger.stop());
+
+    const bare = await openSession((stop) => network.openBridge(1, stop), network.reservedKeys(1, 1).base64, signal);
+    undo.push(async () => bare.close());
 
     const [planOfA, planOfB] = planGateways(network, keys, { moreConfig, allow, clock: clocks?.gateway });
     const create = async (gatewayPlan: GatewayPlan) => {
@@ -139,7 +145,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       }
     });
     const file = line === undefined ? LARGE_FILE : SMALL_FILE;
-    return { network, stranger, a, b, lans, line, file: { ...file, sha256: fileHash(file) }, stop };
+    return { network, stranger, a, b, bare, lans, line, file: { ...file, sha256: fileHash(file) }, stop };
   } catch (error) {
     if (!signal.aborted) await onFailure();
     await stop();
@@ -158,7 +164,7 @@ function planGateways(
   keys: 'fresh' | 'reserved',
   { moreConfig, allow: moreAllowed, clock }: GatewayOptions,
 ): [GatewayPlan, GatewayPlan] {
-  const keysOf = (router: number) => (keys === 'fresh' ? generateKeys() : network.reservedKeys(router, 1));
+  const keysOf = (router: number) => (keys === 'fresh' ? generateKeys() : network.reservedKeys(router, 2));
   const [ofA, ofB] = [keysOf(1), keysOf(2)];
   const more = moreConfig === undefined ? {} : { moreConfig };
   const allow = [...ALLOWED, ...moreAllowed];
