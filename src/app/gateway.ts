@@ -14,7 +14,7 @@ import { inboundSwitch } from '../core/inbound/switch.ts';
 import { addressNames } from '../core/naming/addresses.ts';
 import { resolver } from '../core/naming/resolver.ts';
 import { PeerStreams } from '../core/peers/streams.ts';
-import type { PeerPlan, PeerTable } from '../core/peers/table.ts';
+import type { Peer, PeerPlan, PeerTable } from '../core/peers/table.ts';
 import type { ConnectorPort, DatagramBridgePort, ListenerPort, TunPort, UdpPort } from '../core/ports.ts';
 import { relayCore } from '../core/relay/relay.ts';
 import { acceptor, type InboundStream } from '../core/session/acceptor.ts';
@@ -288,6 +288,7 @@ export function assembleGateway(config: Config, world: World) {
     flows,
     socks,
     peers,
+    restartsOf: (peer: Peer) => flowStreams.restarts(peer),
   };
 }
 

@@ -51,7 +51,7 @@ export function statusReport(parts: ReportParts): StatusReport {
   const age = (since: number) => Math.max(0, Math.round((now - since) / 100) / 10);
   const router = parts.router();
   const tunState = tun?.state();
-  const peers = gateway.vpn?.links().map((link) => peerStatus(link, config, age)) ?? [];
+  const peers = gateway.vpn?.links().map((link) => peerStatus(link, gateway.restartsOf(link.peer), config, age)) ?? [];
   return {
     schema: 1,
     version: parts.version,
@@ -173,7 +173,7 @@ function reasonOf(state: SessionState): GateError | undefined {
   return state.kind === 'waiting' || state.kind === 'failed' ? state.why : undefined;
 }
 
-function peerStatus(link: LinkReport, config: Config, age: (since: number) => number): PeerStatus {
+function peerStatus(link: LinkReport, restarts: number, config: Config, age: (since: number) => number): PeerStatus {
   const { peer, state, heardAt, roundTripMs, traffic, queued, underWay, bigPackets, drops, lastError } = link;
   const { packets: limitPackets, bytes: limitBytes } = config.vpn.queue;
   return {
@@ -191,7 +191,7 @@ function peerStatus(link: LinkReport, config: Config, age: (since: number) => nu
     packetsOut: traffic.packetsOut,
     dials: traffic.dials,
     deadStreams: traffic.deadStreams,
-    restarts: traffic.restarts,
+    restarts,
     queue: { ...queued, limitPackets, limitBytes },
     ...(underWay === undefined ? {} : { underWay }),
     bigPackets,

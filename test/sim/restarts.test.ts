@@ -108,7 +108,8 @@ describe('with nobody touching anything', { concurrency: true }, () => {
     assert.equal(String(hello), 'hello');
     await there.restart();
     await until('the client is told', () => isOver, RECOVERY_MS + 20_000);
-    assert.equal(alice.gateway.vpn?.links()[0]?.traffic.restarts, 1);
+    const [peer] = alice.gateway.peers.list();
+    assert.equal(peer && alice.gateway.restartsOf(peer), 1);
     await closeServer(server);
   });
 

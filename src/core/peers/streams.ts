@@ -13,12 +13,20 @@ interface Kept {
   label: number | undefined;
 }
 
+/** Of a peer, as far as it has been heard. */
+interface KnownSession {
+  readonly label: number;
+  /** When the stream was opened on which that was first said. */
+  readonly openedAt: number;
+  /** Sessions that came in place of another. */
+  readonly restarts: number;
+}
+
 export class PeerStreams {
   readonly #peers: Pick<PeerTable, 'has'>;
   readonly #clock: Clock;
   readonly #streams = new Map<Peer, Map<Duplex, Kept>>();
-  /** The newest label of each, and when the stream was opened on which it was first heard. */
-  readonly #labels = new WeakMap<Peer, { readonly label: number; readonly openedAt: number }>();
+  readonly #sessions = new WeakMap<Peer, KnownSession>();
 
   constructor(peers: Pick<PeerTable, 'has'>, clock: Clock) {
     this.#peers = peers;
@@ -45,23 +53,31 @@ export class PeerStreams {
     if (kept === undefined) return;
     kept.label = label;
     this.heard(peer, label, kept.openedAt);
+    // Said on a session that the peer has given up since.
+    if (this.#sessions.get(peer)?.label !== label) stream.destroy();
   }
 
   /**
    * The peer has said so, on whatever stream. If its session is another than before, streams of the old one are closed.
    *
    * @param openedAt when that stream was opened: what was still under way from before comes on older ones
-   * @returns whether it is another
    */
-  heard(peer: Peer, label: number, openedAt: number): boolean {
-    const known = this.#labels.get(peer);
-    if (known?.label === label || (known !== undefined && openedAt < known.openedAt)) return false;
-    this.#labels.set(peer, { label, openedAt });
-    if (known === undefined) return false;
+  heard(peer: Peer, label: number, openedAt: number): void {
+    const known = this.#sessions.get(peer);
+    if (known === undefined) {
+      this.#sessions.set(peer, { label, openedAt, restarts: 0 });
+      return;
+    }
+    if (known.label === label || openedAt < known.openedAt) return;
+    this.#sessions.set(peer, { label, openedAt, restarts: known.restarts + 1 });
     for (const [stream, kept] of this.#streams.get(peer) ?? []) {
       if (kept.label !== undefined && kept.label !== label) stream.destroy();
     }
-    return true;
+  }
+
+  /** How often the peer has come with another session than before. */
+  restarts(peer: Peer): number {
+    return this.#sessions.get(peer)?.restarts ?? 0;
   }
 
   /** Closes all streams of a peer that has been removed. */

@@ -15,7 +15,7 @@ export class LinkLedger {
     'foreignDestination',
     'linkMessage',
   ]);
-  readonly traffic = tally<LinkCounter>(['bytesOut', 'packetsIn', 'bytesIn', 'dials', 'deadStreams', 'restarts']);
+  readonly traffic = tally<LinkCounter>(['bytesOut', 'packetsIn', 'bytesIn', 'dials', 'deadStreams']);
   /** A packet went either way. */
   lastPacketAt: number;
   /** Somebody here had a packet for the peer. */

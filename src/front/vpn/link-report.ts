@@ -14,7 +14,7 @@ export type LinkState = RedialState | { readonly kind: 'up'; readonly direction:
  */
 export type LinkDrop = 'queueOverflow' | 'queueAge' | 'queueCongestion' | 'queueTooBig' | Refusal;
 
-export type LinkCounter = 'bytesOut' | 'packetsIn' | 'bytesIn' | 'dials' | 'deadStreams' | 'restarts';
+export type LinkCounter = 'bytesOut' | 'packetsIn' | 'bytesIn' | 'dials' | 'deadStreams';
 
 /** `marked`: packets that told their receiver of congestion and were not dropped. */
 export type LinkTraffic = LinkCounter | 'packetsOut' | 'marked';

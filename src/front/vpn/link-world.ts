@@ -34,7 +34,7 @@ export interface LinkWorld {
    * @param openedAt when the stream was opened on which it says so
    * @returns whether it is another than before
    */
-  labelHeard(peer: Peer, label: number, openedAt: number): boolean;
+  labelHeard(peer: Peer, label: number, openedAt: number): void;
   /** Packets for the TUN; borrowed until it returns. @param segment see TunPort.write */
   deliver(run: PacketRun, segment: number | undefined): void;
   /** Super-packets to some peer are to be cut again. */

@@ -242,7 +242,7 @@ export class PeerLink {
       announced: (announcement, label) => {
         // Labels of OnionCats say nothing, and those of nobody knows whom even less.
         const tells = announcement !== undefined && stream.mayCarry;
-        if (tells && this.#world.labelHeard(this.peer, label, stream.openedAt)) this.#ledger.traffic.add('restarts');
+        if (tells) this.#world.labelHeard(this.peer, label, stream.openedAt);
         if (announcement?.measurement?.echo !== undefined) this.#ledger.answered();
         this.#ledger.keepaliveCame();
         this.peer.knowsFlows = announcement?.knowsFlows ?? false;

@@ -42,18 +42,37 @@ test('another session of the peer ends the streams of the one before, and no oth
   );
 });
 
-test('another session is told once, by whatever stream of its own, and by none from before', async () => {
-  const { alice, clock, streams } = setting();
-  const open = new PassThrough();
-  assert.equal(streams.heard(alice, 1, clock.now()), false);
+test('another session counts once, on whatever stream it is told first, and none from before counts', async () => {
+  const { alice, bob, clock, streams } = setting();
+  const [flow, open] = [new PassThrough(), new PassThrough()];
+  const counted: number[] = [];
+  const hear = (label: number, openedAt: number) => {
+    streams.heard(alice, label, openedAt);
+    counted.push(streams.restarts(alice));
+  };
+  hear(1, clock.now());
   await clock.advance(10);
-  assert.equal(streams.heard(alice, 1, clock.now()), false);
-  assert.equal(streams.heard(alice, 2, clock.now()), true);
-  assert.equal(streams.heard(alice, 2, clock.now()), false);
+  hear(1, clock.now());
+  streams.add(alice, flow);
+  streams.says(alice, flow, 2);
+  hear(2, clock.now());
   streams.add(alice, open);
   streams.says(alice, open, 2);
-  assert.equal(streams.heard(alice, 1, 5), false, 'still under way from before');
-  assert.equal(open.destroyed, false);
+  hear(1, 5);
+  assert.deepEqual(counted, [0, 0, 1, 1]);
+  assert.deepEqual([flow.destroyed, open.destroyed, streams.restarts(bob)], [false, false, 0]);
+});
+
+test('a stream whose answer comes late, on a session that is over, ends', async () => {
+  const { alice, clock, streams } = setting();
+  const [late, after] = [new PassThrough(), new PassThrough()];
+  streams.add(alice, late);
+  await clock.advance(10);
+  streams.add(alice, after);
+  streams.says(alice, after, 2);
+  assert.equal(late.destroyed, false);
+  streams.says(alice, late, 1);
+  assert.deepEqual([late.destroyed, after.destroyed, streams.restarts(alice)], [true, false, 0]);
 });
 
 test('a stream that was still being made when its peer went is closed at once', () => {

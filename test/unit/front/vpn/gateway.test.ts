@@ -85,7 +85,7 @@ async function setting(refuse?: GateError) {
     dialOurselves: () => (refuse === undefined ? Promise.resolve(opened('ourselves')) : Promise.reject(refuse)),
     session: { readySince: () => undefined, receivedElsewhere: () => 0, rebuild: () => {} },
     label: () => 1,
-    labelHeard: () => false,
+    labelHeard: () => {},
     onTunLost: (error) => {
       lost = error;
     },

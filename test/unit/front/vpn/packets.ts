@@ -109,7 +109,7 @@ export function node(options: NodeOptions): Node {
     big: { takesBig: options.takesBig ?? false, mtu: 1500 },
     admission: new Admission(me.addresses, [them], []),
     label: () => 1,
-    labelHeard: options.labelHeard ?? (() => false),
+    labelHeard: options.labelHeard ?? (() => {}),
     dial: options.dial ?? (() => Promise.reject(new GateError('peer-unreachable', 'test.nobody', 'nobody is there'))),
     deliver: (run, segment) => {
       segments.add(segment);

@@ -26,7 +26,7 @@ function manual(options: { readonly connect?: 'always' | 'demand'; readonly queu
     me: 1,
     them: 2,
     ...options,
-    labelHeard: (_peer, label, openedAt) => labels.push([label, openedAt]) === 2,
+    labelHeard: (_peer, label, openedAt) => void labels.push([label, openedAt]),
     dial: (_peer, signal, isUrgent) =>
       new Promise<RelayEnd>((resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
@@ -284,8 +284,8 @@ test('failed dials are repeated with growing pauses, only while somebody wants t
   await checkStopped(clock, me);
 });
 
-test('the flow label of each keepalive is told, with the age of its stream, and another one is counted', async () => {
-  const { clock, me, link, arrives, keepalive, labels } = manual();
+test('the flow label of each keepalive is told, with the age of its stream, also of one that is late', async () => {
+  const { clock, me, arrives, keepalive, labels } = manual();
   const old = arrives(keepalive(false, 7));
   await clock.advance(1_000);
   const anew = arrives(keepalive(false, 8));
@@ -297,7 +297,6 @@ test('the flow label of each keepalive is told, with the age of its stream, and 
     [8, 1_000],
     [7, 0],
   ]);
-  assert.equal(link.report().traffic.restarts, 1);
   await checkStopped(clock, me, [old, anew]);
 });
 
