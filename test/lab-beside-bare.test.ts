@@ -43,6 +43,7 @@ async function service(t: { after(undo: () => void): void }) {
     },
     accept: refuse,
     acceptFrom: refuse,
+    ended: new Promise(() => {}),
     close: () => {},
   };
   return { state, lab: { bare, stranger: { ...planStranger(), stop: async () => {} } } };

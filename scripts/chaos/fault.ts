@@ -1,9 +1,13 @@
 /** What a fault of the fault lab is. */
+
 import type { HostClocks, Lab } from '../lab/lab.ts';
+import type { BareLine } from './bare-line.ts';
 
 export interface Stage extends Lab {
   /** Of the own gateway and its router. */
   readonly clocks: HostClocks;
+  /** What it stands for dies with a gateway, and has to be ended with it. */
+  readonly bareLine: Pick<BareLine, 'drop'>;
 }
 
 export interface Fault {

@@ -29,10 +29,11 @@ function gateway(name: string, what: string, which: 'a' | 'b'): Fault {
   return {
     name,
     what,
-    happen: async (lab, signal) => {
-      await lab[which].kill();
+    happen: async (stage, signal) => {
+      stage.bareLine.drop(which);
+      await stage[which].kill();
       await pause(RESTART_AFTER_MS, undefined, { signal });
-      await lab[which].start(signal);
+      await stage[which].start(signal);
     },
   };
 }

@@ -19,8 +19,8 @@ import { KINDS, type Outage, startTraffic } from './traffic.ts';
 const USAGE = `npm run chaos -- [FAULT ...]
 
 Lets faults happen to two gateways on real routers, and prints for how long ping, one long TCP
-connection, UDP, a download through the interface and one through SOCKS were away, what the logs warned
-of, and what both processes hold before and after. All but the long ones (*) unless some are named:
+connection, UDP, a download through the interface and one through SOCKS were away, and a bare SAM stream
+on the same routers beside them, what the logs warned of, and what both processes hold before and after. All but the long ones (*) unless some are named:
 
 ${FAULTS.map(line).join('\n')}
 
@@ -56,7 +56,7 @@ async function main(): Promise<number> {
     let isWell = true;
     if (onRouters.length > 0) {
       lab = await startLab({ signal: end.signal, progress, keys: 'reserved', clocks });
-      const rows = await suffer({ ...lab, clocks }, onRouters, end.signal, say);
+      const rows = await suffer(lab, clocks, onRouters, end.signal, say);
       isWell = rows.every(({ away }) => KINDS.every((kind) => away[kind] !== undefined));
     }
     if (onBridge.length > 0 && !(await sufferOnBridge(onBridge, end.signal, say))) isWell = false;
@@ -72,14 +72,16 @@ async function main(): Promise<number> {
 }
 
 async function suffer(
-  stage: Stage,
+  lab: Lab,
+  clocks: Stage['clocks'],
   faults: readonly Fault[],
   signal: AbortSignal,
   say: (row: string) => void,
 ): Promise<Outage[]> {
-  const { a, b } = stage;
+  const { a, b } = lab;
   const [socksHost = '', socksPort] = a.socks.split(':');
   const traffic = await startTraffic({
+    network: lab.network,
     namespace: a.namespace,
     host: b.addresses.oc,
     echoPort: ECHO_PORT,
@@ -87,6 +89,7 @@ async function suffer(
     socks: { host: socksHost, port: Number(socksPort) },
     signal,
   });
+  const stage: Stage = { ...lab, clocks, bareLine: traffic.bare };
   const outages: Outage[] = [];
   try {
     say(HEAD);

@@ -10,7 +10,7 @@ export interface Side {
   readonly warned: readonly string[];
 }
 
-const COLUMNS = ['what happened', ...KINDS, 'connections', 'the log warns of', 'descriptors', 'memory, MB'];
+const COLUMNS = ['what happened', ...KINDS, 'bare SAM', 'connections', 'the log warns of', 'descriptors', 'memory, MB'];
 
 export const HEAD = `${row(COLUMNS)}\n${row(COLUMNS.map(() => '---'))}`;
 
@@ -26,6 +26,7 @@ export function describe(what: string, outage: Outage, sides: readonly Side[]): 
   return row([
     what,
     ...away,
+    seconds(outage.away.bare),
     fateOf(outage),
     warned.length === 0 ? 'nothing' : warned.join('; '),
     change(({ descriptors }) => descriptors),

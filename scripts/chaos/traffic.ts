@@ -2,15 +2,21 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { I2pNetwork } from '../lab/i2p-network.ts';
 import { inNamespace, runInside } from '../lab/namespaces.ts';
+import { type BareLine, startBareLine } from './bare-line.ts';
 import type { Heard, Stream, WatchOrder } from './watch.ts';
 
+/** What goes from one gateway to the other. */
 export const KINDS = ['ping', 'tcp', 'udp', 'download', 'socks'] as const;
 export type Kind = (typeof KINDS)[number];
+/** Stands beside them: a stream between bare SAM sessions on the same routers. */
+type Watched = Kind | 'bare';
+const WATCHED: readonly Watched[] = [...KINDS, 'bare'];
 
 export interface Outage {
   /** Longest time without an echo or a byte, in milliseconds; undefined when none came any more. */
-  readonly away: Readonly<Record<Kind, number | undefined>>;
+  readonly away: Readonly<Record<Watched, number | undefined>>;
   /** Connections that ended meanwhile. */
   readonly broken: readonly Broken[];
 }
@@ -23,6 +29,7 @@ export interface Broken {
 }
 
 export interface Traffic {
+  readonly bare: BareLine;
   /**
    * @param happen returns when what broke has been repaired
    * @param patienceMs how long traffic may take from then on
@@ -32,6 +39,7 @@ export interface Traffic {
 }
 
 export interface Way extends WatchOrder {
+  readonly network: I2pNetwork;
   readonly namespace: string;
   readonly signal: AbortSignal;
 }
@@ -43,14 +51,14 @@ const PING_EVERY_MS = 500;
 const QUIET_MS = 3_000;
 const SETTLE_MS = 60_000;
 
-export async function startTraffic({ namespace, signal, ...order }: Way): Promise<Traffic> {
+export async function startTraffic({ network, namespace, signal, ...order }: Way): Promise<Traffic> {
   const { host } = order;
   const stopping = new AbortController();
   const over = AbortSignal.any([signal, stopping.signal]);
-  const last = new Map<Kind, number>();
-  const longest = new Map<Kind, number>();
+  const last = new Map<Watched, number>();
+  const longest = new Map<Watched, number>();
   let broken: Broken[] = [];
-  const heard = (kind: Kind) => {
+  const heard = (kind: Watched) => {
     const now = performance.now();
     longest.set(kind, Math.max(longest.get(kind) ?? 0, now - (last.get(kind) ?? now)));
     last.set(kind, now);
@@ -78,8 +86,9 @@ export async function startTraffic({ namespace, signal, ...order }: Way): Promis
     }
   };
   void pinging();
+  const bare = startBareLine(network, () => heard('bare'), over);
 
-  const allHeardSince = (at: number) => KINDS.every((kind) => (last.get(kind) ?? Number.NEGATIVE_INFINITY) > at);
+  const allHeardSince = (at: number) => WATCHED.every((kind) => (last.get(kind) ?? Number.NEGATIVE_INFINITY) > at);
   const untilAllHeard = async (patienceMs: number) => {
     const since = performance.now();
     while (!allHeardSince(since) && performance.now() - since < patienceMs) {
@@ -88,6 +97,7 @@ export async function startTraffic({ namespace, signal, ...order }: Way): Promis
   };
 
   return {
+    bare,
     during: async (happen, patienceMs) => {
       await untilAllHeard(SETTLE_MS);
       await pause(QUIET_MS, undefined, { signal: over });
@@ -98,9 +108,9 @@ export async function startTraffic({ namespace, signal, ...order }: Way): Promis
       const repairedAt = performance.now();
       await untilAllHeard(patienceMs);
       await pause(QUIET_MS, undefined, { signal: over });
-      const awayOf = (kind: Kind) => ((last.get(kind) ?? 0) > repairedAt ? longest.get(kind) : undefined);
+      const awayOf = (kind: Watched) => ((last.get(kind) ?? 0) > repairedAt ? longest.get(kind) : undefined);
       const [ping, tcp, udp, download, socks] = KINDS.map(awayOf);
-      return { away: { ping, tcp, udp, download, socks }, broken };
+      return { away: { ping, tcp, udp, download, socks, bare: awayOf('bare') }, broken };
     },
     stop: () => {
       stopping.abort();

@@ -24,6 +24,8 @@ export interface SamSession {
   accept(signal: AbortSignal): Promise<Socket>;
   /** The same, and whose it is: a destination in I2P base64. */
   acceptFrom(signal: AbortSignal): Promise<{ readonly stream: Socket; readonly from: string }>;
+  /** Resolves when the session is over, whoever has ended it. */
+  readonly ended: Promise<void>;
   close(): void;
 }
 
@@ -59,6 +61,10 @@ export async function openSession(open: OpenBridge, keys: string, signal: AbortS
     },
     accept: async (stop) => (await acceptFrom(stop)).stream,
     acceptFrom,
+    ended: new Promise((resolve) => {
+      control.once('close', () => resolve());
+      control.resume();
+    }),
     close: () => void control.destroy(),
   };
 }
