@@ -71,7 +71,7 @@ export const BRIDGE_FAULTS: readonly BridgeFault[] = [
     },
   },
   {
-    name: 'new-key',
+    name: 'impostor',
     what: 'somebody with another key dials in place of the peer, which is away for 5 s',
     happen: (pair) => pair.impersonate(AWAY_MS),
   },

@@ -1,13 +1,13 @@
 /** What a fault of the fault lab is. */
 
 import type { HostClocks, Lab } from '../lab/lab.ts';
-import type { BareLine } from './bare-line.ts';
+import type { Traffic } from './traffic.ts';
 
 export interface Stage extends Lab {
   /** Of the own gateway and its router. */
   readonly clocks: HostClocks;
-  /** What it stands for dies with a gateway, and has to be ended with it. */
-  readonly bareLine: Pick<BareLine, 'drop'>;
+  /** From the own gateway to the other; `bare` stands beside both, and has to lose its session where one of them does. */
+  readonly traffic: Pick<Traffic, 'bare' | 'goTo'>;
 }
 
 export interface Fault {

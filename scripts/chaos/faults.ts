@@ -7,6 +7,7 @@ import type { Router } from '../lab/router.ts';
 import { CLOCK_FAULTS } from './clock-faults.ts';
 import { type Fault, RESTART_AFTER_MS } from './fault.ts';
 import { HOST_FAULTS } from './host-faults.ts';
+import { NEW_KEY } from './new-key.ts';
 
 const [A, B, HOP] = [1, 2, 5];
 
@@ -23,6 +24,7 @@ export const FAULTS: readonly Fault[] = [
   routers('both-routers', 'the routers of both gateways are killed with -9 and started again', [A, B]),
   ...CLOCK_FAULTS,
   ...HOST_FAULTS,
+  NEW_KEY,
 ];
 
 function gateway(name: string, what: string, which: 'a' | 'b'): Fault {
@@ -30,7 +32,7 @@ function gateway(name: string, what: string, which: 'a' | 'b'): Fault {
     name,
     what,
     happen: async (stage, signal) => {
-      stage.bareLine.drop(which);
+      stage.traffic.bare.drop(which);
       await stage[which].kill();
       await pause(RESTART_AFTER_MS, undefined, { signal });
       await stage[which].start(signal);

@@ -67,8 +67,8 @@ export const HOST_FAULTS: readonly Fault[] = [
   {
     name: 'interface-deleted',
     what: 'somebody deletes the interface; a supervisor starts the gateway again',
-    happen: async ({ a, bareLine }, signal) => {
-      bareLine.drop('a');
+    happen: async ({ a, traffic }, signal) => {
+      traffic.bare.drop('a');
       await ip(a, 'link', 'delete', a.interfaceName);
       await waitUntil('the gateway has ended', async () => (a.alive() ? undefined : true), {
         timeoutMs: ENDED_MS,

@@ -89,7 +89,7 @@ async function suffer(
     socks: { host: socksHost, port: Number(socksPort) },
     signal,
   });
-  const stage: Stage = { ...lab, clocks, bareLine: traffic.bare };
+  const stage: Stage = { ...lab, clocks, traffic };
   const outages: Outage[] = [];
   try {
     say(HEAD);

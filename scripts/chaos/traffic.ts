@@ -35,6 +35,8 @@ export interface Traffic {
    * @param patienceMs how long traffic may take from then on
    */
   during(happen: () => Promise<void>, patienceMs: number): Promise<Outage>;
+  /** To this address from now on, on new connections. */
+  goTo(host: string): void;
   stop(): void;
 }
 
@@ -52,7 +54,7 @@ const QUIET_MS = 3_000;
 const SETTLE_MS = 60_000;
 
 export async function startTraffic({ network, namespace, signal, ...order }: Way): Promise<Traffic> {
-  const { host } = order;
+  let { host } = order;
   const stopping = new AbortController();
   const over = AbortSignal.any([signal, stopping.signal]);
   const last = new Map<Watched, number>();
@@ -64,16 +66,20 @@ export async function startTraffic({ network, namespace, signal, ...order }: Way
     last.set(kind, now);
   };
 
-  const args = ['--import', 'tsx', WATCH, JSON.stringify(order)];
-  const watcher = spawn(...inNamespace(namespace, process.execPath, args), {
-    cwd: CHECKOUT,
-    detached: true,
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  });
-  watcher.on('message', (message: Heard) => {
-    if (message.what === 'broken') broken.push(message);
-    else heard(message.what);
-  });
+  const watch = () => {
+    const args = ['--import', 'tsx', WATCH, JSON.stringify({ ...order, host })];
+    const started = spawn(...inNamespace(namespace, process.execPath, args), {
+      cwd: CHECKOUT,
+      detached: true,
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    started.on('message', (message: Heard) => {
+      if (message.what === 'broken') broken.push(message);
+      else heard(message.what);
+    });
+    return started;
+  };
+  let watcher = watch();
 
   const pinging = async () => {
     while (!over.aborted) {
@@ -111,6 +117,11 @@ export async function startTraffic({ network, namespace, signal, ...order }: Way
       const awayOf = (kind: Watched) => ((last.get(kind) ?? 0) > repairedAt ? longest.get(kind) : undefined);
       const [ping, tcp, udp, download, socks] = KINDS.map(awayOf);
       return { away: { ping, tcp, udp, download, socks, bare: awayOf('bare') }, broken };
+    },
+    goTo: (address) => {
+      watcher.kill('SIGKILL');
+      host = address;
+      watcher = watch();
     },
     stop: () => {
       stopping.abort();

@@ -12,6 +12,7 @@ import { type BackgroundProgram, startInBackground } from './background.ts';
 import { runCommand, waitUntil } from './command.ts';
 import type { I2pNetwork } from './i2p-network.ts';
 import { type NamespaceHelper, startHelper } from './namespace-helper.ts';
+import { runInside } from './namespaces.ts';
 import { untilNameFound } from './ready.ts';
 import type { WallClock } from './wall-clock.ts';
 
@@ -44,6 +45,11 @@ export type PeerPlan = {
   readonly routes?: readonly string[];
 };
 
+export interface GatewayAddresses {
+  readonly oc: string;
+  readonly ocat4: string;
+}
+
 export interface Gateway {
   readonly name: string;
   readonly namespace: string;
@@ -55,11 +61,15 @@ export interface Gateway {
   /** `host:port` of its SOCKS listener, inside its namespace. */
   readonly socks: string;
   /** Its two VPN addresses as text. */
-  readonly addresses: { readonly oc: string; readonly ocat4: string };
+  readonly addresses: GatewayAddresses;
   /** For work inside the gateway's namespace. */
   readonly helper: NamespaceHelper;
   /** Returns when the interface has its addresses and another router finds the destination. */
   start(signal: AbortSignal): Promise<void>;
+  /** Takes another identity from its next start on. */
+  becomes(keys: GatewayPlan['keys']): Promise<void>;
+  /** While it runs: it has to know its peers by this from now on. @throws Error when it does not take that over */
+  changePeers(change: (peer: PeerPlan) => PeerPlan): Promise<void>;
   /** SIGTERM. @throws Error when it does not end by itself, or with an exit code other than 0 */
   stop(): Promise<void>;
   /** kill -9 */
@@ -85,17 +95,19 @@ const STOP_MS = 5_000;
 export async function createGateway(network: I2pNetwork, plan: GatewayPlan): Promise<Gateway> {
   if (!existsSync(GATEWAY_COMMAND)) throw new Error(`${GATEWAY_COMMAND} is missing: is the checkout complete?`);
   const directory = join(network.directory, `gateway-${plan.name}`);
-  await mkdir(directory, { mode: 0o700 });
+  // The gateway has become another user when it reads its config again.
+  await mkdir(directory, { mode: 0o755 });
   const keyFile = join(directory, 'identity.key');
   await writeFile(keyFile, `${plan.keys.base64}\n`, { mode: 0o600 });
   const configFile = join(directory, 'garligate.toml');
   const controlSocket = join(directory, 'control.sock');
-  await writeFile(configFile, gatewayConfig(network, plan, { keyFile, controlSocket }));
+  let { keys, peers } = plan;
+  const writeConfig = () =>
+    writeFile(configFile, gatewayConfig(network, { ...plan, peers }, { keyFile, controlSocket }), { mode: 0o644 });
+  await writeConfig();
 
   const namespace = await network.segment.add(plan.name, plan.address);
   const helper = await startHelper(namespace);
-  const { oc, ocat4 } = addressesOf(plan.keys.destination.b32);
-  const addresses = { oc: formatAddress(oc), ocat4: formatAddress(ocat4) };
   const logFile = join(directory, 'garligate.log');
   let program: BackgroundProgram | undefined;
   const said = (lines?: number) => program?.said(lines) ?? '';
@@ -113,7 +125,9 @@ export async function createGateway(network: I2pNetwork, plan: GatewayPlan): Pro
     logFile,
     interfaceName: INTERFACE,
     socks: SOCKS,
-    addresses,
+    get addresses() {
+      return addressesAsText(keys.destination);
+    },
     helper,
     alive: () => program?.alive() ?? false,
     pid: () => program?.pid,
@@ -122,9 +136,10 @@ export async function createGateway(network: I2pNetwork, plan: GatewayPlan): Pro
       if (program?.alive()) throw new Error(`gateway ${plan.name} runs already`);
       const args = [GATEWAY_COMMAND, 'run', '--config', configFile];
       program = await startInBackground({ namespace, command: process.execPath, args, logFile, clock: plan.clock });
-      const up = async () => ((await hasAddresses(namespace, Object.values(addresses))) ? true : undefined);
+      const addresses = Object.values(addressesAsText(keys.destination));
+      const up = async () => ((await hasAddresses(namespace, addresses)) ? true : undefined);
       const what = `${INTERFACE} of gateway ${plan.name} has its addresses`;
-      const found = `${plan.keys.destination.b32}.b32.i2p`;
+      const found = `${keys.destination.b32}.b32.i2p`;
       const open = (stop: AbortSignal) => network.openBridge(plan.seenFrom, stop);
       try {
         await waitUntil(what, up, { timeoutMs: INTERFACE_MS, signal, inVain });
@@ -133,6 +148,15 @@ export async function createGateway(network: I2pNetwork, plan: GatewayPlan): Pro
         signal.throwIfAborted();
         throw new Error(`gateway ${plan.name} did not come up; it said:\n${said()}`, { cause: error });
       }
+    },
+    becomes: async (others) => {
+      keys = others;
+      await writeFile(keyFile, `${keys.base64}\n`);
+    },
+    changePeers: async (change) => {
+      peers = peers.map(change);
+      await writeConfig();
+      await runInside(namespace, process.execPath, [GATEWAY_COMMAND, 'reload', '--config', configFile]);
     },
     stop: async () => {
       const willingly = (await program?.stop(STOP_MS)) ?? true;
@@ -146,6 +170,11 @@ export async function createGateway(network: I2pNetwork, plan: GatewayPlan): Pro
       await Promise.all([program?.kill(), helper.stop()]);
     },
   };
+}
+
+function addressesAsText({ b32 }: Destination): GatewayAddresses {
+  const { oc, ocat4 } = addressesOf(b32);
+  return { oc: formatAddress(oc), ocat4: formatAddress(ocat4) };
 }
 
 type GatewayFiles = { readonly keyFile: string; readonly controlSocket: string };

@@ -47,7 +47,7 @@ export type ServicePlan = {
 export interface I2pNetwork {
   /** Namespaces are called `<name>-r1`, `<name>-hub`, ... */
   readonly name: string;
-  /** Private to root, for everything that belongs to this network; removed by `stop`. */
+  /** For everything that belongs to this network; removed by `stop`. Others than root can only pass through. */
   readonly directory: string;
   readonly segment: Segment;
   readonly routers: readonly Router[];
@@ -134,7 +134,7 @@ async function build(
     onProgress('namespaces');
     await rm(directory, { recursive: true, force: true });
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    await chmod(directory, 0o700);
+    for (const path of [STATE_ROOT, directory]) await chmod(path, 0o711);
     segment = await createSegment(claim.name, signal);
     const plans = planRouters(options, directory);
     const laySlowly = options.line && (await slowCablesFor(options.line, slowCables));

@@ -137,12 +137,8 @@ export async function startLab(options: LabOptions): Promise<Lab> {
       untilPingable(a.namespace, b.addresses.oc, LINK_MS, signal),
     );
     await progress.step('servers behind the gateways', async () => {
-      for (const { helper, addresses } of [a, b]) {
-        await helper.perform({ kind: 'serve-echo', host: addresses.oc, port: ECHO_PORT });
-      }
-      for (const port of [WEB_PORT, CLOSED_PORT]) {
-        await b.helper.perform({ kind: 'serve-web', host: b.addresses.oc, port });
-      }
+      for (const gateway of [a, b]) await serveEcho(gateway);
+      await serveWeb(b);
     });
     const file = line === undefined ? LARGE_FILE : SMALL_FILE;
     return { network, stranger, a, b, bare, lans, line, file: { ...file, sha256: fileHash(file) }, stop };
@@ -150,6 +146,18 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     if (!signal.aborted) await onFailure();
     await stop();
     throw error;
+  }
+}
+
+/** On the address that the gateway has now. */
+export async function serveEcho({ helper, addresses }: Gateway): Promise<void> {
+  await helper.perform({ kind: 'serve-echo', host: addresses.oc, port: ECHO_PORT });
+}
+
+/** On the address that the gateway has now. */
+export async function serveWeb({ helper, addresses }: Gateway): Promise<void> {
+  for (const port of [WEB_PORT, CLOSED_PORT]) {
+    await helper.perform({ kind: 'serve-web', host: addresses.oc, port });
   }
 }
 

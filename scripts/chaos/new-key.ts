@@ -1,0 +1,21 @@
+/** The other gateway gets a new identity, and the own one is told of it, as two people would do it. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { generateKeys } from '../lab/destination-keys.ts';
+import { serveEcho, serveWeb } from '../lab/lab.ts';
+import { type Fault, RESTART_AFTER_MS } from './fault.ts';
+
+export const NEW_KEY: Fault = {
+  name: 'new-key',
+  what: 'the other gateway gets a new key, and the own one is told so by its file and `reload`',
+  happen: async ({ a, b, traffic }, signal) => {
+    const keys = generateKeys();
+    await b.stop();
+    await b.becomes(keys);
+    await pause(RESTART_AFTER_MS, undefined, { signal });
+    await b.start(signal);
+    await serveEcho(b);
+    await serveWeb(b);
+    await a.changePeers((peer) => ({ ...peer, destination: keys.destination }));
+    traffic.goTo(b.addresses.oc);
+  },
+};
