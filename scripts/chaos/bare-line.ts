@@ -22,7 +22,7 @@ const EVERY_MS = 200;
 /** A stream on which nothing comes for so long is given up. i2pd repeats a lost first packet after 9 s. */
 const SILENT_MS = 12_000;
 const AGAIN_MS = 500;
-/** So long i2pd 2.45.1 may hold the keys of a session that has ended; the same keys twice end it. */
+/** So long i2pd 2.45.1 may hold the keys of a session that its client has ended; the same keys twice end the router. */
 const KEYS_LINGER_MS = 6_000;
 
 /**
@@ -50,6 +50,7 @@ function keepSession(
   signal: AbortSignal,
 ) {
   let current: SamSession | undefined;
+  let isDropped = false;
   void (async () => {
     while (!signal.aborted) {
       try {
@@ -57,8 +58,8 @@ function keepSession(
         const over = new AbortController();
         void current.ended.then(() => over.abort());
         await use(current, AbortSignal.any([signal, over.signal]));
-        current.close();
-        await pause(KEYS_LINGER_MS, undefined, { signal });
+        if (isDropped) await pause(KEYS_LINGER_MS, undefined, { signal });
+        isDropped = false;
       } catch {
         // The router is not there, or not yet what it was.
         await pause(AGAIN_MS, undefined, { signal }).catch(() => {});
@@ -66,7 +67,11 @@ function keepSession(
     }
     current?.close();
   })();
-  return { drop: () => current?.close() };
+  const drop = () => {
+    isDropped = true;
+    current?.close();
+  };
+  return { drop };
 }
 
 async function echo(session: SamSession, over: AbortSignal): Promise<void> {
