@@ -2,8 +2,9 @@
  * How much may be under way on one stream: what the way holds by itself, and little more, since a router takes tens of
  * megabytes from us and lets them wait (docs/adr/0013). Learns it as BBR does (draft-ietf-ccwg-bbr), from how long the
  * answers to our keepalives take and how many bytes they say have arrived between them: the highest delivery rate times
- * the shortest round trip. Pure: knows no stream and no timer.
+ * the round trip of the way itself (base-round-trip.ts). Pure: knows no stream and no timer.
  */
+import { BaseRoundTrip } from './base-round-trip.ts';
 
 /** In excess of what the way holds, so that it never runs empty and a faster one is noticed. */
 const GAIN = 1.25;
@@ -27,10 +28,15 @@ const HIGHEST_LIMIT = 16 * 1024 * 1024;
 const SHORTEST_ROUND_TRIP_MS = 20;
 /** No rate is measured over less. */
 const SHORTEST_SAMPLE_MS = 0.1;
-/** A shortest round trip that old may be one of another tunnel: less is sent for one round trip, to see it anew. */
-const ROUND_TRIP_KEPT_MS = 30_000;
-const ROUND_TRIPS_KEPT = 20;
+/** Of what the way holds, while its round trip is measured: as little less as leaves nothing waiting on it. */
 const DRAINED = 0.85;
+/**
+ * The same where the limit has fallen: either the way carries less, and what was sent for the old rate waits on it, or its
+ * round trips have become longer, and we keep it empty. Measured without a queue they tell which.
+ */
+const DRAINED_AFTER_FALL = 0.5;
+/** Below this share of the highest limit since the last measurement it has fallen. */
+const FALLEN = 0.6;
 /** So short that nobody feels it: what may be out of our hands without having left. Milliseconds. */
 const MOMENT_MS = 2;
 /** Answers asked for within one limit. */
@@ -69,15 +75,14 @@ export class InFlight {
   #growing = true;
   #bestRate = 0;
   #roundsWithoutGrowth = 0;
-  #smoothed: number | undefined;
-  #shortest: { readonly ms: number; readonly at: number } | undefined;
-  /** Less is sent; since when no more than that is under way. */
-  #drain: { since: number | undefined } | undefined;
+  readonly #base = new BaseRoundTrip();
   #limit = FIRST_LIMIT;
+  /** Since the round trip was last measured. */
+  #highestLimit = FIRST_LIMIT;
 
   /** Round trip of an answer, smoothed (RFC 6298); undefined before the first. Milliseconds. */
   get roundTripMs(): number | undefined {
-    return this.#smoothed;
+    return this.#base.smoothedMs;
   }
 
   /** Bytes that may be under way. */
@@ -101,7 +106,11 @@ export class InFlight {
    */
   room(): number {
     const room = this.#limit - this.underWay;
-    if (room <= 0) this.#wasFull = true;
+    if (room <= 0) {
+      this.#wasFull = true;
+      // The limit fell below what is under way and no answer is to come: one packet more, to ask behind.
+      if (this.#asks.length === 0 && this.wantsAsk) return 1;
+    }
     return Math.min(room, Math.max(this.#distance - (this.#sent - this.#sentAtAsk), 1));
   }
 
@@ -158,18 +167,14 @@ export class InFlight {
   }
 
   #noteRoundTrip(sample: number, ask: Ask, now: number): void {
-    this.#smoothed = this.#smoothed === undefined ? sample : this.#smoothed + (sample - this.#smoothed) / 8;
-    const shortest = this.#shortest;
-    const seesEmptyWay = this.#drain?.since !== undefined && ask.at >= this.#drain.since;
-    if (shortest === undefined || sample <= shortest.ms || seesEmptyWay) {
-      this.#shortest = { ms: sample, at: now };
-      this.#drain = undefined;
-      return;
-    }
-    const keptMs = Math.max(ROUND_TRIP_KEPT_MS, ROUND_TRIPS_KEPT * this.#smoothed);
-    if (this.#drain !== undefined || now - shortest.at <= keptMs) return;
-    if (ask.isIdle) this.#shortest = { ms: sample, at: now };
-    else this.#drain = { since: undefined };
+    const isMeasured = this.#base.answered(sample, ask.at, now);
+    if (isMeasured) this.#highestLimit = this.#limit;
+    else this.#highestLimit = Math.max(this.#highestLimit, this.#limit);
+    if (this.#growing) this.#base.begins(sample, now);
+    else if (ask.isIdle) {
+      if (this.#base.isOld(now)) this.#base.isSmoothed(now);
+    } else if (this.#limit < FALLEN * this.#highestLimit) this.#base.measure(DRAINED_AFTER_FALL);
+    else if (this.#base.isOld(now)) this.#base.measure(DRAINED);
   }
 
   #noteRate(rate: number, ask: Ask): void {
@@ -177,7 +182,7 @@ export class InFlight {
     const current = this.#rates.length - 1;
     if (!ask.isIdle || rate > highest) this.#rates[current] = Math.max(this.#rates[current] ?? 0, rate);
     this.#roundWasBusy ||= !ask.isIdle;
-    if (ask.arrived < this.#roundEnd) return;
+    if (ask.arrived < this.#roundEnd || this.#base.share !== undefined) return;
     this.#roundEnd = this.#arrived;
     if (!this.#roundWasBusy) return;
     this.#roundWasBusy = false;
@@ -193,17 +198,19 @@ export class InFlight {
       this.#roundsWithoutGrowth = 0;
     } else {
       this.#roundsWithoutGrowth += 1;
-      if (this.#roundsWithoutGrowth >= ROUNDS_WITHOUT_GROWTH) this.#growing = false;
+      if (this.#roundsWithoutGrowth < ROUNDS_WITHOUT_GROWTH || !this.#growing) return;
+      this.#growing = false;
+      this.#base.measure(DRAINED);
     }
   }
 
   #nextLimit(arrived: number, now: number): number {
-    const shortest = Math.max(this.#shortest?.ms ?? 0, SHORTEST_ROUND_TRIP_MS);
-    const holds = Math.max(...this.#rates) * shortest;
+    const holds = Math.max(...this.#rates) * Math.max(this.#base.ms ?? 0, SHORTEST_ROUND_TRIP_MS);
     if (this.#growing) return clamp(Math.max(this.#limit, GROWTH * holds));
-    if (this.#drain !== undefined) {
-      const drained = clamp(DRAINED * holds);
-      if (this.underWay <= drained) this.#drain.since ??= now;
+    const { share } = this.#base;
+    if (share !== undefined) {
+      const drained = clamp(share * holds);
+      if (this.underWay <= drained) this.#base.isDrained(now);
       return drained;
     }
     const wanted = clamp(Math.max(GAIN * holds, holds + 2 * LEAST_BETWEEN_ASKS));

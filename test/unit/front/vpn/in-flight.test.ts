@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { InFlight } from '../../../../src/front/vpn/in-flight.ts';
+import { randomNumbers } from '../../../helpers/random.ts';
 
 const PACKET = 1_500;
 const KEEPALIVE = 122;
@@ -19,7 +20,10 @@ class Line {
   delivered = 0;
   /** Longest wait in the queue of the line since it was last set to 0. */
   longestWaitMs = 0;
+  /** What a round trip takes beyond the shortest; bytes stay in order. Milliseconds. */
+  uneven = () => 0;
   #free = 0;
+  #lastAt = 0;
   #stamp = 0;
   #sent = 0;
   readonly #answers: Array<{ readonly at: number; readonly stamp: number; readonly received: number }> = [];
@@ -59,7 +63,8 @@ class Line {
     this.#sent += bytes;
     this.longestWaitMs = Math.max(this.longestWaitMs, this.#free - this.now);
     this.#free = Math.max(this.#free, this.now) + bytes / this.bytesPerMs;
-    return this.#free + this.roundTripMs;
+    this.#lastAt = Math.max(this.#lastAt, this.#free + this.roundTripMs + this.uneven());
+    return this.#lastAt;
   }
 }
 
@@ -119,6 +124,33 @@ test('a way that becomes longer is noticed too', () => {
   line.run(20_000);
   assert.ok(line.delivered > 0.95 * 20_000 * 1_000, `${line.delivered}`);
 });
+
+/**
+ * How uneven the round trips of a way through other people's routers may be, beyond so many ms, and how much of the line is
+ * used at the least. With the last two they grow with what is sent, as with a queue: half of that looks like one.
+ */
+const UNEVEN: ReadonlyArray<
+  readonly [name: string, uneven: (random: () => number, ms: number) => () => number, used: number]
+> = [
+  ['by up to three times as much', (random, ms) => () => 3 * ms * random(), 0.9],
+  ['by as much on the average, without a bound', (random, ms) => () => -ms * Math.log(1 - random()), 0.2],
+  ['now and then, by up to five times as much', (random, ms) => () => (random() < 0.05 ? 5 * ms * random() : 0), 0.2],
+];
+
+for (const [name, uneven, least] of UNEVEN) {
+  test(`a way whose round trips differ ${name} is kept busy all the same`, () => {
+    for (const seed of [1, 2, 3]) {
+      const line = new Line(1_000, 100);
+      line.uneven = uneven(randomNumbers(seed), line.roundTripMs);
+      line.ask();
+      line.run(20_000);
+      line.delivered = 0;
+      line.run(60_000);
+      const used = line.delivered / (60_000 * line.bytesPerMs);
+      assert.ok(used > least, `${(used * 100).toFixed(0)} % of the line with seed ${seed}`);
+    }
+  });
+}
 
 test('somebody who sends little is not bounded by having sent little', () => {
   const line = new Line(1_000, 100);

@@ -1,0 +1,55 @@
+/** What a round trip takes by the way itself: the mean of answers that nothing of ours has delayed. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { BaseRoundTrip } from '../../../../src/front/vpn/base-round-trip.ts';
+
+test('begins with the mean of the first answers, and keeps it while more is sent', () => {
+  const base = new BaseRoundTrip();
+  assert.equal(base.ms, undefined);
+  for (const sample of [100, 200, 100, 200, 900]) base.begins(sample, 0);
+  assert.equal(base.ms, 150);
+});
+
+test('is measured on what was sent when no more than the share was under way', () => {
+  const base = new BaseRoundTrip();
+  base.begins(500, 0);
+  base.measure(0.85);
+  assert.equal(base.share, 0.85);
+  assert.equal(base.answered(900, 0, 1_000), false, 'not drained yet');
+  base.isDrained(1_000);
+  base.isDrained(1_500);
+  assert.equal(base.answered(900, 900, 1_001), false, 'asked before');
+  const answers = Array.from({ length: 32 }, (_, index) => base.answered(index % 2 === 0 ? 100 : 300, 1_000, 1_010));
+  assert.deepEqual(answers.indexOf(true), 31);
+  assert.deepEqual([base.ms, base.share], [200, undefined]);
+});
+
+test('takes no longer than two round trips to be measured, however few answers come', () => {
+  const base = new BaseRoundTrip();
+  base.measure(0.5);
+  base.isDrained(0);
+  assert.equal(base.answered(1_000, 0, 1_000), false);
+  assert.equal(base.answered(3_000, 500, 3_500), true);
+  assert.equal(base.ms, 2_000);
+});
+
+test('is old after 30 s, on a slow way after 20 round trips', () => {
+  const [quick, slow] = [new BaseRoundTrip(), new BaseRoundTrip()];
+  for (const [base, ms] of [
+    [quick, 100],
+    [slow, 3_000],
+  ] as const) {
+    base.answered(ms, 0, 0);
+    base.begins(ms, 0);
+  }
+  assert.deepEqual(
+    [30_000, 30_001].map((now) => quick.isOld(now)),
+    [false, true],
+  );
+  assert.deepEqual(
+    [60_000, 60_001].map((now) => slow.isOld(now)),
+    [false, true],
+  );
+  quick.isSmoothed(30_001);
+  assert.equal(quick.isOld(30_001), false);
+});
