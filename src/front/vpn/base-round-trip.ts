@@ -5,12 +5,17 @@
  * Pure: knows no stream and no timer.
  */
 
-/** As many samples make a mean. */
+/** As many samples make a measurement. */
 const SAMPLES = 32;
-/** At the beginning fewer, since what is sent soon waits for its turn. */
-const FIRST_SAMPLES = 4;
 /** A slow way is not kept half empty for longer. Round trips. */
-const MOST_ROUND_TRIPS = 2;
+const MOST_ROUND_TRIPS = 1.5;
+/** At the beginning fewer count, since what is sent soon waits for its turn. */
+const FIRST_SAMPLES = 4;
+/**
+ * Unevenness counts twice: what stays in order waits for whatever is late before it, and the more so the more is under way
+ * than while it was measured.
+ */
+const UNEVEN = 2;
 /** One that old may be of another tunnel. */
 const KEPT_MS = 30_000;
 const KEPT_ROUND_TRIPS = 20;
@@ -62,8 +67,13 @@ export class BaseRoundTrip {
     if (this.#measurement !== undefined) this.#measurement.since ??= now;
   }
 
-  /** An answer came. @returns whether that completed a measurement */
-  answered(sampleMs: number, askedAt: number, now: number): boolean {
+  /**
+   * An answer came.
+   *
+   * @param pieceMs what the way takes for as much as is sent between two questions: so long our own bytes wait for each other
+   * @returns whether that completed a measurement
+   */
+  answered(sampleMs: number, askedAt: number, now: number, pieceMs: number): boolean {
     const smoothed = this.#smoothed ?? sampleMs;
     this.#smoothed = smoothed + (sampleMs - smoothed) / SMOOTHING;
     const measurement = this.#measurement;
@@ -71,7 +81,9 @@ export class BaseRoundTrip {
     const { samples, since } = measurement;
     samples.push(sampleMs);
     if (samples.length < SAMPLES && now - since < MOST_ROUND_TRIPS * this.#smoothed) return false;
-    this.#known = { ms: mean(samples), at: now };
+    const shortest = Math.min(...samples);
+    const uneven = Math.max(0, mean(samples) - shortest - pieceMs);
+    this.#known = { ms: shortest + UNEVEN * uneven, at: now };
     this.#measurement = undefined;
     return true;
   }

@@ -29,7 +29,7 @@ const SHORTEST_ROUND_TRIP_MS = 20;
 /** No rate is measured over less. */
 const SHORTEST_SAMPLE_MS = 0.1;
 /** Of what the way holds, while its round trip is measured: as little less as leaves nothing waiting on it. */
-const DRAINED = 0.85;
+const DRAINED = 0.9;
 /**
  * The same where the limit has fallen: either the way carries less, and what was sent for the old rate waits on it, or its
  * round trips have become longer, and we keep it empty. Measured without a queue they tell which.
@@ -167,7 +167,7 @@ export class InFlight {
   }
 
   #noteRoundTrip(sample: number, ask: Ask, now: number): void {
-    const isMeasured = this.#base.answered(sample, ask.at, now);
+    const isMeasured = this.#base.answered(sample, ask.at, now, this.#distance / Math.max(...this.#rates, 1));
     if (isMeasured) this.#highestLimit = this.#limit;
     else this.#highestLimit = Math.max(this.#highestLimit, this.#limit);
     if (this.#growing) this.#base.begins(sample, now);

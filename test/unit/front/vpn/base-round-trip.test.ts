@@ -1,4 +1,4 @@
-/** What a round trip takes by the way itself: the mean of answers that nothing of ours has delayed. */
+/** What a round trip takes by the way itself, by answers that nothing of ours has delayed. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BaseRoundTrip } from '../../../../src/front/vpn/base-round-trip.ts';
@@ -15,22 +15,34 @@ test('is measured on what was sent when no more than the share was under way', (
   base.begins(500, 0);
   base.measure(0.85);
   assert.equal(base.share, 0.85);
-  assert.equal(base.answered(900, 0, 1_000), false, 'not drained yet');
+  assert.equal(base.answered(900, 0, 1_000, 0), false, 'not drained yet');
   base.isDrained(1_000);
   base.isDrained(1_500);
-  assert.equal(base.answered(900, 900, 1_001), false, 'asked before');
-  const answers = Array.from({ length: 32 }, (_, index) => base.answered(index % 2 === 0 ? 100 : 300, 1_000, 1_010));
-  assert.deepEqual(answers.indexOf(true), 31);
-  assert.deepEqual([base.ms, base.share], [200, undefined]);
+  assert.equal(base.answered(900, 900, 1_001, 0), false, 'asked before');
+  const answers = Array.from({ length: 32 }, (_, index) =>
+    base.answered(index % 2 === 0 ? 100 : 300, 1_000, 1_010, 20),
+  );
+  assert.equal(answers.indexOf(true), 31);
+  // The shortest, and twice what the mean is above it but for our own piece.
+  assert.deepEqual([base.ms, base.share], [100 + 2 * (100 - 20), undefined]);
 });
 
-test('takes no longer than two round trips to be measured, however few answers come', () => {
+test('what our own bytes wait for each other does not count', () => {
+  const base = new BaseRoundTrip();
+  base.measure(0.9);
+  base.isDrained(0);
+  for (let index = 0; index < 32; index += 1) base.answered(100 + (index % 4), 0, 10, 12);
+  assert.equal(base.ms, 100);
+});
+
+test('takes no longer than one and a half round trips to be measured, however few answers come', () => {
   const base = new BaseRoundTrip();
   base.measure(0.5);
   base.isDrained(0);
-  assert.equal(base.answered(1_000, 0, 1_000), false);
-  assert.equal(base.answered(3_000, 500, 3_500), true);
-  assert.equal(base.ms, 2_000);
+  assert.equal(base.answered(1_000, 0, 1_000, 0), false);
+  assert.equal(base.answered(1_000, 400, 1_400, 0), false);
+  assert.equal(base.answered(1_000, 500, 1_500, 0), true);
+  assert.equal(base.ms, 1_000);
 });
 
 test('is old after 30 s, on a slow way after 20 round trips', () => {
@@ -39,7 +51,7 @@ test('is old after 30 s, on a slow way after 20 round trips', () => {
     [quick, 100],
     [slow, 3_000],
   ] as const) {
-    base.answered(ms, 0, 0);
+    base.answered(ms, 0, 0, 0);
     base.begins(ms, 0);
   }
   assert.deepEqual(
