@@ -145,20 +145,22 @@ async function ping(
   return [...said.matchAll(/time=([\d.]+) ms/g)].map(([, time]) => Number(time));
 }
 
+/** On the bare lab nothing is promised: its idle round trip of two milliseconds is all processor time. */
 function judge(rounds: readonly Round[], line: LineShape | undefined): Goal[] {
-  const where = line === undefined ? 'on the bare lab' : 'on a line like I2P';
+  if (line === undefined) return [];
   const beside = rounds.map((round) => median(round.beside) / median(round.idle));
   return [
-    atLeast(
-      0.9,
-      `TCP through the VPN ${where}, against a bare SAM stream`,
-      ratio(
-        rounds.map(({ vpn }) => vpn),
-        rounds.map(({ bare }) => bare),
-      ),
-    ),
-    atMost(2, `ping beside a download ${where}, against idle`, median(beside)),
+    atLeast(0.9, 'TCP through the VPN on a line like I2P, against a bare SAM stream', throughput(rounds)),
+    atMost(2, 'ping beside a download on a line like I2P, against idle', median(beside)),
   ];
+}
+
+/** Of the VPN against the bare stream. */
+function throughput(rounds: readonly Round[]): number {
+  return ratio(
+    rounds.map(({ vpn }) => vpn),
+    rounds.map(({ bare }) => bare),
+  );
 }
 
 export function printVpnLabReport({ line, rounds, goals }: VpnLabReport): string {
@@ -190,9 +192,11 @@ export function printVpnLabReport({ line, rounds, goals }: VpnLabReport): string
       rounds.map(({ vpn }) => vpn / 1e3),
       1,
     ),
+    ['the same, against the bare stream', throughput(rounds).toFixed(2), ''],
     ...trips('ping idle', ({ idle }) => idle),
     ...trips('ping beside the download', ({ beside }) => beside),
   ];
   const where = line === undefined ? 'nothing between the routers' : describeLine(line);
-  return `On the lab: ${where}\n\n${table([['', 'median', 'spread'], ...rows])}\n\n${goalsTable(goals)}\n`;
+  const parts = [`On the lab: ${where}`, table([['', 'median', 'spread'], ...rows])];
+  return `${[...parts, ...(goals.length > 0 ? [goalsTable(goals)] : [])].join('\n\n')}\n`;
 }
