@@ -11,9 +11,11 @@ const SAMPLES = 32;
 const MOST_ROUND_TRIPS = 1.5;
 /** At the beginning fewer count, since what is sent soon waits for its turn. */
 const FIRST_SAMPLES = 4;
+/** A way is even as long as its mean round trip is below so many of its shortest. */
+const EVEN = 1.25;
 /**
- * Unevenness counts twice: what stays in order waits for whatever is late before it, and the more so the more is under way
- * than while it was measured.
+ * On one that is not, what the mean is above the shortest counts twice: what stays in order waits for whatever is late before
+ * it, and the more so the more is under way than while that was measured.
  */
 const UNEVEN = 2;
 /** One that old may be of another tunnel. */
@@ -81,24 +83,32 @@ export class BaseRoundTrip {
     const { samples, since } = measurement;
     samples.push(sampleMs);
     if (samples.length < SAMPLES && now - since < MOST_ROUND_TRIPS * this.#smoothed) return false;
-    const shortest = Math.min(...samples);
-    const uneven = Math.max(0, mean(samples) - shortest - pieceMs);
-    this.#known = { ms: shortest + UNEVEN * uneven, at: now };
+    this.#known = { ms: measured(samples, pieceMs), at: now };
     this.#measurement = undefined;
     return true;
   }
 
-  /** An answer came at the beginning, when hardly anything of ours waits yet. */
+  /** An answer came at the beginning, when more is sent with each: the shortest has waited for the least of ours. */
   begins(sampleMs: number, now: number): void {
     if (this.#first.length >= FIRST_SAMPLES) return;
     this.#first.push(sampleMs);
-    this.#known = { ms: mean(this.#first), at: now };
+    this.#known = { ms: guessed(this.#first), at: now };
   }
 
   /** Nothing of ours has waited for some time. */
   isSmoothed(now: number): void {
     if (this.#smoothed !== undefined) this.#known = { ms: this.#smoothed, at: now };
   }
+}
+
+function measured(samples: readonly number[], pieceMs: number): number {
+  const [shortest, usual] = [Math.min(...samples), mean(samples)];
+  return usual < EVEN * shortest ? shortest : shortest + UNEVEN * Math.max(0, usual - shortest - pieceMs);
+}
+
+function guessed(samples: readonly number[]): number {
+  const [shortest, usual] = [Math.min(...samples), mean(samples)];
+  return usual < EVEN * shortest ? shortest : usual;
 }
 
 function mean(values: readonly number[]): number {

@@ -29,12 +29,12 @@ const SHORTEST_ROUND_TRIP_MS = 20;
 /** No rate is measured over less. */
 const SHORTEST_SAMPLE_MS = 0.1;
 /** Of what the way holds, while its round trip is measured: as little less as leaves nothing waiting on it. */
-const DRAINED = 0.9;
+const DRAINED = 0.92;
 /**
  * The same where the limit has fallen: either the way carries less, and what was sent for the old rate waits on it, or its
  * round trips have become longer, and we keep it empty. Measured without a queue they tell which.
  */
-const DRAINED_AFTER_FALL = 0.5;
+const DRAINED_AFTER_FALL = 0.4;
 /** Below this share of the highest limit since the last measurement it has fallen. */
 const FALLEN = 0.6;
 /** So short that nobody feels it: what may be out of our hands without having left. Milliseconds. */

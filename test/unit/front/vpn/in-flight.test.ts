@@ -133,7 +133,7 @@ const UNEVEN: ReadonlyArray<
   readonly [name: string, uneven: (random: () => number, ms: number) => () => number, used: number]
 > = [
   ['by up to three times as much', (random, ms) => () => 3 * ms * random(), 0.9],
-  ['by as much on the average, without a bound', (random, ms) => () => -ms * Math.log(1 - random()), 0.5],
+  ['by as much on the average, without a bound', (random, ms) => () => -ms * Math.log(1 - random()), 0.4],
   ['now and then, by up to five times as much', (random, ms) => () => (random() < 0.05 ? 5 * ms * random() : 0), 0.5],
 ];
 
