@@ -6,6 +6,7 @@ import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type Lab, startLab } from '../scripts/lab/lab.ts';
 import { openSession } from '../scripts/lab/sam-client.ts';
+import { bareStream } from './lib/bare-stream.ts';
 import { compileTunnelPrograms, type TunnelPrograms } from './lib/compile.ts';
 import { describeMachine, type Machine, machineLine } from './lib/machine.ts';
 import { type Program, weigh } from './lib/program.ts';
@@ -54,7 +55,7 @@ export async function benchTunnelLab({ rounds, seconds, note }: TunnelLabOptions
     undo.push(() => lab.stop());
     const keep = (program: Program) => void undo.push(() => program.stop());
     const hosts = hostsIn({ a: lab.a.namespace, b: lab.b.namespace }, keep);
-    const lines = await bareStream(lab, end.signal, (step) => undo.push(step));
+    const lines = await waitAtSockets(lab, end.signal, (step) => undo.push(step));
     const tunnels: Record<Name, Tunnel> = {
       relay: await joinRelays(hosts, programs, lines),
       garligate: { address: lab.b.addresses.oc, programs: [lab.a, lab.b].map(weighGateway), on: hosts.on },
@@ -93,7 +94,7 @@ function weighGateway({ name, pid }: Lab['a']) {
  *
  * @returns the paths of these
  */
-async function bareStream(
+async function waitAtSockets(
   { network }: Lab,
   signal: AbortSignal,
   undo: (step: () => void) => void,
@@ -104,8 +105,8 @@ async function bareStream(
     return session;
   };
   const [from, to] = await Promise.all([open(1), open(2)]);
-  const [accepted, connected] = await Promise.all([to.accept(signal), from.connect(to.destination, signal)]);
-  const ends: Record<Host, Socket> = { a: connected, b: accepted };
+  const stream = await bareStream(from, to, signal);
+  const ends: Record<Host, Socket> = { a: stream.from, b: stream.to };
   const paths: Record<Host, string> = { a: join(network.directory, 'bare-a'), b: join(network.directory, 'bare-b') };
   for (const host of HOSTS) {
     const end = ends[host];

@@ -8,6 +8,7 @@ import { describeLine, type LineShape } from '../scripts/lab/line-shape.ts';
 import { runInside } from '../scripts/lab/namespaces.ts';
 import { openSession, type SamSession } from '../scripts/lab/sam-client.ts';
 import { LARGE_FILE } from '../scripts/lab/web-server.ts';
+import { bareStream } from './lib/bare-stream.ts';
 import { atLeast, atMost, type Goal, goalsTable } from './lib/goals.ts';
 import { quietProgress } from './lib/quiet-progress.ts';
 import { median, percentile, ratio, spread } from './lib/statistics.ts';
@@ -85,14 +86,12 @@ export async function benchVpnLab({ rounds, line, note }: VpnLabOptions): Promis
   }
 }
 
-/** From router 2 to router 1 as fast as it goes. @returns what arrived per second, from the moment of connecting on */
+/** From router 2 to router 1 as fast as it goes. @returns what arrived per second, once the stream stood */
 async function sendBare(from: SamSession, to: SamSession, { seconds }: Load, signal: AbortSignal): Promise<number> {
-  const waiting = to.accept(signal);
+  const { from: sender, to: receiver } = await bareStream(from, to, signal);
   const begun = performance.now();
-  const sender = await from.connect(to.destination, signal);
   const stop = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]);
   feed(sender, stop);
-  const receiver = await waiting;
   let bytes = 0;
   receiver.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
