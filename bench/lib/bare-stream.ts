@@ -3,7 +3,7 @@
  * stream for a minute and longer: then another one is tried.
  */
 import type { Socket } from 'node:net';
-import { limit } from '../../scripts/lab/command.ts';
+import { limit, messageOf } from '../../scripts/lab/command.ts';
 import { readExactly, type SamSession } from '../../scripts/lab/sam-client.ts';
 
 export interface BareStream {
@@ -18,6 +18,7 @@ const GREETING_LENGTH = 1;
 
 /** @throws Error when none carries anything */
 export async function bareStream(from: SamSession, to: SamSession, parent: AbortSignal): Promise<BareStream> {
+  const failures: unknown[] = [];
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const signal = limit(ATTEMPT_MS, parent);
     const greeting = Buffer.alloc(GREETING_LENGTH, attempt);
@@ -31,11 +32,13 @@ export async function bareStream(from: SamSession, to: SamSession, parent: Abort
     const streams = [connected, accepted].flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
     const [near, far] = streams;
     if (near !== undefined && far !== undefined) {
-      const came = await readExactly(far, GREETING_LENGTH, signal).catch(() => undefined);
+      const came = await readExactly(far, GREETING_LENGTH, signal).catch((error: unknown) => void failures.push(error));
       if (came?.equals(greeting)) return { from: near, to: far };
     }
+    for (const one of [connected, accepted]) if (one.status === 'rejected') failures.push(one.reason);
     for (const stream of streams) stream.destroy();
     parent.throwIfAborted();
   }
-  throw new Error(`none of ${ATTEMPTS} bare streams between the routers carried anything`);
+  const text = `none of ${ATTEMPTS} bare streams between the routers carried anything; the last: ${messageOf(failures.at(-1))}`;
+  throw new Error(text, { cause: new AggregateError(failures) });
 }

@@ -83,16 +83,17 @@ export class BaseRoundTrip {
     const { samples, since } = measurement;
     samples.push(sampleMs);
     if (samples.length < SAMPLES && now - since < MOST_ROUND_TRIPS * this.#smoothed) return false;
-    this.#known = { ms: measured(samples, pieceMs), at: now };
+    const measured = (shortest: number, usual: number) => shortest + UNEVEN * Math.max(0, usual - shortest - pieceMs);
+    this.#known = { ms: unlessEven(samples, measured), at: now };
     this.#measurement = undefined;
     return true;
   }
 
-  /** An answer came at the beginning, when more is sent with each: the shortest has waited for the least of ours. */
+  /** An answer came at the beginning, when hardly anything of ours waits yet. */
   begins(sampleMs: number, now: number): void {
     if (this.#first.length >= FIRST_SAMPLES) return;
     this.#first.push(sampleMs);
-    this.#known = { ms: guessed(this.#first), at: now };
+    this.#known = { ms: unlessEven(this.#first, (_shortest, usual) => usual), at: now };
   }
 
   /** Nothing of ours has waited for some time. */
@@ -101,14 +102,10 @@ export class BaseRoundTrip {
   }
 }
 
-function measured(samples: readonly number[], pieceMs: number): number {
+/** @param otherwise what counts on a way that is not even */
+function unlessEven(samples: readonly number[], otherwise: (shortest: number, usual: number) => number): number {
   const [shortest, usual] = [Math.min(...samples), mean(samples)];
-  return usual < EVEN * shortest ? shortest : shortest + UNEVEN * Math.max(0, usual - shortest - pieceMs);
-}
-
-function guessed(samples: readonly number[]): number {
-  const [shortest, usual] = [Math.min(...samples), mean(samples)];
-  return usual < EVEN * shortest ? shortest : usual;
+  return usual < EVEN * shortest ? shortest : otherwise(shortest, usual);
 }
 
 function mean(values: readonly number[]): number {

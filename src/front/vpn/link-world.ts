@@ -32,7 +32,6 @@ export interface LinkWorld {
    * The peer says which session it speaks on.
    *
    * @param openedAt when the stream was opened on which it says so
-   * @returns whether it is another than before
    */
   labelHeard(peer: Peer, label: number, openedAt: number): void;
   /** Packets for the TUN; borrowed until it returns. @param segment see TunPort.write */
