@@ -268,10 +268,14 @@ export function assembleGateway(config: Config, world: World) {
     },
     stop: () => stopAll(),
   };
-  /** Has other peers from now on; when this resolves, those who were removed neither send nor hear anything any more. */
+  /**
+   * Has other peers and rules from now on; when this resolves, those who were removed neither send nor hear anything any more,
+   * and no flow stands that the rules do not allow.
+   */
   const changePeers = async (plan: PeerPlan) => {
     plan.commit();
     for (const peer of plan.removed) flowStreams.end(peer);
+    flows.rulesChanged();
     await Promise.all([vpn?.change(plan), dns?.peersChanged()]);
   };
   return {

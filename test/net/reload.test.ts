@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { SocksClient } from 'socks';
@@ -64,25 +64,36 @@ async function listen(address: string) {
   return { heard, close: () => socket.close() };
 }
 
-/** A flow of the peer to a TCP service of this host, and one of a SOCKS client to the peer. */
-async function connections(peer: RawPeer, b32: Parameters<RawPeer['connect']>[0], daemon: Daemon, address: string) {
+/** A TCP service of this host. */
+async function serve(address: string) {
   const server = createServer().listen(PORT, address);
   await once(server, 'listening');
-  const served: Promise<[Socket]> = new Promise((resolve) => server.once('connection', (socket) => resolve([socket])));
-  const inward: Duplex = await peer.connect(b32);
-  inward.resume().write(Buffer.from([0xf6, 1, PORT >> 8, PORT & 0xff, 0]));
-  const [service] = await served;
+  return server;
+}
 
+/** A flow of the peer to the service: what the peer has of it, and what the service has. */
+async function flowInward(peer: RawPeer, b32: Parameters<RawPeer['connect']>[0], service: Server) {
+  const served: Promise<Socket> = new Promise((resolve) => service.once('connection', resolve));
+  const inward: Duplex = await peer.connect(b32);
+  inward.write(Buffer.from([0xf6, 1, PORT >> 8, PORT & 0xff, 0]));
+  return ended([inward, await served]);
+}
+
+/** A flow of a SOCKS client to the peer. */
+async function flowOutward(peer: RawPeer, daemon: Daemon) {
   const accepted = peer.accept();
   const proxy = { host: '127.0.0.1', port: daemon.socksPort, type: 5 as const };
   const destination = { host: 'p.peer.b32.i2p', port: 80 };
   const connected = SocksClient.createConnection({ proxy, command: 'connect', destination });
   const { stream: outward } = await accepted;
-  outward.resume().write(flowAnswer('joined', 1));
-  const { socket: client } = await connected;
-  const all = [inward, service, outward, client];
-  for (const one of all) one.on('error', () => {}).resume();
-  return { all, close: () => server.close() };
+  outward.write(flowAnswer('joined', 1));
+  return ended([outward, (await connected).socket]);
+}
+
+/** Whether all of these have ended. */
+function ended(streams: readonly Duplex[]): () => boolean {
+  for (const stream of streams) stream.on('error', () => {}).resume();
+  return () => streams.every(({ destroyed, readableEnded }) => destroyed || readableEnded);
 }
 
 await declareScenarios(import.meta.filename, {
@@ -105,7 +116,8 @@ await declareScenarios(import.meta.filename, {
       const { heard, close } = await listen(formatAddress(mine.oc));
       const [talking, staying] = [await talk(peer, mine, b32, 'p'), await talk(other, mine, b32, 'q')];
       await until('both are heard', () => heard.size === 2);
-      const { all, close: closeService } = await connections(peer, b32, daemon, formatAddress(mine.oc));
+      const service = await serve(formatAddress(mine.oc));
+      const [inwardOver, outwardOver] = [await flowInward(peer, b32, service), await flowOutward(peer, daemon)];
 
       // Root's file, which the gateway may not read any more: it says what to do, and goes on.
       daemon.rewrite((text) => text.replace(p, ''), 0o600);
@@ -127,9 +139,7 @@ await declareScenarios(import.meta.filename, {
       assert.ok((heard.get('p') ?? 0) <= last, `${heard.get('p')} of ${last} were heard`);
       assert.ok((heard.get('q') ?? 0) > others, 'who stays is still heard');
       assert.deepEqual([talking.closed, staying.closed], [true, false]);
-      await until('its connections are over', () =>
-        all.every(({ destroyed, readableEnded }) => destroyed || readableEnded),
-      );
+      await until('its connections are over', () => inwardOver() && outwardOver());
       assert.ok(!ip('-6', 'route').includes(NETWORK));
       const rules = execFileSync('nft', ['list', 'table', 'ip6', 'garligate'], { encoding: 'utf8' });
       assert.ok(!rules.includes(formatAddress(peer.addresses.oc)) && rules.includes(formatAddress(other.addresses.oc)));
@@ -147,15 +157,18 @@ await declareScenarios(import.meta.filename, {
       const back = await talk(peer, mine, b32, 'p');
       await until('it is heard again', () => heard.has('p'));
       assert.ok(ip('-6', 'route').includes(NETWORK));
+      const flowOver = await flowInward(peer, b32, service);
+      const othersFlowOver = await flowInward(other, b32, service);
       daemon.rewrite((text) => text.replace(p, p.replace('"all"', '"icmp"')));
       assert.equal((await daemon.command('reload')).trim(), 'other rules for: p');
       heard.delete('p');
+      await until('its flow is over', flowOver);
       await pause(AFTERWARDS_MS);
-      assert.deepEqual([heard.has('p'), back.closed], [false, false]);
+      assert.deepEqual([heard.has('p'), back.closed, othersFlowOver()], [false, false, false]);
 
       for (const { stream } of [back, staying]) stream.destroy();
       close();
-      closeService();
+      service.close();
       await daemon.stop();
       peer.close();
       other.close();

@@ -23,7 +23,10 @@ export interface FlowServerOptions {
   readonly log: Logger;
   /** Our VPN address, and how to connect to it; undefined where there is no TUN. */
   readonly local: { readonly address: Address; readonly connector: ConnectorPort } | undefined;
-  /** Whether this peer may reach this TCP port of ours. Asked before anything is, so that a refusal tells nothing else. */
+  /**
+   * Whether this peer may reach this TCP port of ours, as the rules are now. Asked before anything is, so that a refusal
+   * tells nothing else.
+   */
   readonly mayReach: (peer: Peer, port: number) => boolean;
   readonly maxPerPeer: number;
   /** Of the gateway's session (core/session/label.ts). */
@@ -36,6 +39,8 @@ export type FlowCounter = 'joined' | 'refusedRule' | 'refusedService' | 'refused
 
 export interface FlowServer extends Service {
   take(peer: Peer, stream: Duplex): void;
+  /** Ends every flow that the rules do not allow any more. */
+  rulesChanged(): void;
   counters(): Readonly<Record<FlowCounter, number>>;
 }
 
@@ -58,6 +63,8 @@ export function flowServer(options: FlowServerOptions): FlowServer {
   const perPeer = new Map<Peer, number>();
   const stopping = sharedController();
   const running = new Set<Promise<void>>();
+  /** What a rule has let in. */
+  const admitted = new Map<Duplex, { readonly peer: Peer; readonly port: number }>();
 
   const serve = async (peer: Peer, stream: Duplex, overLimit: boolean) => {
     try {
@@ -75,6 +82,7 @@ export function flowServer(options: FlowServerOptions): FlowServer {
       if (request.port === 0 || !options.mayReach(peer, request.port)) {
         return await refuse(stream, 'forbidden', 'refusedRule');
       }
+      admitted.set(stream, { peer, port: request.port });
       if (local === undefined) return await refuse(stream, 'unreachable', 'refusedService');
       const service = await reach(local.connector, local.address, request.port);
       if (typeof service === 'string') return await refuse(stream, service, 'refusedService');
@@ -89,6 +97,8 @@ export function flowServer(options: FlowServerOptions): FlowServer {
       counts.add('failed');
       stream.destroy();
       log.debug(asGateError(error, 'serving a flow').message);
+    } finally {
+      admitted.delete(stream);
     }
   };
 
@@ -150,6 +160,9 @@ export function flowServer(options: FlowServerOptions): FlowServer {
         perPeer.set(peer, (perPeer.get(peer) ?? 1) - 1);
       });
       running.add(serving);
+    },
+    rulesChanged: () => {
+      for (const [stream, { peer, port }] of admitted) if (!options.mayReach(peer, port)) stream.destroy();
     },
     counters: () => counts.snapshot(),
   };

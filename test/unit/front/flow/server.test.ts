@@ -15,7 +15,7 @@ const NEVER = new AbortController().signal;
 const REFUSALS_PER_PEER = 32;
 const REFUSED_LINGER_MS = 30_000;
 
-/** The only one that the peer may not reach. */
+/** The only one that the peer may not reach from the beginning. */
 const FORBIDDEN_PORT = 6000;
 
 const UNLABELLED = { own: 0, heard: () => {} };
@@ -26,6 +26,7 @@ function setting({ maxPerPeer = 10, withTun = true, allowed = true } = {}) {
   const services: LineEnd[] = [];
   const asked: Array<readonly [address: string, port: number]> = [];
   let behaviour: Behaviour = 'accept';
+  const forbidden = new Set([FORBIDDEN_PORT]);
   /** What each side was told of the other's session. */
   const labels: { readonly taken: number[]; readonly dialled: number[] } = { taken: [], dialled: [] };
   const relay = relayCore({ clock, maxPairs: 100, heldEndMs: 30_000 });
@@ -34,7 +35,7 @@ function setting({ maxPerPeer = 10, withTun = true, allowed = true } = {}) {
     clock,
     log: silentLogger,
     maxPerPeer,
-    mayReach: (_peer, port) => allowed && port !== FORBIDDEN_PORT,
+    mayReach: (_peer, port) => allowed && !forbidden.has(port),
     label: () => 8,
     labelHeard: (_peer, _stream, label) => labels.taken.push(label),
     local: withTun
@@ -87,6 +88,10 @@ function setting({ maxPerPeer = 10, withTun = true, allowed = true } = {}) {
     relay,
     arrives,
     dial,
+    forbid: (port: number) => {
+      forbidden.add(port);
+      server.rulesChanged();
+    },
     behave: (next: Behaviour) => {
       behaviour = next;
     },
@@ -347,6 +352,28 @@ test('a port that the peer may not reach is forbidden, and nobody is asked wheth
   );
   await server.stop();
   await clock.settle();
+});
+
+test('a flow ends with the rule that let it in, also while its service is asked; others go on', async () => {
+  const { clock, server, services, relay, dial, arrives, behave, forbid } = setting();
+  const [ending, staying] = [await dial(22), await dial(80)];
+  const [service, other] = services;
+  assert.ok(service !== undefined && other !== undefined);
+  for (const stream of [ending.stream, staying.stream, service, other]) stream.resume();
+  behave('hang');
+  const asking = arrives(0xf6, 1, 0, 22, 0);
+  asking.resume();
+  await clock.settle();
+  forbid(443);
+  await clock.settle();
+  assert.equal(relay.active, 2);
+  forbid(22);
+  await clock.settle();
+  assert.deepEqual([ending.stream.closed, service.closed, asking.readableEnded], [true, true, true]);
+  assert.deepEqual([staying.stream.closed, other.closed, relay.active], [false, false, 1]);
+  await server.stop();
+  await clock.settle();
+  assert.equal(clock.pending, 0);
 });
 
 test('where flows are not allowed, every port is forbidden', async () => {
