@@ -31,6 +31,7 @@ export class Reloader {
   readonly #parts: ReloadParts;
   #config: Config;
   #last: Promise<unknown> = Promise.resolve();
+  #stopped = false;
 
   constructor(parts: ReloadParts) {
     this.#parts = parts;
@@ -40,7 +41,7 @@ export class Reloader {
   /**
    * One at a time. When it resolves, whoever was removed neither sends nor hears anything any more.
    *
-   * @throws GateError and nothing is changed
+   * @throws GateError and nothing is changed; `shutdown` once the gateway ends
    */
   reload(): Promise<ReloadReport> {
     const reloaded = this.#last.then(() => this.#reload());
@@ -48,7 +49,14 @@ export class Reloader {
     return reloaded;
   }
 
+  /** From now on nothing is taken over any more: resolves when the one under way is done, and the gateway may end. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#last;
+  }
+
   async #reload(): Promise<ReloadReport> {
+    if (this.#stopped) throw new GateError('shutdown', 'shutdown', 'nothing was changed: the gateway is ending');
     const { paths, read, gateway, log } = this.#parts;
     const wanted = await read().catch(explainUnreadable);
     const changes = configChanges(this.#config, wanted, paths);

@@ -153,6 +153,7 @@ async function start(
   await carryOut(privileges, unixSockets(config), log);
   await router.start(signal);
   undo(() => gateway.stop());
+  undo(() => reloader.stop());
   await gateway.start(signal);
   if (watch !== undefined) {
     undo(() => watch.stop());

@@ -39,7 +39,8 @@ export class NftFirewall implements Service, FirewallPort {
   #state: FirewallState = { kind: 'on' };
   #restored: { readonly count: number; readonly lastMs: number | undefined } = { count: 0, lastMs: undefined };
   #timer: Timer | undefined;
-  #looking: Promise<void> | undefined;
+  /** The last of all uses of nft that change something or look after it; settles, and never rejects. */
+  #last: Promise<unknown> = Promise.resolve();
   #loaded = false;
   #stopped = false;
 
@@ -69,19 +70,20 @@ export class NftFirewall implements Service, FirewallPort {
     this.#lookLater();
   }
 
-  async replace(rules: string): Promise<void> {
-    // A look under way would put the old ones back.
-    this.#timer?.cancel();
-    await this.#looking;
-    this.#timer?.cancel();
-    if (this.#nft === undefined || this.#stopped) return;
-    try {
-      await this.#load(this.#nft, rules);
-      this.#rules = rules;
-      this.#state = { kind: 'on' };
-    } finally {
-      this.#lookLater();
-    }
+  /** @throws GateError also `shutdown`, once it was told to end */
+  replace(rules: string): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#nft === undefined || this.#stopped) {
+        throw new GateError('shutdown', 'shutdown', 'the firewall is ending; its rules are not replaced any more');
+      }
+      try {
+        await this.#load(this.#nft, rules);
+        this.#rules = rules;
+        this.#state = { kind: 'on' };
+      } finally {
+        this.#lookLater();
+      }
+    });
   }
 
   /** Takes the rules away. Idempotent. @throws GateError when they stay */
@@ -89,8 +91,10 @@ export class NftFirewall implements Service, FirewallPort {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#timer?.cancel();
-    await this.#looking;
-    if (this.#loaded) await this.#nft?.(['-f', '-'], nftRemoval());
+    // Only behind what is under way: it would load them again.
+    await this.#inTurn(async () => {
+      if (this.#loaded) await this.#nft?.(['-f', '-'], nftRemoval());
+    });
   }
 
   state(): FirewallState {
@@ -110,19 +114,30 @@ export class NftFirewall implements Service, FirewallPort {
     await nft(['-f', '-'], rules);
     this.#loaded = true;
     // Read before the list: a change that comes between the two is then seen at the next look.
-    this.#generation = this.#native?.rulesetGeneration() ?? 0;
+    const generation = this.#native?.rulesetGeneration() ?? 0;
     this.#listing = await list(nft);
+    this.#generation = generation;
+  }
+
+  /** One at a time, in order: two that load rules at once would end with either's. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => {});
+    return done;
   }
 
   #lookLater(): void {
+    this.#timer?.cancel();
+    if (this.#stopped) return;
     this.#timer = this.#parts.clock.after(LOOK_MS, () => {
-      this.#looking = this.#look().then(() => {
-        this.#looking = undefined;
-        if (!this.#stopped) this.#lookLater();
+      void this.#inTurn(async () => {
+        if (!this.#stopped) await this.#look();
+        this.#lookLater();
       });
     });
   }
 
+  /** Never throws. */
   async #look(): Promise<void> {
     const { clock, log } = this.#parts;
     const nft = this.#nft;

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { systemClock } from '../../src/io/clock.ts';
 import { NftFirewall } from '../../src/io/firewall-nft.ts';
+import { usualSearchPath } from '../../src/io/router.ts';
 import { GateError } from '../../src/kit/errors.ts';
 import { silentLogger } from '../../src/kit/log.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
 import { guarded } from './firewall-kit.ts';
 import { declareScenarios } from './namespace.ts';
 import { interfaceExists, until } from './tun-kit.ts';
@@ -98,6 +100,23 @@ await declareScenarios(import.meta.filename, {
         nft('add', 'table', 'ip6', 'foreign');
         assert.ok((firewall.restored.lastMs ?? 0) > 0);
       }),
+  },
+  'rules that are replaced while the firewall ends go with it': {
+    run: async () => {
+      const clock = new FakeClock();
+      const rules = 'table ip6 garligate {}';
+      const firewall = new NftFirewall({ rules, clock, log: silentLogger, searchPath: usualSearchPath() });
+      await firewall.start();
+      const replaced = firewall.replace(rules);
+      // By now nft is loading them.
+      await clock.settle();
+      await firewall.stop();
+      assert.deepEqual(tables(), []);
+      await replaced;
+      await assert.rejects(firewall.replace(rules), { code: 'shutdown' });
+      assert.equal(clock.pending, 0);
+      assert.deepEqual(tables(), []);
+    },
   },
   'without nftables nothing starts, and the words say what to do': {
     run: async () => {

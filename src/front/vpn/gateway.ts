@@ -252,15 +252,18 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
     sending?.flush();
   };
 
+  let isRunning = false;
   return {
     name: 'vpn',
     start: async () => {
+      isRunning = true;
       tun.onPackets(onPackets);
       tun.onLost(options.onTunLost);
       for (const link of links.values()) link.start();
       watch.start();
     },
     stop: async () => {
+      isRunning = false;
       watch.stop();
       await Promise.all([ownEcho.stop(), ...[...links.values()].map((link) => link.stop())]);
     },
@@ -268,7 +271,11 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
       admission.peersAre(peers.list());
       const gone = removed.flatMap((peer) => links.get(peer) ?? []);
       for (const peer of removed) links.delete(peer);
-      for (const peer of added) addLink(peer).start();
+      for (const peer of added) {
+        const link = addLink(peer);
+        // Before the start it starts with the others; behind the end it would go on for ever.
+        if (isRunning) link.start();
+      }
       await Promise.all(gone.map((link) => link.stop()));
     },
     take: (peer, stream, origin) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { configuredPeers } from '../../../src/app/peers.ts';
 import { Reloader } from '../../../src/app/reload.ts';
 import { decodeConfig } from '../../../src/config/decode.ts';
@@ -25,7 +26,7 @@ function peerText(name: string, more = ''): string {
 
 /** What was done, in order; `refuse` names the step that fails. */
 function setting(toml: string, refuse?: 'rules' | 'routes') {
-  const file = { config: config(toml), reads: 0 };
+  const file = { config: config(toml), reads: 0, readable: Promise.resolve() };
   const peers = configuredPeers(file.config, ME.addresses);
   const done: string[] = [];
   const tun = new FakeTun();
@@ -52,6 +53,7 @@ function setting(toml: string, refuse?: 'rules' | 'routes') {
     paths: SYSTEM_PATHS,
     read: async () => {
       file.reads += 1;
+      await file.readable;
       return file.config;
     },
     gateway: {
@@ -138,4 +140,24 @@ test('two at once come one after the other', async () => {
   const [one, two] = await Promise.all([reloader.reload(), reloader.reload()]);
   assert.deepEqual([one.added, two.added, file.reads], [['alice'], [], 2]);
   assert.deepEqual(done, ['rules', 'routes', 'peers']);
+});
+
+test('told to end, it lets the running one finish, and neither those that wait nor new ones begin', async () => {
+  const { file, reloader, done } = setting('');
+  file.config = config(peerText('alice'));
+  let release = () => {};
+  file.readable = new Promise((resolve) => {
+    release = resolve;
+  });
+  const running = reloader.reload();
+  const waiting = reloader.reload();
+  await turn();
+  const stopped = reloader.stop();
+  release();
+  await assert.rejects(waiting, { kind: 'shutdown' });
+  await stopped;
+  assert.deepEqual(done, ['rules', 'routes', 'peers']);
+  assert.deepEqual((await running).added, ['alice']);
+  await assert.rejects(reloader.reload(), { kind: 'shutdown' });
+  assert.equal(file.reads, 1);
 });

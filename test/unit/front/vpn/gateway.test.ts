@@ -429,6 +429,14 @@ test('a stream of a peer is carried by its link and by no other', async () => {
   assert.deepEqual([ours.destroyed, clock.pending], [true, 0]);
 });
 
+test('a peer that comes once the gateway has ended gets no link that goes on', async () => {
+  const { clock, gateway } = await setting();
+  await gateway.stop();
+  await gateway.change({ added: [peer(5)], removed: [] });
+  await clock.settle();
+  assert.equal(clock.pending, 0);
+});
+
 test('says when the interface is gone', async () => {
   const { tun, gateway, lost } = await setting();
   const error = new GateError('local-io', 'tun.gone', 'gone');
