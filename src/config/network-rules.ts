@@ -2,8 +2,8 @@
  * Rules for the networks behind peers and behind this gateway: what can be one, and how they may lie inside each other.
  * Looked at only when every prefix is right by itself.
  */
-import { PREFIX, PREFIX_BITS, PREFIX_TEXT } from '../wire/i2p/address.ts';
-import { covers, formatPrefix, type Prefix, shortened } from '../wire/packet/prefix.ts';
+import { PREFIX_TEXT } from '../wire/i2p/address.ts';
+import { covers, formatPrefix, type Prefix, shortened, VPN_PREFIX } from '../wire/packet/prefix.ts';
 import type { KeyPath } from './locate.ts';
 import type { BrokenRule } from './problem.ts';
 import type { Config } from './schema.ts';
@@ -18,7 +18,6 @@ interface Entry {
 
 /** Each is a route of the kernel, and takes up to 7 KiB here. */
 const MOST_NETWORKS = 1024;
-const VPN = prefixOf(PREFIX.toString('hex'), PREFIX_BITS);
 /** RFC 4193. */
 const UNIQUE_LOCAL = prefixOf('fc', 7);
 /** RFC 4291, section 2.4. */
@@ -65,7 +64,7 @@ export function* networkRules({ vpn, peer }: Config): Generator<BrokenRule> {
 
 /** @returns what is wanted instead */
 function wrongPlace({ prefix, owner }: Entry): string | undefined {
-  if (covers(VPN, prefix) || (owner === 'here' && covers(prefix, VPN))) {
+  if (covers(VPN_PREFIX, prefix) || (owner === 'here' && covers(prefix, VPN_PREFIX))) {
     return `a network outside ${PREFIX_TEXT}, whose addresses follow from destinations`;
   }
   if (covers(UNIQUE_LOCAL, prefix)) return undefined;

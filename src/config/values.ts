@@ -5,11 +5,12 @@
 import { z } from 'zod';
 import { LOG_LEVELS } from '../kit/log.ts';
 import type { Sensitive } from '../kit/sensitive.ts';
-import { parseHostRule, parseNetwork, parsePortRange } from '../wire/access/rules.ts';
+import { parseHostRule } from '../wire/access/rules.ts';
 import type { B32, Destination } from '../wire/i2p/destination.ts';
 import { classifyHost } from '../wire/i2p/hostname.ts';
 import { parseAllowRule } from '../wire/packet/allow-rule.ts';
-import { parsePrefix } from '../wire/packet/prefix.ts';
+import { parsePortRange } from '../wire/packet/port-range.ts';
+import { parseNetwork, parsePrefix } from '../wire/packet/prefix.ts';
 import { LONGEST_CREDENTIAL, type PasswordHash, parsePasswordHash } from '../wire/socks/password-hash.ts';
 import { isUnixPath, parseEndpoint, parseTcpEndpoint, type TcpEndpoint } from './endpoint.ts';
 

@@ -5,6 +5,7 @@
 import type { PacketRun, PeerRoutes, TakePackets, TunPort, TunState, TunTraffic } from '../core/ports.ts';
 import { GateError } from '../kit/errors.ts';
 import type { Address } from '../wire/i2p/address.ts';
+import { VPN_PREFIX } from '../wire/packet/prefix.ts';
 import {
   loadNative,
   type NativeAddon,
@@ -22,7 +23,6 @@ import {
   interfaceState,
   isDiverted,
   removeUnreachableRoute as removeRoute,
-  VPN_PREFIX,
 } from './tun-network.ts';
 import { TunRoutes } from './tun-routes.ts';
 

@@ -7,8 +7,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { TunState } from '../core/ports.ts';
 import { GateError } from '../kit/errors.ts';
-import { ADDRESS_LENGTH, type Address, PREFIX, PREFIX_BITS } from '../wire/i2p/address.ts';
-import { formatPrefix, type Prefix } from '../wire/packet/prefix.ts';
+import { ADDRESS_LENGTH, type Address } from '../wire/i2p/address.ts';
+import { formatPrefix, type Prefix, VPN_PREFIX } from '../wire/packet/prefix.ts';
 import { isNativeError, loadNative, type NativeAddon, type OpenedTun } from './native.ts';
 
 export interface NetworkOptions {
@@ -19,9 +19,6 @@ export interface NetworkOptions {
   /** Packets that wait in the kernel while we are busy. */
   readonly queue: number;
 }
-
-/** The /48. */
-export const VPN_PREFIX: Prefix = { bytes: Buffer.concat([PREFIX], ADDRESS_LENGTH), bits: PREFIX_BITS };
 
 /** The highest there is: every other route to the same prefix wins over it. */
 const UNREACHABLE_METRIC = 0xffff_ffff;

@@ -6,9 +6,10 @@
  * Everything about packets from peers is decided before routing, so that a refused packet is answered by nobody, not even
  * because its hop limit was used up.
  */
-import { ADDRESS_LENGTH, formatAddress, PREFIX, PREFIX_BITS, PREFIX_TEXT } from '../../wire/i2p/address.ts';
-import { type AllowRule, formatAllowRule, type PortRange, portsOf } from '../../wire/packet/allow-rule.ts';
-import { formatPrefix, type Prefix } from '../../wire/packet/prefix.ts';
+import { formatAddress, PREFIX_TEXT } from '../../wire/i2p/address.ts';
+import { type AllowRule, formatAllowRule, portsOf } from '../../wire/packet/allow-rule.ts';
+import { formatPortRange } from '../../wire/packet/port-range.ts';
+import { formatPrefix, type Prefix, VPN_PREFIX } from '../../wire/packet/prefix.ts';
 import type { Peer } from '../peers/table.ts';
 import { disjointRanges } from '../routing/disjoint.ts';
 import type { Owner } from '../routing/ownership.ts';
@@ -31,7 +32,6 @@ export const FIREWALL_DROPS = [
   'escape',
 ] as const;
 
-const VPN: Prefix = { bytes: Buffer.concat([PREFIX], ADDRESS_LENGTH), bits: PREFIX_BITS };
 /** MLD, neighbour and router discovery (RFC 2710, RFC 4861, RFC 3810). */
 const LINK_MESSAGES = '{ 130-137, 143 }';
 /** Unreachable, too big, time exceeded, parameter problem. */
@@ -123,14 +123,10 @@ function ruleLines(rules: readonly AllowRule[]): readonly string[] {
   if (rules.some(({ kind }) => kind === 'all')) return ['accept'];
   const ports = (protocol: 'tcp' | 'udp') => {
     const ranges = portsOf(rules, protocol);
-    return ranges.length === 0 ? [] : [`${protocol} dport { ${ranges.map(portText).join(', ')} } accept`];
+    return ranges.length === 0 ? [] : [`${protocol} dport { ${ranges.map(formatPortRange).join(', ')} } accept`];
   };
   const echo = rules.some(({ kind }) => kind === 'icmp') ? ['icmpv6 type echo-request accept'] : [];
   return [...echo, ...ports('tcp'), ...ports('udp'), 'counter name denied drop'];
-}
-
-function portText({ first, last }: PortRange): string {
-  return first === last ? `${first}` : `${first}-${last}`;
 }
 
 function addressElements({ addresses }: Peer, chain: string): readonly string[] {
@@ -144,7 +140,7 @@ function rangeElements(
   networks: readonly Prefix[],
   chainOf: (peer: Peer) => string,
 ): readonly string[] {
-  const owned: (readonly [Prefix, Owner])[] = [VPN, ...networks].map((prefix) => [prefix, 'here']);
+  const owned: (readonly [Prefix, Owner])[] = [VPN_PREFIX, ...networks].map((prefix) => [prefix, 'here']);
   for (const peer of peers) for (const prefix of peer.routes) owned.push([prefix, peer]);
   return disjointRanges(owned).flatMap(({ first, last, value }) =>
     value === 'here' ? [] : [`${formatAddress(first)}-${formatAddress(last)} : goto ${chainOf(value)}`],

@@ -6,20 +6,14 @@ import ipaddr from 'ipaddr.js';
 import type { DialTarget } from '../../core/dial/target.ts';
 import type { Peer, PeerTable } from '../../core/peers/table.ts';
 import { GateError } from '../../kit/errors.ts';
-import {
-  type AccessList,
-  admits,
-  type HostRule,
-  inNetwork,
-  inRange,
-  type Network,
-  type PortRange,
-} from '../../wire/access/rules.ts';
+import { type AccessList, admits, type HostRule } from '../../wire/access/rules.ts';
 import { type Address, addressKey, shortNameOf } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
+import { inRange, type PortRange } from '../../wire/packet/port-range.ts';
+import { contains, type Prefix } from '../../wire/packet/prefix.ts';
 
 export interface AccessLists {
-  readonly clients: AccessList<Network>;
+  readonly clients: AccessList<Prefix>;
   readonly destinations: AccessList<HostRule>;
   readonly ports: AccessList<PortRange>;
 }
@@ -98,7 +92,7 @@ export function accessOf(
       if (address === undefined) return true;
       // The kernel's own spelling; a mapped IPv4 address is looked at as what it is.
       const bytes = Buffer.from(ipaddr.process(address).toByteArray());
-      return admits(clients, (network) => inNetwork(bytes, network));
+      return admits(clients, (network) => contains(network, bytes));
     },
     objection: (target, port) => {
       if (port !== undefined && !admits(ports, (range) => inRange(port, range))) return denied('a port', 'socks.ports');
@@ -123,7 +117,7 @@ function fits(rule: HostRule, { name, b32, peer, addresses }: HostFacts): boolea
     case 'peer':
       return peer?.name.toLowerCase() === rule.name;
     case 'network':
-      return addresses.some((address) => inNetwork(address, rule.network));
+      return addresses.some((address) => contains(rule.network, address));
     default:
       return rule satisfies never;
   }

@@ -2,12 +2,7 @@
  * What a peer may be allowed to reach, in the operator's words: `icmp`, `tcp/22`, `udp/5000-5010` or `all`. The meaning
  * of a list of them is decided here, once, for packets and for flows.
  */
-
-export interface PortRange {
-  /** 1..65535, both included. */
-  readonly first: number;
-  readonly last: number;
-}
+import { formatPortRange, inRange, type PortRange, parsePortRange } from './port-range.ts';
 
 export type AllowRule =
   | { readonly kind: 'all' }
@@ -18,20 +13,18 @@ export type AllowRule =
 /** What somebody wants to reach. */
 export type Wish = { readonly protocol: 'icmp' } | { readonly protocol: 'tcp' | 'udp'; readonly port: number };
 
-const HIGHEST_PORT = 65_535;
-
 /** @returns undefined for what is no rule */
 export function parseAllowRule(text: string): AllowRule | undefined {
   if (text === 'all' || text === 'icmp') return { kind: text };
-  const [, kind, low = '', high = low] = /^(tcp|udp)\/([1-9]\d{0,4})(?:-([1-9]\d{0,4}))?$/.exec(text) ?? [];
+  const [, kind, ports = ''] = /^(tcp|udp)\/(.*)$/.exec(text) ?? [];
   if (kind !== 'tcp' && kind !== 'udp') return undefined;
-  const [first, last] = [Number(low), Number(high)];
-  return first <= last && last <= HIGHEST_PORT ? { kind, first, last } : undefined;
+  const range = parsePortRange(ports);
+  return range && { kind, ...range };
 }
 
 export function formatAllowRule(rule: AllowRule): string {
   if (rule.kind === 'all' || rule.kind === 'icmp') return rule.kind;
-  return `${rule.kind}/${rule.first === rule.last ? rule.first : `${rule.first}-${rule.last}`}`;
+  return `${rule.kind}/${formatPortRange(rule)}`;
 }
 
 /** Does any of the rules let this in? */
@@ -44,7 +37,7 @@ export function permits(rules: readonly AllowRule[], wish: Wish): boolean {
         return wish.protocol === 'icmp';
       case 'tcp':
       case 'udp':
-        return wish.protocol === rule.kind && rule.first <= wish.port && wish.port <= rule.last;
+        return wish.protocol === rule.kind && inRange(wish.port, rule);
       default:
         return rule satisfies never;
     }

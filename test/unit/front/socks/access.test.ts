@@ -4,14 +4,9 @@ import { test } from 'node:test';
 import type { DialTarget } from '../../../../src/core/dial/target.ts';
 import { peerTable } from '../../../../src/core/peers/table.ts';
 import { accessOf, DENIED } from '../../../../src/front/socks/access.ts';
-import {
-  type AccessList,
-  type HostRule,
-  type PortRange,
-  parseHostRule,
-  parsePortRange,
-} from '../../../../src/wire/access/rules.ts';
+import { type AccessList, type HostRule, parseHostRule } from '../../../../src/wire/access/rules.ts';
 import { formatAddress } from '../../../../src/wire/i2p/address.ts';
+import { type PortRange, parsePortRange } from '../../../../src/wire/packet/port-range.ts';
 import { destination, own, peer } from '../../core/support.ts';
 import { spaced } from '../../wire/socks/feed.ts';
 import { DIALECTS, fakeDialer, settle, world } from './fakes.ts';

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { socksServer } from '../../../../src/front/socks/server.ts';
 import { CLIENT_ENDS } from '../../../../src/front/socks/serving.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
-import { parseNetwork } from '../../../../src/wire/access/rules.ts';
+import { parseNetwork } from '../../../../src/wire/packet/prefix.ts';
 import { hex, spaced } from '../../wire/socks/feed.ts';
 import { type App, accessWith, DIALECTS, fakeDialer, fakeListener, fakeParts, settle, world } from './fakes.ts';
 

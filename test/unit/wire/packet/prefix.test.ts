@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import ipaddr from 'ipaddr.js';
 import {
+  contains,
   covers,
   formatPrefix,
   lastOf,
   type Prefix,
+  parseNetwork,
   parsePrefix,
   shortened,
 } from '../../../../src/wire/packet/prefix.ts';
@@ -73,5 +76,64 @@ test('shortening, covering and the last address are what the bits say', () => {
         assert.equal(covers(outer, inner), m <= n && bitsOf(near).startsWith(bitsOf(a).slice(0, m)));
       },
     ),
+  );
+});
+
+for (const [text, outcome] of [
+  ['192.0.2.0/24', 'c0000200/24'],
+  ['192.0.2.1', 'c0000201/32'],
+  ['0.0.0.0/0', '00000000/0'],
+  ['10.128.0.0/9', '0a800000/9'],
+  ['::/0', `${'0'.repeat(32)}/0`],
+  ['::1', `${'0'.repeat(31)}1/128`],
+  ['FE80::/10', `fe80${'0'.repeat(28)}/10`],
+  ['192.0.2.1/24', undefined],
+  ['fe80::1/10', undefined],
+  ['192.0.2.0/33', undefined],
+  ['::/129', undefined],
+  ['192.0.2.0/', undefined],
+  ['192.0.2.0/024', undefined],
+  ['192.0.2.0/24/24', undefined],
+  ['192.0.2.0/-1', undefined],
+  ['192.0.2/24', undefined],
+  ['0300.0.2.1', undefined],
+  ['3221225985', undefined],
+  ['0xc0000201', undefined],
+  ['[::1]', undefined],
+  ['fe80::1%eth0', undefined],
+  ['localhost', undefined],
+  ['', undefined],
+  ['/8', undefined],
+] as const) {
+  test(`the network ${JSON.stringify(text)} is ${outcome ?? 'none'}`, () => {
+    const network = parseNetwork(text);
+    const shown = network && `${network.bytes.toString('hex')}/${network.bits}`;
+    assert.equal(shown, outcome);
+  });
+}
+
+test('property: what is inside a network is what ipaddr.js says', () => {
+  const bytes = fc
+    .oneof(fc.uint8Array({ minLength: 4, maxLength: 4 }), fc.uint8Array({ minLength: 16, maxLength: 16 }))
+    .map((array) => Buffer.from(array));
+  fc.assert(
+    fc.property(
+      bytes,
+      bytes,
+      fc.integer({ min: 0, max: 128 }),
+      fc.integer({ min: 0, max: 128 }),
+      (a, b, bits, same) => {
+        const most = Math.min(bits, 8 * a.length);
+        // Close to each other more often than chance would have it.
+        const near = Buffer.from(b);
+        if (a.length === b.length) a.copy(near, 0, 0, Math.floor(same / 8));
+        const [one, other] = [ipaddr.fromByteArray([...a]), ipaddr.fromByteArray([...near])];
+        const expected =
+          one.kind() === other.kind() &&
+          ipaddr.parse(other.toString()).match(ipaddr.parseCIDR(`${one.toString()}/${most}`));
+        assert.equal(contains(shortened({ bytes: a, bits: 8 * a.length }, most), near), expected);
+      },
+    ),
+    { numRuns: 1000 },
   );
 });
