@@ -51,9 +51,14 @@ export function neededCapabilities({ vpn, peer }: Config): readonly Capability[]
   return answersNames ? ['CAP_NET_ADMIN', 'CAP_NET_BIND_SERVICE'] : ['CAP_NET_ADMIN'];
 }
 
+/** What this process would do. @throws GateError `permission` when there is no user to become */
+export async function foreseePrivileges(config: Config): Promise<PrivilegePlan> {
+  return privilegePlan(config, process.geteuid?.() ?? 0, await findUser([config.privileges.user]));
+}
+
 /** To be called first, before a key is read. @throws GateError `permission` when there is no user to become */
 export async function planPrivileges(config: Config, log: Logger): Promise<PrivilegePlan> {
-  const plan = privilegePlan(config, process.geteuid?.() ?? 0, await findUser([config.privileges.user]));
+  const plan = await foreseePrivileges(config);
   try {
     forbidCoreDumps();
   } catch (error) {

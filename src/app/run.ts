@@ -12,7 +12,6 @@ import { loadCredentials } from '../io/config-file.ts';
 import { kernelConnector } from '../io/connector.ts';
 import { ControlServer } from '../io/control-socket.ts';
 import { forwardsIpv6 } from '../io/forwarding.ts';
-import { type KeyLock, type LoadedKeys, loadOrCreateKeys, lockKeys, sameKeys } from '../io/key-file.ts';
 import { listen } from '../io/listener.ts';
 import { type AdjustableLogger, pinoLogger } from '../io/log-pino.ts';
 import { routerFor, usualSearchPath } from '../io/router.ts';
@@ -20,12 +19,12 @@ import { STREAM_MARKS } from '../io/sockets.ts';
 import { kernelUdp } from '../io/udp.ts';
 import { abortError, type GateError } from '../kit/errors.ts';
 import { addressesOf, formatAddress } from '../wire/i2p/address.ts';
-import type { PrivateKeys } from '../wire/i2p/destination.ts';
 import { exposureReport } from './exposure.ts';
 import { assembleGateway, type Gateway } from './gateway.ts';
 import { meaningOf } from './identities.ts';
 import { bringUpInterface, type GuardedInterface } from './interface.ts';
 import { interfaceWatch } from './interface-watch.ts';
+import { holdKeys } from './keys.ts';
 import { configuredPeers } from './peers.ts';
 import { pingPeer } from './ping.ts';
 import { carryOut, futureUser, planPrivileges, rightsStatus } from './privileges.ts';
@@ -71,9 +70,8 @@ async function start(
 ): Promise<AbortSignal> {
   const privileges = await planPrivileges(config, log);
   const keeper = futureUser(privileges);
-  const { keys, created, unusedMs } = await holdKeys(config.identity.key_file, undo);
-  const identities = await holdIdentities(config, keys, undo);
-  const keysHeldUntil = systemClock.now() + KEY_LINGERS_MS - Math.min(unusedMs, identities.unusedMs);
+  const { own: keys, named, created, unusedMs } = await holdKeys(config, undo);
+  const keysHeldUntil = systemClock.now() + KEY_LINGERS_MS - unusedMs;
   const credentials = await loadCredentials(config.router);
 
   const own = addressesOf(keys.destination.b32);
@@ -106,7 +104,7 @@ async function start(
     credentials,
     keys,
     peers,
-    identities: identities.keys,
+    identities: named,
     keysHeldUntil,
     tun,
     connector: kernelConnector,
@@ -166,37 +164,6 @@ async function start(
 
 function unixSockets({ control, socks }: Config): readonly string[] {
   return [control.socket, ...socks.flatMap(({ listen: at }) => (at.kind === 'unix' ? [at.path] : []))];
-}
-
-/** No other gateway can use the key from now on until the end. @throws GateError */
-async function holdKeys(path: string, undo: (step: UndoStep) => void): Promise<LoadedKeys & Pick<KeyLock, 'unusedMs'>> {
-  const loaded = await loadOrCreateKeys(path);
-  const lock = await lockKeys(path);
-  undo(() => lock.release());
-  return { ...loaded, unusedMs: lock.unusedMs };
-}
-
-interface HeldIdentities extends Pick<KeyLock, 'unusedMs'> {
-  readonly keys: ReadonlyMap<string, PrivateKeys>;
-}
-
-/** The keys of the named identities that have some. @throws GateError */
-async function holdIdentities(
-  config: Config,
-  own: PrivateKeys,
-  undo: (step: UndoStep) => void,
-): Promise<HeldIdentities> {
-  const held = new Map<string, PrivateKeys>();
-  let leastMs = Number.POSITIVE_INFINITY;
-  for (const [name, { key_file }] of Object.entries(config.identities)) {
-    if (key_file === '') continue;
-    const { keys, unusedMs } = await holdKeys(key_file, undo);
-    leastMs = Math.min(leastMs, unusedMs);
-    const others = [own, ...held.values()];
-    if (others.some(({ destination }) => destination.b32 === keys.destination.b32)) throw sameKeys(key_file);
-    held.set(name, keys);
-  }
-  return { keys: held, unusedMs: leastMs };
 }
 
 const NO_INTERFACE: { readonly [Part in keyof GuardedInterface]: undefined } = { tun: undefined, firewall: undefined };

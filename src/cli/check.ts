@@ -1,40 +1,45 @@
-/** `garligate check`: would the gateway accept its config file and its identity? Changes nothing. */
+/** `garligate check`: would `run` accept this config file, and what it names? Changes nothing. */
+import { lookAtKeys } from '../app/keys.ts';
+import { configuredPeers } from '../app/peers.ts';
+import { foreseePrivileges } from '../app/privileges.ts';
 import { formatEndpoint } from '../config/endpoint.ts';
-import { b32Of } from '../config/rules.ts';
-import { loadConfig } from '../io/config-file.ts';
-import { readKeys } from '../io/key-file.ts';
+import type { Config } from '../config/schema.ts';
+import { loadConfig, loadCredentials } from '../io/config-file.ts';
+import { ownershipOf } from '../io/owners.ts';
 import type { Places } from '../io/places.ts';
-import { GateError } from '../kit/errors.ts';
-import type { B32 } from '../wire/i2p/destination.ts';
+import { addressesOf } from '../wire/i2p/address.ts';
+import type { PrivateKeys } from '../wire/i2p/destination.ts';
 import type { Terminal } from './terminal.ts';
 
-/** @throws GateError */
+/** @throws GateError what `run` would say */
 export async function check(named: string | undefined, places: Places, terminal: Terminal): Promise<void> {
   const { config, file } = await loadConfig(named, places);
-  const own = await ownName(config.identity.key_file);
-  const self = config.peer.find(({ destination }) => b32Of(destination) === own);
-  if (self !== undefined) {
-    throw new GateError('config', 'config.self', `peer "${self.name}" is this gateway itself; remove it`);
-  }
+  const identities = await lookAtWhatItNames(config);
   terminal.print(file === undefined ? `no config file at ${places.configFile}: the defaults hold` : `${file}: correct`);
-  terminal.print(identityLine(config.identity.key_file, own));
-  for (const { key_file } of Object.values(config.identities)) {
-    if (key_file !== '') terminal.print(identityLine(key_file, await ownName(key_file)));
-  }
+  terminal.print(...identities);
   const listening = config.socks.map(({ listen }) => formatEndpoint(listen)).join(', ');
   terminal.print(`vpn ${config.vpn.enabled ? `on ${config.vpn.interface}` : 'off'}, ${config.peer.length} peers`);
   terminal.print(`socks ${listening === '' ? 'off' : `on ${listening}`}`);
 }
 
-function identityLine(keyFile: string, name: B32 | undefined): string {
-  return `identity ${keyFile}: ${name === undefined ? 'made at the first start' : 'correct'}`;
+/**
+ * Users and files, in the order in which `run` needs them; and the peers, who can be judged only beside the own key.
+ *
+ * @returns a line for each identity
+ * @throws GateError
+ */
+async function lookAtWhatItNames(config: Config): Promise<readonly string[]> {
+  await foreseePrivileges(config);
+  const { own, named } = await lookAtKeys(config);
+  await loadCredentials(config.router);
+  if (own !== undefined) configuredPeers(config, addressesOf(own.destination.b32));
+  for (const { owner, group } of config.socks) await ownershipOf(owner, group);
+  return [
+    identityLine(config.identity.key_file, own),
+    ...[...named].map(([name, keys]) => identityLine(config.identities[name]?.key_file ?? '', keys)),
+  ];
 }
 
-async function ownName(keyFile: string): Promise<B32 | undefined> {
-  try {
-    return (await readKeys(keyFile)).destination.b32;
-  } catch (error) {
-    if (error instanceof GateError && error.code === 'identity.missing') return undefined;
-    throw error;
-  }
+function identityLine(keyFile: string, keys: PrivateKeys | undefined): string {
+  return `identity ${keyFile}: ${keys === undefined ? 'made at the first start' : 'correct'}`;
 }

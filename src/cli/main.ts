@@ -5,7 +5,6 @@ import { readKeys } from '../io/key-file.ts';
 import { currentSurroundings, type Places, placesFor } from '../io/places.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
 import { convert, namesOf } from './address.ts';
-import { check } from './check.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts';
 import { exposure } from './exposure.ts';
 import { init } from './init.ts';
@@ -44,9 +43,12 @@ function program({ places, terminal, signal, exit }: Context): Command {
     });
   root
     .command('check')
-    .description('check config file and identity, change nothing')
+    .description('check the config file and what it names, change nothing')
     .addOption(config())
-    .action((options) => check(options.config, places, terminal));
+    .action(async (options) => {
+      const { check } = await import('./check.ts');
+      await check(options.config, places, terminal);
+    });
   root
     .command('init')
     .description('make config file and identity where they are missing, and print what a friend needs')

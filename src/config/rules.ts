@@ -138,8 +138,8 @@ function* inboundRules(peers: readonly PeerConfig[]): Generator<BrokenRule> {
   }
 }
 
-function* socksRules({ socks }: Config): Generator<BrokenRule> {
-  const places = new Map<string, number>();
+function* socksRules({ socks, control }: Config): Generator<BrokenRule> {
+  const places = new Map([[formatEndpoint({ kind: 'unix', path: control.socket }), 'control.socket']]);
   for (const [index, { listen, open, users }] of socks.entries()) {
     const where = formatEndpoint(listen);
     if (isMappedIpv4(listen)) {
@@ -160,10 +160,10 @@ function* socksRules({ socks }: Config): Generator<BrokenRule> {
       yield {
         path: ['socks', index, 'listen'],
         found: `"${where}" again`,
-        wanted: `another place than socks[${same + 1}]`,
+        wanted: `another place than ${same}`,
       };
     }
-    places.set(where, index);
+    places.set(where, `socks[${index + 1}]`);
   }
 }
 

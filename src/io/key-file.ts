@@ -100,7 +100,8 @@ export function sameKeys(path: string): GateError {
   return refuse('same', path, 'is a copy of another one of this gateway', 'move it away to get a new one');
 }
 
-async function readIfThere(path: string): Promise<PrivateKeys | undefined> {
+/** @returns undefined when there is none @throws GateError with a code `identity.*` */
+export async function readIfThere(path: string): Promise<PrivateKeys | undefined> {
   const file = await openKeyFile(path);
   if (file === undefined) return undefined;
   try {

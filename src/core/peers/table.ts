@@ -150,12 +150,11 @@ function indexOf(peers: readonly Peer[], own: Addresses): PeerIndex {
     const key = addressKey(address);
     const holder = byAddress.get(key);
     if (ours.has(key) || (holder !== undefined && holder !== peer)) {
-      const whose = holder === undefined ? 'this gateway' : `peer ${holder.name}`;
-      throw new GateError(
-        'config',
-        'peer.address-taken',
-        `peer ${peer.name} has an address of ${whose}; it cannot be used`,
-      );
+      const message =
+        holder === undefined
+          ? `peer ${peer.name} has an address of this gateway: it is this gateway itself, or imitates it; remove it`
+          : `peer ${peer.name} has an address of peer ${holder.name}: one of the two imitates the other; remove that one`;
+      throw new GateError('config', 'peer.address-taken', message);
     }
     byAddress.set(key, peer);
   };

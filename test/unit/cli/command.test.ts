@@ -2,9 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import {
-  chmodSync,
   copyFileSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -19,7 +17,7 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { generateKeys } from '../../../src/io/key-generate.ts';
 import type { Destination } from '../../../src/wire/i2p/destination.ts';
-import { ALICE, garligate, inRoot, MAIN, place, start, WITH_TYPESCRIPT } from './command-kit.ts';
+import { ALICE, garligate, inRoot, MAIN, place, WITH_TYPESCRIPT } from './command-kit.ts';
 
 test('says its version, and how it is used', async () => {
   const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'));
@@ -81,45 +79,6 @@ if (process.geteuid?.() === 0) {
     }
   });
 }
-
-test('check tells mistakes with file and line and ends with 3', async () => {
-  const { config } = place('wrong', '[vpn]\nmtu = 12\nmtv = 1\n');
-  const { code, out, err } = await garligate('check', '-c', config);
-  assert.deepEqual([code, out], [3, '']);
-  const [first = '', second = '', ...rest] = err.trimEnd().split('\n');
-  assert.match(first, /^garligate: .*wrong\.toml:12: vpn\.mtu: found 12, wanted a whole number/);
-  assert.match(second, /^garligate: .*wrong\.toml:13: vpn\.mtv: found an unknown key, .*did you mean mtu\?/);
-  assert.deepEqual(rest, []);
-});
-
-test('check refuses what run would refuse', async () => {
-  const open = place('open');
-  chmodSync(open.config, 0o666);
-  assert.equal((await garligate('check', '-c', open.config)).code, 3);
-  assert.equal((await garligate('check', '-c', inRoot('absent.toml'))).code, 3);
-  const key = place('bad-key');
-  await garligate('init', '-c', key.config);
-  chmodSync(key.key, 0o644);
-  const refused = await garligate('check', '-c', key.config);
-  assert.equal(refused.code, 8);
-  assert.match(refused.err, /chmod 600/);
-  chmodSync(key.key, 0o600);
-  const own = /^b32 +(\S+)/m.exec((await garligate('address', '-c', key.config)).out)?.[1] ?? '';
-  writeFileSync(key.config, `${readFileSync(key.config, 'utf8')}[[peer]]\nname = "me"\ndestination = "${own}"\n`);
-  const self = await garligate('check', '-c', key.config);
-  assert.deepEqual([self.code, /is this gateway itself/.test(self.err)], [3, true]);
-});
-
-test('check of a good config changes nothing', async () => {
-  const { config, key } = place('good', `[[peer]]\nname = "alice"\ndestination = "${ALICE}"\n`);
-  const { code, out } = await garligate('check', '-c', config);
-  assert.equal(code, 0);
-  assert.match(out, /good\.toml: correct/);
-  assert.match(out, /1 peers/);
-  assert.equal(existsSync(key), false);
-  // The environment names the file as the option does.
-  assert.match((await start(['check'], { GARLIGATE_CONFIG: config }).ended).out, /good\.toml: correct/);
-});
 
 /** @param start how its base64 begins */
 function destinationWith(start: RegExp): Destination {
