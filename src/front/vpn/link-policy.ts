@@ -32,6 +32,8 @@ export interface StreamFacts {
   readonly answers: boolean;
   /** Our packets may go out on it: not on a stream of which nobody knows who opened it. */
   readonly mayCarry: boolean;
+  /** The peer has not spoken on it; that it arrives is known by the word of strangers alone. */
+  readonly isVouched: boolean;
 }
 
 /** How often the fate of streams is looked at. */
@@ -49,6 +51,12 @@ const PROBE_AFTER_SILENCE_MS = 60_000;
 const ONIONCAT_UNHEARD_MS = 300_000;
 /** OnionCat ends an idle stream after 180 s. */
 const UNVERIFIED_IDLE_MS = 200_000;
+/** What a stranger said longer ago says nothing about a stream that is opened now. */
+const FRESH_WORD_MS = UNHEARD_MS;
+/** So long strangers are believed that our stream arrives: they may be anybody, and where a new one ends is certain. */
+const VOUCHED_MS = ONIONCAT_UNHEARD_MS;
+/** A stream that carried a packet so lately is in use. */
+const IN_USE_MS = 60_000;
 /** How long a stream that is no longer used may still bring what was under way on it. */
 const RETIRE_AFTER_MS = 15_000;
 /** A stream may come back so long after its last word: for as long the routers repeat what was not acknowledged. */
@@ -115,6 +123,20 @@ const LONGEST_PAUSE_MS = 30_000;
  */
 export function longestPauseMs(silenceMs: number | undefined): number {
   return silenceMs !== undefined && silenceMs < EXPECTED_BACK_MS ? LONGEST_PAUSE_EXPECTED_MS : LONGEST_PAUSE_MS;
+}
+
+/** Does what is heard on a stranger's stream say that ours, which is opened now, arrives? */
+export function vouches({ mayCarry, standing, lastHeardAt }: StreamFacts, now: number): boolean {
+  return !mayCarry && standing === 'heard' && now - lastHeardAt <= FRESH_WORD_MS;
+}
+
+/**
+ * Is another stream to be dialled beside the one in use, since it would only be used for as long as strangers please?
+ *
+ * @param openedAt when a stream was opened to the peer last
+ */
+export function isDueForSuccessor(chosen: StreamFacts | undefined, openedAt: number, now: number): boolean {
+  return chosen?.isVouched === true && now - chosen.lastPacketSentAt < IN_USE_MS && now - openedAt > VOUCHED_MS;
 }
 
 /** `doubt`: it is not used, but kept. `give-up`: there is no hope left for it. */

@@ -79,6 +79,7 @@ export class LinkStream implements StreamFacts {
   /** Stamp of a keepalive of the peer that wants an answer. */
   #toEcho: number | undefined;
   #received = 0;
+  #isVouched = false;
   /** The peer says what has arrived, so that what is under way can be bounded. */
   #isMeasured = false;
 
@@ -94,7 +95,7 @@ export class LinkStream implements StreamFacts {
     this.#limitUnsent(UNSENT.least);
     const inbound = new InboundPackets(parts.judge, {
       packets: (run, count) => {
-        this.hear();
+        this.#hear();
         parts.packets(run, count);
       },
       keepalive: (packet) => this.#receivedKeepalive(packet),
@@ -117,6 +118,10 @@ export class LinkStream implements StreamFacts {
 
   get standing(): Standing {
     return this.#standing;
+  }
+
+  get isVouched(): boolean {
+    return this.#isVouched;
   }
 
   /** For the relay. */
@@ -171,8 +176,19 @@ export class LinkStream implements StreamFacts {
     this.#duplex.stream.destroy();
   }
 
-  /** The peer has spoken: on this stream, or on one that only it can have opened because of this one. */
-  hear(): void {
+  /** Somebody has spoken in the peer's name, which may have come of this stream. */
+  vouch(): void {
+    if (this.#standing === 'new') this.#isVouched = true;
+    this.#arrives();
+  }
+
+  /** The peer has spoken on this stream. */
+  #hear(): void {
+    this.#isVouched = false;
+    this.#arrives();
+  }
+
+  #arrives(): void {
     this.lastHeardAt = this.#parts.clock.now();
     this.probedAt = undefined;
     const before = this.#standing;
@@ -245,7 +261,7 @@ export class LinkStream implements StreamFacts {
       this.#toEcho = measurement?.stamp;
       this.sendKeepalive(false);
     }
-    this.hear();
+    this.#hear();
     this.wake();
   }
 

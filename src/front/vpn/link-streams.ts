@@ -3,7 +3,15 @@
  * and knows no packets.
  */
 import type { LinkLedger } from './link-ledger.ts';
-import { chooseStream, type Direction, fateOf, leastUseful, unheardMs } from './link-policy.ts';
+import {
+  chooseStream,
+  type Direction,
+  fateOf,
+  isDueForSuccessor,
+  leastUseful,
+  unheardMs,
+  vouches,
+} from './link-policy.ts';
 import type { LinkStream } from './link-stream.ts';
 
 export interface LinkStreamsParts {
@@ -21,6 +29,8 @@ export class LinkStreams {
   readonly #parts: LinkStreamsParts;
   readonly #all = new Set<LinkStream>();
   #chosen: LinkStream | undefined;
+  /** When the last of those was opened that we have opened. */
+  #dialledAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: LinkStreamsParts) {
     this.#parts = parts;
@@ -52,7 +62,10 @@ export class LinkStreams {
 
   add(stream: LinkStream): void {
     this.#all.add(stream);
-    if (this.#strangerSpeaks()) this.vouchForOurs();
+    if (stream.direction !== 'out') return;
+    const now = stream.openedAt;
+    this.#dialledAt = now;
+    if ([...this.#all].some((other) => vouches(other, now))) stream.vouch();
   }
 
   /** @returns whether the link has lost something by it: one that we ended or doubted says nothing about the peer */
@@ -65,12 +78,23 @@ export class LinkStreams {
 
   /**
    * An OnionCat never speaks on a stream that we opened; it opens its own. Where nobody can say who opened that, it is
-   * still the best sign that ours has arrived. A liar wins nothing by it: what we send goes to the peer's destination.
+   * still the best sign that ours has arrived. A liar hears nothing by it: what we send goes to the peer's destination. He
+   * can have us send to a peer that is gone, so he is believed for a while only.
    */
   vouchForOurs(): void {
     for (const stream of this.#all) {
-      if (stream.direction === 'out' && stream.standing !== 'doubted') stream.hear();
+      if (stream.direction === 'out' && stream.standing !== 'doubted') stream.vouch();
     }
+  }
+
+  /** Is another to be dialled, though one is in use? */
+  isDueForSuccessor(now: number): boolean {
+    return isDueForSuccessor(this.#chosen, this.#dialledAt, now);
+  }
+
+  /** Our router says that the peer cannot be reached, which counts for more than what strangers say. */
+  contradicted(): void {
+    if (this.#chosen?.isVouched === true) this.#doubt(this.#chosen);
   }
 
   choose(): void {
@@ -141,9 +165,5 @@ export class LinkStreams {
   /** An OnionCat never speaks on a stream that we opened, and is well: only a link without any is silent. */
   #silent({ mayCarry }: LinkStream): void {
     if (this.#chosen === undefined && mayCarry) this.#parts.ledger.silent();
-  }
-
-  #strangerSpeaks(): boolean {
-    return [...this.#all].some(({ mayCarry, standing }) => !mayCarry && standing === 'heard');
   }
 }

@@ -80,6 +80,7 @@ export class PeerLink {
       opened: (end) => this.#carry(end, 'out', 'verified'),
       failed: (error) => {
         this.#ledger.dialFailed(error);
+        if (error.kind.startsWith('peer-')) this.#streams.contradicted();
         world.log.debug(`a peer cannot be reached: ${error.message}`, { code: error.code });
         this.#retryLater();
       },
@@ -206,8 +207,9 @@ export class PeerLink {
   }
 
   #dialIfWanted(isAsked = false): void {
-    const wanted = isAsked || this.peer.connect === 'always' || this.#outbound.length > 0;
-    const busy = this.#redialer.state.kind !== 'idle' || this.#streams.mayCarry;
+    const isDue = this.#streams.isDueForSuccessor(this.#world.clock.now());
+    const wanted = isDue || isAsked || this.peer.connect === 'always' || this.#outbound.length > 0;
+    const busy = this.#redialer.state.kind !== 'idle' || (this.#streams.mayCarry && !isDue);
     if (!wanted || busy || this.#stopping.signal.aborted) return;
     this.#ledger.traffic.add('dials');
     this.#redialer.dial();
@@ -240,6 +242,7 @@ export class PeerLink {
         deliver(run, agreedSegment(big, this.peer));
       },
       announced: (announcement, label) => {
+        if (!stream.mayCarry) this.#streams.vouchForOurs();
         // Labels of OnionCats say nothing, and those of nobody knows whom even less.
         const tells = announcement !== undefined && stream.mayCarry;
         if (tells) this.#world.labelHeard(this.peer, label, stream.openedAt);

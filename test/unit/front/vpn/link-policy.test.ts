@@ -23,6 +23,7 @@ const FACTS: StreamFacts = {
   answers: true,
   lastPacketSentAt: 0,
   mayCarry: true,
+  isVouched: false,
 };
 
 test('both sides prefer the stream of the same side', () => {

@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import type { RelayEnd } from '../../../../src/core/dial/target.ts';
 import type { Origin } from '../../../../src/core/inbound/switch.ts';
 import type { OnionCatSettings } from '../../../../src/core/peers/table.ts';
+import { GateError } from '../../../../src/kit/errors.ts';
 import { encodeKeepalive, flowLabelOf, isKeepalive } from '../../../../src/wire/packet/keepalive.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { type LineEnd, line, own, peer } from '../../core/support.ts';
@@ -18,6 +19,7 @@ const THEM = peer(2).addresses;
 function setting(inbound: OnionCatSettings['inbound'], connect: 'always' | 'demand' = 'demand') {
   const clock = new FakeClock();
   const dialled: LineEnd[] = [];
+  let refuses = false;
   const me = node({
     clock,
     me: 1,
@@ -25,6 +27,7 @@ function setting(inbound: OnionCatSettings['inbound'], connect: 'always' | 'dema
     connect,
     onionCat: { inbound },
     dial: async (): Promise<RelayEnd> => {
+      if (refuses) throw new GateError('peer-unreachable', 'test.refused', 'nobody is there');
       const [ours, theirs] = line({ halfClose: false });
       dialled.push(theirs);
       return { stream: ours, halfClose: false };
@@ -42,7 +45,11 @@ function setting(inbound: OnionCatSettings['inbound'], connect: 'always' | 'dema
     await clock.settle();
     assert.deepEqual([clock.pending, me.relay.active], [0, 0]);
   };
-  return { clock, me, link: me.link, dialled, arrives, stop };
+  /** From now on the router opens no stream to the peer. */
+  const refuse = () => {
+    refuses = true;
+  };
+  return { clock, me, link: me.link, dialled, arrives, refuse, stop };
 }
 
 function sent(end: LineEnd | undefined): Buffer[] {
@@ -141,6 +148,90 @@ test('strangers can neither push our stream aside, nor keep theirs, nor slow dow
     'idle ones are ended',
   );
   await stop();
+});
+
+/** Ours goes to the peer each second; a stranger speaks in the peer's name once in so many. */
+async function converse(
+  { clock, link }: ReturnType<typeof setting>,
+  seconds: number,
+  stranger: LineEnd,
+  every: number,
+) {
+  for (let second = 0; second < seconds; second += 1) {
+    link.send(packet(ME.addresses.ocat4, THEM.ocat4, second));
+    if (second % every === 0) stranger.write(packet(THEM.ocat4, ME.addresses.ocat4, 1));
+    await clock.advance(1_000);
+  }
+}
+
+test('whatever strangers say of a peer that is gone, it is dialled again every five minutes', async () => {
+  const all = setting('unverified', 'always');
+  const { clock, dialled, arrives, link, stop } = all;
+  await clock.settle();
+  const liar = arrives('unverified', KEEPALIVE);
+  await clock.settle();
+  const at: number[] = [];
+  for (let minute = 0; minute < 30; minute += 1) {
+    await converse(all, 60, liar, 60);
+    for (const end of dialled.slice(at.length)) {
+      at.push(minute);
+      end.resume();
+    }
+  }
+  assert.deepEqual(at, [0, 5, 10, 15, 20, 25]);
+  assert.equal(link.report().state.kind, 'up');
+  assert.ok(dialled.slice(0, -1).every(({ readableEnded, destroyed }) => readableEnded || destroyed));
+  await stop();
+});
+
+test('where the router says that the peer cannot be reached, no word of strangers keeps the link up', async () => {
+  const all = setting('unverified', 'always');
+  const { clock, arrives, link, refuse, stop } = all;
+  await clock.settle();
+  const liar = arrives('unverified', KEEPALIVE);
+  await clock.settle();
+  refuse();
+  await converse(all, 299, liar, 10);
+  assert.equal(link.report().state.kind, 'up');
+  await converse(all, 10, liar, 10);
+  assert.equal(link.report().state.kind, 'waiting');
+  await stop();
+});
+
+test('an OnionCat that is there loses nothing when its stream is replaced, and none is while nothing is sent', async () => {
+  const all = setting('unverified', 'always');
+  const { clock, dialled, arrives, stop } = all;
+  await clock.settle();
+  const theirs = arrives('unverified', KEEPALIVE);
+  await clock.settle();
+  const heard: number[] = [];
+  for (let minute = 0; minute < 11; minute += 1) {
+    await converse(all, 60, theirs, 20);
+    heard.push(...dialled.flatMap((end) => sent(end)).flatMap((one) => (one[6] === 17 ? [tagOf(one)] : [])));
+  }
+  assert.deepEqual([heard.length, dialled.length], [11 * 60, 3]);
+  for (let minute = 0; minute < 20; minute += 1) {
+    theirs.write(packet(THEM.ocat4, ME.addresses.ocat4, 1));
+    await clock.advance(60_000);
+  }
+  assert.equal(dialled.length, 3);
+  await stop();
+});
+
+test('what was said long before a stream was opened says nothing about it', async () => {
+  for (const [seconds, kind] of [
+    [30, 'up'],
+    [31, 'dialing'],
+  ] as const) {
+    const { clock, link, arrives, stop } = setting('unverified');
+    arrives('unverified', KEEPALIVE);
+    await clock.settle();
+    await clock.advance(seconds * 1_000);
+    link.send(packet(ME.addresses.ocat4, THEM.ocat4, 1));
+    await clock.settle();
+    assert.equal(link.report().state.kind, kind, `${seconds} s`);
+    await stop();
+  }
 });
 
 test('an OnionCat whose own destination is known is answered on the stream that it opened', async () => {
