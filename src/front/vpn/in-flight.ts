@@ -19,7 +19,7 @@ const RATE_ROUNDS = 4;
 const FIRST_LIMIT = 16 * 1024;
 /** Four packets: fewer would stop and go. Bytes. */
 const LEAST_LIMIT = 6_000;
-/** More is under way on no line that I2P has. Bytes. */
+/** More is under way on no line that I2P has, and to nobody, whatever he says. Bytes. */
 const HIGHEST_LIMIT = 16 * 1024 * 1024;
 /**
  * A round trip that was measured while nothing moved says too little of a quick line: under load routers handle packets by
@@ -65,6 +65,8 @@ export class InFlight {
   readonly #rates = [0];
   #sent = 0;
   #arrived = 0;
+  /** What stood before the last keepalive that was answered: so much has arrived, and a peer that lies cannot say more. */
+  #proven = 0;
   #arrivedAt = 0;
   #arrivedSentAt = 0;
   #sentAtAsk = 0;
@@ -90,7 +92,7 @@ export class InFlight {
     return this.#limit;
   }
 
-  /** Bytes sent of which we have not heard that they arrived. */
+  /** Bytes sent of which the peer has not said that they arrived. */
   get underWay(): number {
     return this.#sent - this.#arrived;
   }
@@ -105,7 +107,7 @@ export class InFlight {
    * that came for large pieces would be followed by pieces as large, and the line would have to swallow them.
    */
   room(): number {
-    const room = this.#limit - this.underWay;
+    const room = Math.min(this.#limit - this.underWay, HIGHEST_LIMIT - (this.#sent - this.#proven));
     if (room <= 0) {
       this.#wasFull = true;
       // The limit fell below what is under way and no answer is to come: one packet more, to ask behind.
@@ -133,7 +135,11 @@ export class InFlight {
     return Math.max(this.#limit / ASKS_PER_LIMIT, LEAST_BETWEEN_ASKS);
   }
 
-  /** A keepalive that asks has been sent, and counted. @param stamp that its answer will show */
+  /**
+   * A keepalive that asks has been sent, and counted.
+   *
+   * @param stamp that its answer will show: nobody can know it before the keepalive, and all that was sent before, has arrived
+   */
   asked(stamp: number, now: number): void {
     if (this.#asks.length >= MOST_ASKS) this.#asks.shift();
     this.#asks.push({
@@ -157,6 +163,7 @@ export class InFlight {
     this.#asks.splice(0, index + 1);
     const before = this.#arrived;
     // What stood before the keepalive on the stream has arrived in any case.
+    this.#proven = ask.sent;
     this.#arrived = Math.min(Math.max(received, ask.sent, this.#arrived), this.#sent);
     this.#arrivedAt = now;
     this.#arrivedSentAt = ask.at;

@@ -2,6 +2,7 @@
  * One stream of a link as the link uses it: keepalives and packets as a Duplex for the relay, and what is known of its
  * life. Decides nothing; link-policy does.
  */
+import { randomInt } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { Origin } from '../../core/inbound/switch.ts';
 import { type Peer, shownAddress } from '../../core/peers/table.ts';
@@ -54,6 +55,9 @@ const BATCH = { least: 32 * 1024, most: 256 * 1024 };
 /** What the kernel takes ahead of the router: enough that it never has to wait for us. Bytes. */
 const UNSENT = { least: 16 * 1024, most: 512 * 1024 };
 
+/** So many stamps there are. */
+const STAMPS = 2 ** 32;
+
 /** A keepalive that is to go before the next packet; one says all there is to say, however often it was asked for. */
 interface KeepaliveDue {
   readonly wantsAnswer: boolean;
@@ -75,12 +79,11 @@ export class LinkStream implements StreamFacts {
   #standing: Standing = 'new';
   #due: KeepaliveDue | undefined;
   #unsent = 0;
-  #stamp = 0;
   /** Stamp of a keepalive of the peer that wants an answer. */
   #toEcho: number | undefined;
   #received = 0;
   #isVouched = false;
-  /** The peer says what has arrived, so that what is under way can be bounded. */
+  /** The peer says what has arrived, so that what is under way can be bounded. Who has said so once is held to it. */
   #isMeasured = false;
 
   constructor(parts: LinkStreamParts) {
@@ -221,10 +224,11 @@ export class LinkStream implements StreamFacts {
     const due = this.#due;
     if (due === undefined) return undefined;
     this.#due = undefined;
-    this.#stamp = (this.#stamp + 1) >>> 0;
+    // Whoever could guess it would be believed that what we send arrives.
+    const stamp = randomInt(STAMPS);
     const { own, peer, flowLabel, takesFlows, big } = this.#parts;
     const isOnionCat = peer.onionCat !== undefined;
-    const measurement = { stamp: this.#stamp, echo: this.#toEcho, received: this.#received };
+    const measurement = { stamp, echo: this.#toEcho, received: this.#received };
     const bytes = encodeKeepalive({
       source: isOnionCat ? own.addresses.ocat4 : own.addresses.oc,
       destination: shownAddress(peer),
@@ -242,7 +246,7 @@ export class LinkStream implements StreamFacts {
     });
     this.#toEcho = undefined;
     this.#inFlight.sent(bytes.length, now);
-    if (due.wantsAnswer) this.#inFlight.asked(this.#stamp, now);
+    if (due.wantsAnswer) this.#inFlight.asked(stamp, now);
     return bytes;
   }
 
@@ -250,7 +254,7 @@ export class LinkStream implements StreamFacts {
     const announcement = this.#parts.peer.onionCat === undefined ? parseKeepalive(packet).announcement : undefined;
     this.answers = announcement !== undefined;
     const measurement = announcement?.measurement;
-    this.#isMeasured = measurement !== undefined;
+    this.#isMeasured ||= measurement !== undefined;
     if (measurement?.echo !== undefined) {
       this.#inFlight.answered(measurement.echo, measurement.received, this.#parts.clock.now());
       this.#fitSocket();
