@@ -110,18 +110,21 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
     'unknownPeer',
     'tooBig',
   ]);
-  const answers = new TokenBucket(ANSWERS_BURST, ANSWERS_PER_SECOND, clock.now());
+  const answerLimit = () => new TokenBucket(ANSWERS_BURST, ANSWERS_PER_SECOND, clock.now());
+  const unreachables = answerLimit();
+  // Their own: whoever is not told what size passes goes on for ever with what does not.
+  const tooBigs = answerLimit();
   const links = new Map<Peer, PeerLink>();
   const blocks = new Blocks(RUN_BLOCK, SPARE_BLOCKS);
   const admission = new Admission(own.addresses, peers.list(), options.networks);
 
-  const answerWith = (packet: Buffer, make: () => Buffer) => {
-    if (mayAnswer(packet) && answers.take(clock.now())) tun.write(make());
+  const answerWithin = (limit: TokenBucket, packet: Buffer, make: () => Buffer) => {
+    if (mayAnswer(packet) && limit.take(clock.now())) tun.write(make());
   };
   const answerTooBig = (packet: Buffer, longest: number) =>
-    answerWith(packet, () => packetTooBig(own.addresses.oc, longest, packet));
+    answerWithin(tooBigs, packet, () => packetTooBig(own.addresses.oc, longest, packet));
   const answer = (packet: Buffer, code: UnreachableCode) =>
-    answerWith(packet, () => unreachable(own.addresses.oc, code, packet));
+    answerWithin(unreachables, packet, () => unreachable(own.addresses.oc, code, packet));
 
   const echo = new EchoProbe(own.addresses.oc, Math.floor(options.random() * 0x10000));
   const addLink = (peer: Peer): PeerLink => {

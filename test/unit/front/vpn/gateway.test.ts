@@ -230,6 +230,26 @@ test('errors are limited in rate, counters are not', async () => {
   await gateway.stop();
 });
 
+test('a scan of unknown addresses takes nothing from those who have to hear what size passes, nor they from it', async () => {
+  const { clock, tun, gateway, me, answers } = await setting();
+  const two = peer(2).addresses.oc;
+  tun.take(packet(me.oc, two, 0));
+  await clock.settle();
+  await answers('peer2', 1_400);
+  const typesAfter = (...runs: Buffer[]) => {
+    tun.written.length = 0;
+    for (const run of runs) for (let count = 0; count < 1_000; count += 1) tun.take(run);
+    return tun.written.map((one) => readError(one).type);
+  };
+  const [scan, big] = [packet(me.oc, peer(9).addresses.oc, 1), packet(me.oc, two, 2, 1_400)];
+  const [unreachable, tooBig] = [new Array<number>(50).fill(1), new Array<number>(50).fill(2)];
+  assert.deepEqual(typesAfter(scan, big), [...unreachable, ...tooBig]);
+  assert.deepEqual(typesAfter(scan, big), []);
+  await clock.advance(1_000);
+  assert.deepEqual(typesAfter(big, scan), [...tooBig, ...unreachable]);
+  await gateway.stop();
+});
+
 test('a packet that waited in vain is answered as unreachable', async () => {
   const { clock, tun, gateway, me, dialled } = await setting();
   tun.take(packet(me.oc, peer(2).addresses.oc, 77));
