@@ -3,6 +3,7 @@
  * gateway, and stops at the first that does not work. Changes nothing but that the link to the peer is wanted.
  */
 import type { PingReport, PingStepName, PingStepReport } from '../control/ping.ts';
+import { findPeer } from '../core/peers/find.ts';
 import type { Peer } from '../core/peers/table.ts';
 import type { BridgePort } from '../core/ports.ts';
 import { converse } from '../core/session/bridge.ts';
@@ -11,7 +12,6 @@ import type { SessionState } from '../core/session/life.ts';
 import { type Clock, within } from '../kit/clock.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
 import { span } from '../kit/span.ts';
-import { formatAddress } from '../wire/i2p/address.ts';
 import type { SamCredentials } from '../wire/sam/command.ts';
 import { hello, lookupName } from '../wire/sam/conversation.ts';
 import type { Gateway } from './gateway.ts';
@@ -37,9 +37,18 @@ const ADVICE: Readonly<Record<PingStepName, string>> = {
   ipv6: 'the way stands, and the host does not answer: see whether the peer allows icmp from this gateway, and its TUN interface in its `garligate status`',
 };
 
-/** @throws GateError `peer-unreachable` for a name that no peer has */
+/**
+ * @param name or whatever else findPeer takes
+ * @throws GateError `peer-unreachable` when that is no peer's
+ */
 export async function pingPeer(parts: PingParts, name: string, timeoutMs: number): Promise<PingReport> {
-  const peer = findPeer(parts.gateway, name);
+  const peer = findPeer(parts.gateway.peers, name);
+  if (peer === undefined)
+    throw new GateError(
+      'peer-unreachable',
+      'ping.unknown-peer',
+      'no peer has this name or address; see `garligate peers`',
+    );
   const { vpn } = parts.gateway;
   if (vpn === undefined) {
     throw new GateError('unsupported', 'ping.no-vpn', 'this gateway runs without the VPN, and has no links to peers');
@@ -80,13 +89,6 @@ export async function pingPeer(parts: PingParts, name: string, timeoutMs: number
     }
   }
   return { schema: 3, peer: peer.name, steps };
-}
-
-function findPeer(gateway: Gateway, name: string): Peer {
-  const peers = gateway.peers.list();
-  const found = peers.find((one) => one.name === name || one.b32 === name || formatAddress(one.addresses.oc) === name);
-  if (found !== undefined) return found;
-  throw new GateError('peer-unreachable', 'ping.unknown-peer', 'no peer has this name; see `garligate peers`');
 }
 
 async function answers({ bridge, credentials }: PingParts, signal: AbortSignal): Promise<void> {

@@ -2,6 +2,7 @@
 import type { Config } from '../config/schema.ts';
 import type { HealthItem, PeerStatus, PeerTotals, RouterState, StatusReport } from '../control/status.ts';
 import type { DatagramSession } from '../core/datagram/session.ts';
+import { shownAddress } from '../core/peers/table.ts';
 import type { FirewallPort, TunPort } from '../core/ports.ts';
 import type { SessionState } from '../core/session/life.ts';
 import type { ListedSession } from '../core/session/manager.ts';
@@ -173,12 +174,17 @@ function reasonOf(state: SessionState): GateError | undefined {
   return state.kind === 'waiting' || state.kind === 'failed' ? state.why : undefined;
 }
 
-function peerStatus(link: LinkReport, restarts: number, config: Config, age: (since: number) => number): PeerStatus {
+export function peerStatus(
+  link: LinkReport,
+  restarts: number,
+  config: Config,
+  age: (since: number) => number,
+): PeerStatus {
   const { peer, state, heardAt, roundTripMs, traffic, queued, underWay, bigPackets, drops, lastError } = link;
   const { packets: limitPackets, bytes: limitBytes } = config.vpn.queue;
   return {
     name: peer.name,
-    address: formatAddress(peer.addresses.oc),
+    address: formatAddress(shownAddress(peer)),
     b32: peer.b32,
     state: state.kind,
     age: age(link.sinceMs),

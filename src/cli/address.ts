@@ -2,7 +2,7 @@
 import { GateError } from '../kit/errors.ts';
 import { addressesOf, formatAddress, shortNameOf } from '../wire/i2p/address.ts';
 import type { B32 } from '../wire/i2p/destination.ts';
-import { classifyHost } from '../wire/i2p/hostname.ts';
+import { classifyTyped } from '../wire/i2p/hostname.ts';
 import { table } from './terminal.ts';
 
 /**
@@ -10,7 +10,7 @@ import { table } from './terminal.ts';
  * @throws GateError `name-invalid`
  */
 export function convert(text: string): readonly string[] {
-  const host = classifyHost(/^[a-z2-7]{52}$/i.test(text) ? `${text}.b32.i2p` : text);
+  const host = classifyTyped(text);
   switch (host.kind) {
     case 'b32':
       return namesOf(host.b32);

@@ -117,7 +117,7 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .addOption(new Option('--config <file>', 'the config file').env('GARLIGATE_CONFIG'))
     .option('--socket <path>', 'the control socket, instead of the one of the config file')
     .option('-c, --count <n>', 'so many times, a second apart')
-    .option('--timeout <seconds>', 'for each of them')
+    .option('--timeout <seconds>', 'for each ping, all parts of it together')
     .option('--json', 'as JSON, in a form that stays')
     .action(async (peer, options) => exit(await ping(peer, options, places, terminal, signal)));
   root

@@ -56,6 +56,15 @@ export function classifyHost(text: string): HostName {
   return { kind: 'b32', b32: parseB32(label) };
 }
 
+/**
+ * The same of what a person types, who may leave `.b32.i2p` out.
+ *
+ * @throws GateError `name-invalid` as `classifyHost`
+ */
+export function classifyTyped(text: string): HostName {
+  return classifyHost(/^[a-z2-7]{52}$/i.test(text) ? `${text}.b32.i2p` : text);
+}
+
 /** Everything that some resolver somewhere takes for IPv4: `1.2.3.4`, `0x7f.1`, `2130706433`. */
 function looksLikeIpv4(text: string): boolean {
   return (/^\d/.test(text) && Address4.isValid(text)) || /^(0x[0-9a-f]+|\d+)(\.(0x[0-9a-f]+|\d+)){0,3}\.?$/i.test(text);

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { interfaceHealth } from '../../../src/app/network-health.ts';
-import { leakHealth } from '../../../src/app/report.ts';
+import { leakHealth, peerStatus } from '../../../src/app/report.ts';
+import { defaultConfig } from '../../../src/config/decode.ts';
+import { formatAddress } from '../../../src/wire/i2p/address.ts';
+import { FakeClock } from '../../helpers/fake-clock.ts';
+import { peer } from '../core/support.ts';
+import { node } from '../front/vpn/packets.ts';
+
+const CONFIG = defaultConfig({ keyFile: '/k', routerDirectory: '/r', controlSocket: '/c' });
 
 test('an interface that carries nothing is never called well', () => {
   assert.deepEqual(interfaceHealth('garli0', 'up'), []);
@@ -20,4 +27,15 @@ test('a DNS leak is told with listener, number, time and what to do, and without
   assert.match(many.advice, /socks5h or socks4a/);
   const one = leakHealth('unix:/s', { count: 1, first: 0, latest: 0 }, 5_000);
   assert.match(one.text, /listener unix:\/s handed over one address from outside I2P, 5s ago:/);
+});
+
+test('a peer is shown with the address that it has: an OnionCat has no oc address', () => {
+  const { oc, ocat4 } = peer(2).addresses;
+  for (const [onionCat, address] of [
+    [undefined, oc],
+    [{ inbound: [] }, ocat4],
+  ] as const) {
+    const { link } = node({ clock: new FakeClock(), me: 1, them: 2, onionCat });
+    assert.equal(peerStatus(link.report(), 0, CONFIG, () => 0).address, formatAddress(address));
+  }
 });

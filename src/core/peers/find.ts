@@ -1,0 +1,36 @@
+/** Which peer a person means by what he types: its name in the config, or any name or address that it goes by. */
+import { addressKey } from '../../wire/i2p/address.ts';
+import { classifyTyped, type HostName } from '../../wire/i2p/hostname.ts';
+import type { Peer, PeerTable } from './table.ts';
+
+/** @returns undefined for what is nobody's, whether it could be a name at all or not */
+export function findPeer(peers: PeerTable, text: string): Peer | undefined {
+  const named = peers.byName(text.toLowerCase());
+  if (named !== undefined) return named;
+  const host = understood(text);
+  switch (host?.kind) {
+    case 'b32':
+      return peers.byB32(host.b32);
+    case 'destination':
+      return peers.byB32(host.destination.b32);
+    case 'address':
+      return peers.byAddress(addressKey(host.address));
+    case 'peer':
+      return peers.byName(host.name);
+    case 'b33':
+    case 'address-book':
+    case 'foreign':
+    case undefined:
+      return undefined;
+    default:
+      return host satisfies never;
+  }
+}
+
+function understood(text: string): HostName | undefined {
+  try {
+    return classifyTyped(text);
+  } catch {
+    return undefined; // It is no host name, which makes it no peer's.
+  }
+}
