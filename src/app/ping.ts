@@ -11,6 +11,7 @@ import { GATEWAY } from '../core/session/key.ts';
 import type { SessionState } from '../core/session/life.ts';
 import { type Clock, within } from '../kit/clock.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
+import { Places } from '../kit/places.ts';
 import { span } from '../kit/span.ts';
 import type { SamCredentials } from '../wire/sam/command.ts';
 import { hello, lookupName } from '../wire/sam/conversation.ts';
@@ -21,9 +22,10 @@ export interface PingParts {
   readonly bridge: BridgePort;
   readonly credentials: SamCredentials | undefined;
   readonly clock: Clock;
-  /** Aborts when the gateway stops. */
-  readonly signal: AbortSignal;
 }
+
+/** Each may hold two connections to the router, and asks its peer's link for news. */
+const MOST_PINGS = 8;
 
 const ADVICE: Readonly<Record<PingStepName, string>> = {
   sam: 'see whether the router runs and its SAM bridge is enabled, and `garligate status`',
@@ -37,23 +39,47 @@ const ADVICE: Readonly<Record<PingStepName, string>> = {
   ipv6: 'the way stands, and the host does not answer: see whether the peer allows icmp from this gateway, and its TUN interface in its `garligate status`',
 };
 
-/**
- * @param name or whatever else findPeer takes
- * @throws GateError `peer-unreachable` when that is no peer's
- */
-export async function pingPeer(parts: PingParts, name: string, timeoutMs: number): Promise<PingReport> {
-  const peer = findPeer(parts.gateway.peers, name);
-  if (peer === undefined)
-    throw new GateError(
-      'peer-unreachable',
-      'ping.unknown-peer',
-      'no peer has this name or address; see `garligate peers`',
-    );
+/** All pings of a gateway. */
+export class Pinger {
+  readonly #parts: PingParts;
+  readonly #places = new Places(MOST_PINGS);
+  #refused = 0;
+
+  constructor(parts: PingParts) {
+    this.#parts = parts;
+  }
+
+  get underWay(): number {
+    return this.#places.taken;
+  }
+
+  /** Because of too many others. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** @throws GateError `peer-unreachable` for a name that no peer has, `limit` when there are too many already */
+  async ping(name: string, timeoutMs: number, signal: AbortSignal): Promise<PingReport> {
+    const leave = this.#places.take();
+    if (leave === undefined) {
+      this.#refused += 1;
+      throw new GateError('limit', 'ping.too-many', `${MOST_PINGS} pings are under way; wait for one of them to end`);
+    }
+    try {
+      return await pingPeer(this.#parts, name, timeoutMs, signal);
+    } finally {
+      leave();
+    }
+  }
+}
+
+async function pingPeer(parts: PingParts, name: string, timeoutMs: number, signal: AbortSignal): Promise<PingReport> {
+  const peer = findPeer(parts.gateway, name);
   const { vpn } = parts.gateway;
   if (vpn === undefined) {
     throw new GateError('unsupported', 'ping.no-vpn', 'this gateway runs without the VPN, and has no links to peers');
   }
-  const { clock, signal } = parts;
+  const { clock } = parts;
   const { session } = parts.gateway.sessions.lease(GATEWAY);
   const end = clock.now() + timeoutMs;
   const left = () => Math.max(end - clock.now(), 0);

@@ -31,6 +31,8 @@ export class Reloader {
   readonly #parts: ReloadParts;
   #config: Config;
   #last: Promise<unknown> = Promise.resolve();
+  /** Asked for, and not begun. */
+  #next: Promise<ReloadReport> | undefined;
   #stopped = false;
 
   constructor(parts: ReloadParts) {
@@ -39,14 +41,23 @@ export class Reloader {
   }
 
   /**
-   * One at a time. When it resolves, whoever was removed neither sends nor hears anything any more.
+   * One at a time, and whoever asks while another one waits for that shares it: it reads the file after both have asked.
+   * When it resolves, whoever was removed neither sends nor hears anything any more.
    *
    * @throws GateError and nothing is changed; `shutdown` once the gateway ends
    */
   reload(): Promise<ReloadReport> {
-    const reloaded = this.#last.then(() => this.#reload());
-    this.#last = reloaded.catch(() => {});
-    return reloaded;
+    this.#next ??= this.#afterLast();
+    return this.#next;
+  }
+
+  #afterLast(): Promise<ReloadReport> {
+    const next = this.#last.then(() => {
+      this.#next = undefined;
+      return this.#reload();
+    });
+    this.#last = next.catch(() => {});
+    return next;
   }
 
   /** From now on nothing is taken over any more: resolves when the one under way is done, and the gateway may end. */

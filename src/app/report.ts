@@ -11,6 +11,7 @@ import type { Session } from '../core/session/session.ts';
 import type { DnsLeaks } from '../front/socks/dns-leaks.ts';
 import type { LinkReport } from '../front/vpn/link-report.ts';
 import type { OwnEchoReport } from '../front/vpn/own-echo.ts';
+import type { ControlServerSnapshot } from '../io/control-socket.ts';
 import type { Clock } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
 import { span } from '../kit/span.ts';
@@ -25,6 +26,7 @@ import {
   interfaceHealth,
   restorationHealth,
 } from './network-health.ts';
+import type { Pinger } from './ping.ts';
 
 export interface ReportParts {
   readonly config: Config;
@@ -41,6 +43,8 @@ export interface ReportParts {
   readonly startedAt: number;
   readonly version: string;
   readonly rights: StatusReport['rights'];
+  readonly control: ControlServerSnapshot;
+  readonly pinger: Pick<Pinger, 'underWay' | 'refused'>;
 }
 
 /** A session takes 20 s to 40 s on i2pd 2.45.1; after this something is wrong. */
@@ -97,6 +101,7 @@ export function statusReport(parts: ReportParts): StatusReport {
     flows: { counters: { ...gateway.flows.counters() } },
     ...(gateway.dns === undefined ? {} : { dns: { counters: { ...gateway.dns.counters() } } }),
     relay: { active: gateway.relay.active, counters: { ...gateway.relay.counters() } },
+    control: controlStatus(parts),
     health: [
       ...(tun === undefined || tunState === undefined
         ? []
@@ -112,6 +117,11 @@ export function statusReport(parts: ReportParts): StatusReport {
       ...health(router, gateway.sessions.list()[0]?.session, now),
     ],
   };
+}
+
+function controlStatus({ control, pinger }: ReportParts): StatusReport['control'] {
+  const { clients, counts } = control;
+  return { clients, pings: pinger.underWay, counters: { ...counts, refusedPings: pinger.refused } };
 }
 
 function ownEchoStatus({ state, error }: OwnEchoReport): { state: string; error?: string } {

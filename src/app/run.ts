@@ -4,7 +4,7 @@
  */
 import type { Config } from '../config/schema.ts';
 import { controlMethods } from '../control/methods.ts';
-import type { RouterState } from '../control/status.ts';
+import type { RouterState, StatusReport } from '../control/status.ts';
 import type { ListenerPort, TunPort } from '../core/ports.ts';
 import { KEY_LINGERS_MS } from '../core/session/key-hold.ts';
 import { systemClock } from '../io/clock.ts';
@@ -26,7 +26,7 @@ import { bringUpInterface, type GuardedInterface } from './interface.ts';
 import { interfaceWatch } from './interface-watch.ts';
 import { holdKeys } from './keys.ts';
 import { configuredPeers } from './peers.ts';
-import { pingPeer } from './ping.ts';
+import { Pinger } from './ping.ts';
 import { carryOut, futureUser, planPrivileges, rightsStatus } from './privileges.ts';
 import { Reloader, type ReloadParts } from './reload.ts';
 import { statusReport } from './report.ts';
@@ -117,13 +117,15 @@ async function start(
   });
   const startedAt = systemClock.now();
   const watch = tun === undefined ? undefined : interfaceWatch(tun, systemClock, log);
-  const status = async () => {
+  const status = async (): Promise<StatusReport> => {
     // Rules that were taken away a moment ago have no counters.
     const drops = (await firewall?.drops().catch(() => undefined)) ?? {};
     return statusReport({
       rights: await rightsStatus(),
       config,
       gateway,
+      control: control.snapshot(),
+      pinger,
       router: () => router.state(),
       tun,
       restored: watch?.restored ?? { count: 0, lastMs: undefined },
@@ -136,13 +138,17 @@ async function start(
   };
   const exposure = () => exposureReport({ own, networks: config.vpn.networks, peers: peers.list() }, tun, firewall);
   const reloader = new Reloader({ ...reading, config, gateway, tun, firewall, log });
-  const pingParts = { gateway, bridge: router.bridge, credentials, clock: systemClock, signal };
-  const ping = (peer: string, timeoutMs: number) => pingPeer(pingParts, peer, timeoutMs);
+  const pinger = new Pinger({ gateway, bridge: router.bridge, credentials, clock: systemClock });
   const control = new ControlServer({
     path: config.control.socket,
     mode: config.control.mode,
     keeper,
-    methods: controlMethods({ status, exposure, ping, reload: () => reloader.reload() }),
+    methods: controlMethods({
+      status,
+      exposure,
+      ping: (peer, timeoutMs, gone) => pinger.ping(peer, timeoutMs, gone),
+      reload: () => reloader.reload(),
+    }),
     clock: systemClock,
     log,
   });

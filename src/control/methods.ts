@@ -16,23 +16,26 @@ export interface ControlMethod {
   /** Names of the parameters, each with what it is. */
   readonly params: Readonly<Record<string, string>>;
   /** @throws GateError */
-  call(params: unknown): unknown;
+  call(params: unknown, signal: AbortSignal): unknown;
 }
 
 /** What the methods need to know of the gateway. */
 export interface ControlSubject {
   status(): StatusReport | Promise<StatusReport>;
   exposure(): ExposureReport | Promise<ExposureReport>;
-  /** @throws GateError when there is no such peer */
-  ping(peer: string, timeoutMs: number): Promise<PingReport>;
+  /** @throws GateError when there is no such peer, and `limit` when there are too many pings already */
+  ping(peer: string, timeoutMs: number, signal: AbortSignal): Promise<PingReport>;
   /** @throws GateError and nothing is changed */
   reload(): Promise<ReloadReport>;
 }
 
 export interface MethodRegistry {
   readonly methods: readonly ControlMethod[];
-  /** @throws GateError */
-  call(request: ControlRequest): Promise<unknown>;
+  /**
+   * @param signal aborts when nobody waits for the answer any more; what changes something is finished all the same
+   * @throws GateError
+   */
+  call(request: ControlRequest, signal: AbortSignal): Promise<unknown>;
 }
 
 export function controlMethods(subject: ControlSubject): MethodRegistry {
@@ -47,8 +50,8 @@ export function controlMethods(subject: ControlSubject): MethodRegistry {
       methods.map(({ name, doc, params }) => ({ name, doc, params })),
     ),
     method('status', 'The state of the gateway.', reveal, (params) => report(params.reveal)),
-    method('ping', 'How far one gets on the way to a peer.', pingParams, ({ peer, timeoutMs }) =>
-      subject.ping(peer, timeoutMs),
+    method('ping', 'How far one gets on the way to a peer.', pingParams, ({ peer, timeoutMs }, signal) =>
+      subject.ping(peer, timeoutMs, signal),
     ),
     method('peers', 'The peers and their links.', reveal, async (params) => (await report(params.reveal)).peers),
     method('exposure', 'What each peer can reach of this host.', z.strictObject({}), () => subject.exposure()),
@@ -61,13 +64,13 @@ export function controlMethods(subject: ControlSubject): MethodRegistry {
   ];
   return {
     methods,
-    call: async (request) => {
+    call: async (request, signal) => {
       const found = methods.find(({ name }) => name === request.method);
       if (found === undefined) {
         const known = methods.map(({ name }) => name).join(', ');
         throw new GateError('unsupported', 'control.method', `there is no such method; there are ${known}`);
       }
-      return found.call(request.params);
+      return found.call(request.params, signal);
     },
   };
 }
@@ -76,16 +79,16 @@ function method<Params extends z.ZodObject>(
   name: string,
   doc: string,
   params: Params,
-  run: (params: z.output<Params>) => unknown,
+  run: (params: z.output<Params>, signal: AbortSignal) => unknown,
 ): ControlMethod {
   const described = Object.entries(params.shape).map(([key, shape]) => [key, describe(shape)] as const);
   return {
     name,
     doc,
     params: Object.fromEntries(described),
-    call: (given) => {
+    call: (given, signal) => {
       const parsed = params.safeParse(given);
-      if (parsed.success) return run(parsed.data);
+      if (parsed.success) return run(parsed.data, signal);
       const wrong = parsed.error.issues.map((issue) => [...issue.path, issue.message].join(': ')).join('; ');
       throw new GateError('client-protocol', 'control.params', `wrong parameters for ${name}: ${wrong}`);
     },

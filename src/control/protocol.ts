@@ -1,6 +1,7 @@
 /**
  * The control protocol: one JSON object per line in both directions, over a unix socket. A request is
- * `{"v":1,"id":7,"method":"status","params":{}}`; its answer has the same id and either `ok` or `error`. Knows no socket.
+ * `{"v":1,"id":7,"method":"status","params":{}}`; its answer has the same id and either `ok` or `error`, and blanks before
+ * it when it takes long. Knows no socket.
  */
 import { z } from 'zod';
 import { asGateError, GateError } from '../kit/errors.ts';
@@ -56,6 +57,9 @@ export function parseAnswer(line: string): ControlAnswer {
   if (parsed.success) return parsed.data;
   throw new GateError('client-protocol', 'control.answer', 'the gateway gave an answer that this version cannot read');
 }
+
+/** Sent while an answer takes long, since only writing shows whether anybody still waits for it. JSON knows no leading blank. */
+export const SIGN_OF_LIFE = ' ';
 
 export function encodeRequest(id: number, method: string, params: Readonly<Record<string, unknown>>): string {
   return `${JSON.stringify({ v: PROTOCOL_VERSION, id, method, params })}\n`;

@@ -168,6 +168,8 @@ export const statusReport = z.object({
   /** Questions of OnionCats for names; absent when nothing listens for them. */
   dns: z.object({ counters }).optional(),
   relay: z.object({ active: count, counters }),
+  /** Those who ask over the control socket. */
+  control: z.object({ clients: count, pings: count, counters }),
   health: z.array(healthItem),
 });
 

@@ -1,6 +1,6 @@
 /**
  * Both ends of the control socket. The server bounds everything that a client can make it hold: connections, the length
- * of a line, and how long a connection may stay without a question.
+ * of a line, how long a connection may stay without a question, and what is done for clients that are gone.
  */
 import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -15,12 +15,15 @@ import {
   parseAnswer,
   parseRequest,
   refuseHttp,
+  SIGN_OF_LIFE,
 } from '../control/protocol.ts';
 import type { ListenerPort } from '../core/ports.ts';
 import { type Clock, type Timer, within } from '../kit/clock.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
+import { Places } from '../kit/places.ts';
 import type { Service } from '../kit/service.ts';
+import { tally } from '../kit/tally.ts';
 import { connected } from './connected.ts';
 import { listen } from './listener.ts';
 import type { Ownership } from './owners.ts';
@@ -39,6 +42,10 @@ export interface ControlServerParts {
 }
 
 const MOST_CONNECTIONS = 32;
+/** A client has one at a time: more are there only when clients have left what cannot be given up. */
+const MOST_CALLS = MOST_CONNECTIONS;
+/** Between two looks at whether a client still waits for its answer. */
+const SIGN_OF_LIFE_MS = 1_000;
 /** Longer than the pause of `status --watch`. */
 const IDLE_TIMEOUT_MS = 15_000;
 
@@ -49,9 +56,17 @@ function endNow(client: Duplex): Promise<void> {
   });
 }
 
+export interface ControlServerSnapshot {
+  readonly clients: number;
+  /** `displaced`: closed to make room for another; `refusedLimit`: questions, while too many were being answered. */
+  readonly counts: Readonly<Record<'displaced' | 'refusedLimit', number>>;
+}
+
 export class ControlServer implements Service {
   readonly name = 'control socket';
   readonly #parts: ControlServerParts;
+  readonly #counts = tally(['displaced', 'refusedLimit']);
+  readonly #calls = new Places(MOST_CALLS);
   /** Oldest first. */
   readonly #open = new Set<Duplex>();
   #listener: ListenerPort | undefined;
@@ -73,6 +88,10 @@ export class ControlServer implements Service {
     await Promise.all([...this.#open].map(endNow));
   }
 
+  snapshot(): ControlServerSnapshot {
+    return { clients: this.#open.size, counts: this.#counts.snapshot() };
+  }
+
   #admit(client: Duplex): void {
     // The oldest makes room, so that nobody can lock the operator out by holding connections.
     const [oldest] = this.#open;
@@ -80,14 +99,17 @@ export class ControlServer implements Service {
       // At once: the next client may be here before it has closed.
       this.#open.delete(oldest);
       oldest.destroy();
+      this.#counts.add('displaced');
     }
     this.#open.add(client);
     const idle = new IdleTimer(this.#parts.clock, () => client.destroy());
+    const gone = new AbortController();
     client.once('close', () => {
       idle.stop();
       this.#open.delete(client);
+      gone.abort(new GateError('cancelled', 'control.client-gone', 'nobody waits for the answer any more'));
     });
-    this.#serve(client, idle).then(
+    this.#serve(client, idle, gone.signal).then(
       () => client.end(),
       (error) => {
         // A client that went away is no news; everything else is told to it and ends it.
@@ -97,7 +119,7 @@ export class ControlServer implements Service {
     );
   }
 
-  async #serve(client: Duplex, idle: IdleTimer): Promise<void> {
+  async #serve(client: Duplex, idle: IdleTimer, gone: AbortSignal): Promise<void> {
     const lines = new LineBuffer(LONGEST_REQUEST);
     for await (const chunk of chunks(client)) {
       for (const line of lines.push(chunk)) {
@@ -105,7 +127,9 @@ export class ControlServer implements Service {
         refuseHttp(line);
         // Some answers take longer than a connection may be idle.
         idle.stop();
-        const answer = await this.#answer(line);
+        const looking = this.#lookAfter(client);
+        const answer = await this.#answer(line, gone);
+        looking.cancel();
         if (client.destroyed) return;
         idle.restart();
         const taken = client.write(answer);
@@ -115,16 +139,41 @@ export class ControlServer implements Service {
     }
   }
 
-  async #answer(line: string): Promise<string> {
+  /** One that has only ended its own side waits; one that has gone after that fails to be written to, and is closed. */
+  #lookAfter(client: Duplex): Timer {
+    let timer: Timer;
+    const later = () => {
+      timer = this.#parts.clock.after(SIGN_OF_LIFE_MS, () => {
+        if (client.destroyed) return;
+        client.write(SIGN_OF_LIFE);
+        later();
+      });
+    };
+    later();
+    return { cancel: () => timer.cancel() };
+  }
+
+  async #answer(line: string, gone: AbortSignal): Promise<string> {
     let id: number | null = null;
+    const leave = this.#calls.take();
     try {
       const request = parseRequest(line);
       id = request.id;
-      return encodeResult(id, await this.#parts.methods.call(request));
+      if (leave === undefined) {
+        this.#counts.add('refusedLimit');
+        throw new GateError(
+          'limit',
+          'control.busy',
+          `${MOST_CALLS} questions are being answered; ask again in a moment`,
+        );
+      }
+      return encodeResult(id, await this.#parts.methods.call(request, gone));
     } catch (thrown) {
       const error = asGateError(thrown, 'answering a control request');
       if (error.kind === 'bug') this.#parts.log.error('a control request failed', { stack: error.stack });
       return encodeFailure(id, error, 'answering');
+    } finally {
+      leave?.();
     }
   }
 }

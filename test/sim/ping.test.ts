@@ -1,9 +1,10 @@
 /** `ping` between whole gateways: each part of the way broken in turn, and told apart. */
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
-import { pingPeer } from '../../src/app/ping.ts';
+import { Pinger } from '../../src/app/ping.ts';
 import { tcpBridge } from '../../src/io/bridge-tcp.ts';
 import { systemClock } from '../../src/io/clock.ts';
+import { GateError } from '../../src/kit/errors.ts';
 import { echoReply, isEchoRequest } from '../../src/wire/packet/echo.ts';
 import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
 import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
@@ -11,6 +12,7 @@ import { until } from '../helpers/until.ts';
 import { generateKeys, type RunningGateway, startGateway } from './gateway-kit.ts';
 import { rawPeer } from './raw-peer.ts';
 
+const NEVER = new AbortController().signal;
 const cleaners: Array<() => unknown> = [];
 afterEach(async () => {
   for (const clean of cleaners.splice(0).reverse()) await clean();
@@ -28,16 +30,14 @@ async function running(plan: Parameters<typeof startGateway>[0]): Promise<Runnin
   return gateway;
 }
 
+function pinger({ gateway }: RunningGateway, { address }: FakeBridge): Pinger {
+  const bridge = tcpBridge({ kind: 'tcp', ...address }, systemClock);
+  return new Pinger({ gateway, bridge, credentials: undefined, clock: systemClock });
+}
+
 /** Name of the step, outcome and code of each. */
 async function ping(from: RunningGateway, bridge: FakeBridge, timeoutMs: number): Promise<readonly string[]> {
-  const parts = {
-    gateway: from.gateway,
-    bridge: tcpBridge({ kind: 'tcp', ...bridge.address }, systemClock),
-    credentials: undefined,
-    clock: systemClock,
-    signal: new AbortController().signal,
-  };
-  const { steps } = await pingPeer(parts, 'peer0', timeoutMs);
+  const { steps } = await pinger(from, bridge).ping('peer0', timeoutMs, NEVER);
   for (const { outcome, advice } of steps) assert.equal(advice !== undefined, outcome === 'failed');
   return steps.map(({ step, outcome, code }) => [step, outcome, ...(code === undefined ? [] : [code])].join(' '));
 }
@@ -77,20 +77,7 @@ test('all is well: six steps, each with its time; without the host behind it, th
     'ipv6 ok',
   ]);
   assert.ok(answered > 0);
-  await assert.rejects(
-    pingPeer(
-      {
-        gateway: alice.gateway,
-        bridge: tcpBridge({ kind: 'tcp', ...bridge.address }, systemClock),
-        credentials: undefined,
-        clock: systemClock,
-        signal: new AbortController().signal,
-      },
-      'nobody',
-      1_000,
-    ),
-    /no peer has this name/,
-  );
+  await assert.rejects(pinger(alice, bridge).ping('nobody', 1_000, NEVER), /no peer has this name/);
 });
 
 test('nobody runs garligate behind the stream', async () => {
@@ -133,4 +120,24 @@ test('the router answers, and builds the session still', async () => {
   cleaners.push(() => bridge.stop());
   const alice = await running({ bridge, peers: [generateKeys().destination.b32] });
   assert.deepEqual(await ping(alice, bridge, 300), ['sam ok', 'session failed ping.session-building']);
+});
+
+test('eight pings at a time, and those that nobody waits for end at once', async () => {
+  const bridge = await FakeBridge.start({
+    network: new FakeNetwork(),
+    temperament: 'i2pd-2.45',
+    timing: { sessionMs: 60_000 },
+  });
+  cleaners.push(() => bridge.stop());
+  const alice = await running({ bridge, peers: [generateKeys().destination.b32] });
+  const pings = pinger(alice, bridge);
+  const gone = new AbortController();
+  const waiting = Array.from({ length: 8 }, () => pings.ping('peer0', 300_000, gone.signal));
+  await assert.rejects(pings.ping('peer0', 300_000, NEVER), { kind: 'limit', code: 'ping.too-many' });
+  assert.deepEqual([pings.underWay, pings.refused], [8, 1]);
+  gone.abort(new GateError('cancelled', 'test.gone', 'nobody waits'));
+  for (const { steps } of await Promise.all(waiting)) assert.equal(steps.at(-1)?.code, 'test.gone');
+  assert.equal(pings.underWay, 0);
+  const [step] = (await pings.ping('peer0', 300, NEVER)).steps;
+  assert.equal(step?.outcome, 'ok');
 });

@@ -53,8 +53,9 @@ function setting(toml: string, refuse?: 'rules' | 'routes') {
     paths: SYSTEM_PATHS,
     read: async () => {
       file.reads += 1;
+      const found = file.config;
       await file.readable;
-      return file.config;
+      return found;
     },
     gateway: {
       own: ME,
@@ -134,12 +135,25 @@ for (const refuse of ['rules', 'routes'] as const) {
   });
 }
 
-test('two at once come one after the other', async () => {
+test('one at a time, and whoever asks meanwhile shares the next, which reads the file as it is then', async () => {
   const { file, reloader, done } = setting('');
   file.config = config(peerText('alice'));
-  const [one, two] = await Promise.all([reloader.reload(), reloader.reload()]);
-  assert.deepEqual([one.added, two.added, file.reads], [['alice'], [], 2]);
-  assert.deepEqual(done, ['rules', 'routes', 'peers']);
+  let release = () => {};
+  file.readable = new Promise((resolve) => {
+    release = resolve;
+  });
+  const one = reloader.reload();
+  await turn();
+  assert.equal(file.reads, 1);
+  file.config = config(peerText('bob'));
+  const others = Array.from({ length: 1_000 }, () => reloader.reload());
+  release();
+  assert.deepEqual((await one).added, ['alice']);
+  for (const { added, removed } of await Promise.all(others)) assert.deepEqual([added, removed], [['bob'], ['alice']]);
+  assert.equal(file.reads, 2);
+  assert.deepEqual(done, ['rules', 'routes', 'peers', 'rules', 'routes', 'peers']);
+  assert.deepEqual((await reloader.reload()).added, []);
+  assert.equal(file.reads, 3);
 });
 
 test('told to end, it lets the running one finish, and neither those that wait nor new ones begin', async () => {
@@ -150,8 +164,8 @@ test('told to end, it lets the running one finish, and neither those that wait n
     release = resolve;
   });
   const running = reloader.reload();
-  const waiting = reloader.reload();
   await turn();
+  const waiting = reloader.reload();
   const stopped = reloader.stop();
   release();
   await assert.rejects(waiting, { kind: 'shutdown' });

@@ -6,17 +6,19 @@ import { type StatusReport, statusReport } from '../../../src/control/status.ts'
 import { GateError } from '../../../src/kit/errors.ts';
 import { sampleExposure, samplePing, sampleReload, sampleReport, sampleSubject } from './sample-report.ts';
 
+const NEVER = new AbortController().signal;
 const pinged: Array<readonly [string, number]> = [];
 const registry = controlMethods({
   ...sampleSubject,
-  ping: async (peer, timeoutMs) => {
+  ping: async (peer, timeoutMs, signal) => {
+    assert.equal(signal, NEVER);
     pinged.push([peer, timeoutMs]);
     return samplePing();
   },
 });
 
 function call(method: string, params: Record<string, unknown> = {}): Promise<unknown> {
-  return registry.call({ v: 1, id: 1, method, params });
+  return registry.call({ v: 1, id: 1, method, params }, NEVER);
 }
 
 test('the sample is a report', () => {
@@ -89,5 +91,5 @@ test('a status that fails is not taken for an answer', async () => {
     },
     ping: async () => samplePing(),
   });
-  await assert.rejects(broken.call(parseRequest('{"v":1,"id":1,"method":"status"}')), TypeError);
+  await assert.rejects(broken.call(parseRequest('{"v":1,"id":1,"method":"status"}'), NEVER), TypeError);
 });

@@ -87,6 +87,7 @@ export function sampleReport(): StatusReport {
     inbound: { armed: 4, counters: {} },
     flows: { counters: {} },
     relay: { active: 3, counters: {} },
+    control: { clients: 1, pings: 0, counters: { refusedPings: 2 } },
     health: [{ code: 'session.lost', severity: 'high', text: 'no session', advice: 'look at the router' }],
   };
 }

@@ -9,15 +9,18 @@ import { text } from 'node:stream/consumers';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { controlMethods } from '../../../src/control/methods.ts';
 import { parseAnswer } from '../../../src/control/protocol.ts';
+import { shortened } from '../../../src/control/status.ts';
 import { systemClock } from '../../../src/io/clock.ts';
 import { ControlServer, connectControl } from '../../../src/io/control-socket.ts';
+import { sleep } from '../../../src/kit/clock.ts';
 import { GateError } from '../../../src/kit/errors.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
 import { FakeClock } from '../../helpers/fake-clock.ts';
 import { until } from '../../helpers/until.ts';
-import { samplePing, sampleReload, sampleReport, sampleSubject } from '../control/sample-report.ts';
+import { sampleExposure, samplePing, sampleReload, sampleReport, sampleSubject } from '../control/sample-report.ts';
 
 const NEVER = new AbortController().signal;
+const PING = '{"v":1,"id":1,"method":"ping","params":{"peer":"alice","timeoutMs":300000}}\n';
 const STATUS = '{"v":1,"id":1,"method":"status","params":{}}\n';
 let root = '';
 let path = '';
@@ -25,6 +28,10 @@ let clock = new FakeClock();
 let server: ControlServer;
 let failing = false;
 let reloads = 0;
+let pings = { asked: 0, running: 0 };
+let exposures = 0;
+/** Let each exposure that is under way be answered. */
+let release: Array<() => void> = [];
 let logged: string[] = [];
 
 before(() => {
@@ -36,6 +43,9 @@ beforeEach(async () => {
   clock = new FakeClock();
   failing = false;
   reloads = 0;
+  pings = { asked: 0, running: 0 };
+  exposures = 0;
+  release = [];
   logged = [];
   const methods = controlMethods({
     ...sampleSubject,
@@ -47,11 +57,20 @@ beforeEach(async () => {
       reloads += 1;
       return sampleReload();
     },
-    ping: async (_peer, timeoutMs) => {
-      await new Promise<void>((resolve) => {
-        clock.after(timeoutMs, resolve);
-      });
-      return samplePing();
+    ping: async (_peer, timeoutMs, signal) => {
+      pings.asked += 1;
+      pings.running += 1;
+      try {
+        await sleep(clock, timeoutMs, signal);
+        return samplePing();
+      } finally {
+        pings.running -= 1;
+      }
+    },
+    exposure: async () => {
+      exposures += 1;
+      await new Promise<void>((resolve) => release.push(resolve));
+      return sampleExposure();
     },
   });
   const log = { ...silentLogger, error: (message: string) => void logged.push(message) };
@@ -144,14 +163,18 @@ test('a thousand clients that say nothing keep nobody out', async () => {
   while (silent.length < 1_000) {
     const wave = Array.from({ length: 100 }, dial);
     for (const socket of wave) socket.write('{"v":1,');
-    await until('all are connected', () => wave.every((socket) => !socket.connecting));
     silent.push(...wave);
+    await until('all have come', () => {
+      const { clients, counts } = server.snapshot();
+      return clients + counts.displaced === silent.length;
+    });
   }
   assert.equal((await answersTo(STATUS)).length, 1);
   await until(
     'only so many are kept',
     () => silent.filter((socket) => !socket.destroyed && !ended(socket)).length <= 32,
   );
+  assert.deepEqual(server.snapshot().counts, { displaced: 969, refusedLimit: 0 });
   await clock.advance(15_000);
   await until('all are let go', () => silent.every((socket) => socket.destroyed || ended(socket)));
   assert.equal(clock.pending, 0);
@@ -233,8 +256,49 @@ test('refuses a directory where everybody could replace the socket', async () =>
 test('a question that takes longer than a connection may be idle is answered', async () => {
   const client = await connectControl(path, systemClock, NEVER);
   const answer = client.request('ping', { peer: 'alice', timeoutMs: 100_000 }, 30_000);
-  await until('the question has come', () => clock.pending === 1);
+  await until('the question has come', () => pings.running === 1);
   await clock.advance(100_000);
   assert.deepEqual(await answer, samplePing());
   client.close();
+});
+
+test('a client that has ended its own side is waited for as long as its answer takes', async () => {
+  const answer = answersTo(PING);
+  await until('the question has come', () => pings.running === 1);
+  await clock.advance(300_000);
+  const [line = '', ...more] = await answer;
+  assert.deepEqual([parseAnswer(line), more], [{ id: 1, ok: samplePing() }, []]);
+});
+
+test('nothing goes on for clients that asked and left, however many', async () => {
+  for (let count = 0; count < 300; count += 1) {
+    const socket = dial();
+    socket.write(PING);
+    await until('its question has come', () => pings.asked === count + 1);
+    socket.destroy();
+    assert.ok(pings.running <= 32);
+  }
+  assert.deepEqual(server.snapshot(), { clients: 32, counts: { displaced: 268, refusedLimit: 0 } });
+  await clock.advance(1_000);
+  await until('all is over', () => pings.running === 0 && server.snapshot().clients === 0);
+  assert.equal(clock.pending, 0);
+});
+
+test('so many questions are answered at a time, those that clients have left behind among them', async () => {
+  const ask = '{"v":1,"id":1,"method":"exposure"}\n';
+  const left: Socket[] = [];
+  while (left.length < 32) {
+    const socket = dial();
+    left.push(socket);
+    socket.write(ask);
+    await until('its question has come', () => exposures === left.length);
+  }
+  for (const socket of left) socket.destroy();
+  const [busy = ''] = await answersTo(STATUS);
+  assert.match(busy, /control\.busy/);
+  assert.deepEqual([exposures, server.snapshot().counts.refusedLimit], [32, 1]);
+  for (const answer of release) answer();
+  await clock.settle();
+  const [answer = ''] = await answersTo(STATUS);
+  assert.deepEqual(parseAnswer(answer), { id: 1, ok: shortened(sampleReport()) });
 });
