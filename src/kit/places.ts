@@ -1,4 +1,6 @@
-/** A number of places, which may stand inside a larger number of them: who takes one takes one of those too. */
+/** Numbers of places that are taken and given back, and never more than there are: for all together, or for each of some. */
+
+/** They may stand inside a larger number of them: who takes one takes one of those too. */
 export class Places {
   readonly #most: number;
   readonly #around: Places | undefined;
@@ -25,6 +27,33 @@ export class Places {
       isGivenBack = true;
       this.#taken -= 1;
       giveBackAround?.();
+    };
+  }
+}
+
+/** The same number of places for each; whoever has none taken is not remembered. */
+export class PlacesForEach<Who> {
+  readonly #most: number;
+  readonly #places = new Map<Who, Places>();
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  /** Who are remembered. */
+  get holders(): number {
+    return this.#places.size;
+  }
+
+  /** @returns how to give it back, which is idempotent; undefined when `who` has all of his */
+  take(who: Who): (() => void) | undefined {
+    const places = this.#places.get(who) ?? new Places(this.#most);
+    const giveBack = places.take();
+    if (giveBack === undefined) return undefined;
+    this.#places.set(who, places);
+    return () => {
+      giveBack();
+      if (places.taken === 0 && this.#places.get(who) === places) this.#places.delete(who);
     };
   }
 }

@@ -9,6 +9,7 @@ import type { Clock } from '../../kit/clock.ts';
 import { drive } from '../../kit/drive.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
+import { PlacesForEach } from '../../kit/places.ts';
 import { type Machine, RECEIVE } from '../../kit/step.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
 import { FLOW_MARK } from '../../wire/flow/preface.ts';
@@ -85,7 +86,7 @@ export function inboundSwitch(
     'refusedClaim',
     'silent',
   ]);
-  const undecided = new Map<Peer | typeof STRANGERS, number>();
+  const undecided = new PlacesForEach<Peer | typeof STRANGERS>(UNDECIDED_MOST);
   const stopping = sharedController();
 
   /** Hands the stream on when its first `wanted` bytes have come; bounded in number for each `who`. */
@@ -95,12 +96,12 @@ export function inboundSwitch(
     wanted: number,
     handOn: (first: Buffer) => InboundCounter,
   ) => {
-    if ((undecided.get(who) ?? 0) >= UNDECIDED_MOST) {
+    const leave = undecided.take(who);
+    if (leave === undefined) {
       counts.add('refusedLimit');
       stream.destroy();
       return;
     }
-    undecided.set(who, (undecided.get(who) ?? 0) + 1);
     try {
       const late = () => new GateError('peer-timeout', 'inbound.silent', 'a peer opened a stream and sent nothing');
       const first = await drive(firstBytesMachine(wanted), stream, {
@@ -117,9 +118,7 @@ export function inboundSwitch(
       stream.destroy();
       log.debug(asGateError(error, 'accepting a stream').message);
     } finally {
-      const left = (undecided.get(who) ?? 1) - 1;
-      if (left === 0) undecided.delete(who);
-      else undecided.set(who, left);
+      leave();
     }
   };
 

@@ -12,6 +12,7 @@ import { type Clock, within } from '../../kit/clock.ts';
 import { drive } from '../../kit/drive.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
+import { PlacesForEach } from '../../kit/places.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
 import { type FlowStatus, flowAcceptMachine, flowAnswer } from '../../wire/flow/preface.ts';
@@ -60,7 +61,8 @@ const REFUSALS_PER_PEER = 32;
 export function flowServer(options: FlowServerOptions): FlowServer {
   const { relay, clock, log, local } = options;
   const counts: Tally<FlowCounter> = tally(['joined', 'refusedRule', 'refusedService', 'refusedLimit', 'failed']);
-  const perPeer = new Map<Peer, number>();
+  const places = new PlacesForEach<Peer>(options.maxPerPeer);
+  const refusals = new PlacesForEach<Peer>(REFUSALS_PER_PEER);
   const stopping = sharedController();
   const running = new Set<Promise<void>>();
   /** What a rule has let in. */
@@ -148,16 +150,16 @@ export function flowServer(options: FlowServerOptions): FlowServer {
       await Promise.all(running);
     },
     take: (peer, stream) => {
-      const count = (perPeer.get(peer) ?? 0) + 1;
-      if (count > options.maxPerPeer + REFUSALS_PER_PEER) {
+      const place = places.take(peer);
+      const leave = place ?? refusals.take(peer);
+      if (leave === undefined) {
         counts.add('refusedLimit');
         stream.destroy();
         return;
       }
-      perPeer.set(peer, count);
-      const serving = serve(peer, stream, count > options.maxPerPeer).finally(() => {
+      const serving = serve(peer, stream, place === undefined).finally(() => {
         running.delete(serving);
-        perPeer.set(peer, (perPeer.get(peer) ?? 1) - 1);
+        leave();
       });
       running.add(serving);
     },

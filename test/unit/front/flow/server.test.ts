@@ -200,6 +200,7 @@ test('a peer has so many flows, then answers, then nothing', async () => {
   await clock.settle();
   const answered = streams.filter((stream) => stream.read() !== null).length;
   assert.equal(answered, REFUSALS_PER_PEER);
+  assert.equal(server.counters().refusedLimit, 1 + streams.length);
   for (const stream of streams) stream.destroy();
   one.stream.destroy();
   await clock.settle();
