@@ -4,8 +4,8 @@
  */
 import type { Config } from '../config/schema.ts';
 import { controlMethods } from '../control/methods.ts';
-import type { RouterState, StatusReport } from '../control/status.ts';
-import type { ListenerPort, TunPort } from '../core/ports.ts';
+import type { StatusReport } from '../control/status.ts';
+import type { ListenerPort } from '../core/ports.ts';
 import { KEY_LINGERS_MS } from '../core/session/key-hold.ts';
 import { systemClock } from '../io/clock.ts';
 import { loadCredentials } from '../io/config-file.ts';
@@ -18,10 +18,10 @@ import { routerFor, usualSearchPath } from '../io/router.ts';
 import { STREAM_MARKS } from '../io/sockets.ts';
 import { kernelUdp } from '../io/udp.ts';
 import { abortError, type GateError } from '../kit/errors.ts';
-import { addressesOf, formatAddress } from '../wire/i2p/address.ts';
+import { addressesOf } from '../wire/i2p/address.ts';
+import { banner } from './banner.ts';
 import { exposureReport } from './exposure.ts';
-import { assembleGateway, type Gateway } from './gateway.ts';
-import { meaningOf } from './identities.ts';
+import { assembleGateway } from './gateway.ts';
 import { bringUpInterface, type GuardedInterface } from './interface.ts';
 import { interfaceWatch } from './interface-watch.ts';
 import { holdKeys } from './keys.ts';
@@ -39,6 +39,8 @@ export interface RunOptions {
   readonly version: string;
   /** Tells the operator what came up; a handful of lines, then nothing more. */
   readonly announce: (line: string) => void;
+  /** With our own names and addresses: only where what is announced goes to somebody's eyes, and is not kept. */
+  readonly revealed: boolean;
   /** Aborts when the gateway shall stop. */
   readonly signal: AbortSignal;
 }
@@ -64,7 +66,7 @@ export async function runGateway(options: RunOptions): Promise<void> {
 
 /** @returns a signal that aborts when the gateway cannot go on */
 async function start(
-  { config, reading, version, announce, signal }: RunOptions,
+  { config, reading, version, announce, revealed, signal }: RunOptions,
   log: AdjustableLogger,
   undo: (step: UndoStep) => void,
 ): Promise<AbortSignal> {
@@ -164,7 +166,8 @@ async function start(
     await watch.start(signal);
   }
 
-  for (const line of banner(config, gateway.own, tun, listeners, router.state(), created)) announce(line);
+  const up = { config, own: gateway.own, tun, listeners, router: router.state(), created };
+  for (const line of banner(up, revealed)) announce(line);
   return lost.signal;
 }
 
@@ -173,40 +176,6 @@ function unixSockets({ control, socks }: Config): readonly string[] {
 }
 
 const NO_INTERFACE: { readonly [Part in keyof GuardedInterface]: undefined } = { tun: undefined, firewall: undefined };
-
-function* banner(
-  config: Config,
-  own: Gateway['own'],
-  tun: TunPort | undefined,
-  listeners: readonly ListenerPort[],
-  router: RouterState,
-  created: boolean,
-): Generator<string> {
-  const address = formatAddress(own.addresses.oc);
-  yield `identity ${created ? 'made' : 'read'}: ${own.b32}.b32.i2p`;
-  if (tun === undefined) yield `vpn is off; peers know this gateway as ${address}`;
-  else yield `vpn up: ${tun.name} has ${address} and ${formatAddress(own.addresses.ocat4)}, ${peerCount(config)}`;
-  for (const [index, socks] of config.socks.entries()) {
-    yield `socks up: ${listeners[index]?.where ?? 'nowhere'}; ${meaningOf(socks)}`;
-  }
-  switch (router.kind) {
-    case 'external':
-      yield `router: SAM bridge at ${router.where}`;
-      return;
-    case 'managed':
-      yield `router: own i2pd, process ${router.pid}; the first start takes some minutes`;
-      return;
-    case 'none':
-      yield `router: none yet. ${router.why}; ${router.advice}`;
-      return;
-    default:
-      router satisfies never;
-  }
-}
-
-function peerCount({ peer: { length } }: Config): string {
-  return length === 1 ? '1 peer' : `${length} peers`;
-}
 
 /** Resolves when the gateway shall stop. @throws GateError what it cannot go on without */
 function stopped(signal: AbortSignal, lost: AbortSignal): Promise<void> {

@@ -20,5 +20,6 @@ export async function run(options: RunOptions, places: Places, terminal: Termina
   };
   const config = await read();
   const reading = { paths: places, read };
-  await runGateway({ config, reading, version: version(), announce: terminal.print, signal });
+  const { print: announce, isScreen: revealed } = terminal;
+  await runGateway({ config, reading, version: version(), announce, revealed, signal });
 }

@@ -154,7 +154,7 @@ await declareScenarios(import.meta.filename, {
           assert.equal(await killed.kill('SIGKILL'), 'SIGKILL');
           const key = existsSync(place.key) ? readFileSync(place.key, 'latin1') : undefined;
           const next = await run(place);
-          assert.match(next.said(), key === undefined ? /^identity made: / : /^identity read: /m, stage.name);
+          assert.match(next.said(), key === undefined ? /^identity made; /m : /^identity read; /m, stage.name);
           if (key !== undefined) assert.equal(readFileSync(place.key, 'latin1'), key, stage.name);
           const { vpn, firewall } = await next.status();
           assert.deepEqual([vpn?.state, firewall?.state], ['up', 'on'], stage.name);

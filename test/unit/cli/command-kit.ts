@@ -1,5 +1,5 @@
 /** Runs the command in a process of its own, in a temporary directory. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,6 +46,16 @@ export function start(
     err,
   }));
   return Object.assign(child, { ended });
+}
+
+/** The same at a terminal of its own: what is written to its input is typed there, and its output is all that stands on it. */
+export function startAtTerminal(args: readonly string[]): ChildProcessWithoutNullStreams {
+  const { GARLIGATE_CONFIG: _, ...inherited } = process.env;
+  const words = [process.execPath, ...WITH_TYPESCRIPT, MAIN, ...args].map((word) => `'${word}'`);
+  return spawn('script', ['--quiet', '--return', '--command', `exec ${words.join(' ')}`, '/dev/null'], {
+    cwd: root,
+    env: { ...inherited, HOME: root, SHELL: '/bin/sh' },
+  });
 }
 
 export function garligate(...args: readonly string[]): Promise<Ended> {

@@ -1,5 +1,6 @@
 /** The verbs around a running gateway, as people run them. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { dirname } from 'node:path';
@@ -11,7 +12,7 @@ import { ControlServer } from '../../../src/io/control-socket.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
 import { until } from '../../helpers/until.ts';
 import { sampleExposure, samplePing, sampleReload, sampleReport, sampleSubject } from '../control/sample-report.ts';
-import { garligate, inRoot, place, start } from './command-kit.ts';
+import { garligate, inRoot, place, start, startAtTerminal } from './command-kit.ts';
 
 test('status and peers of a gateway that does not run end with 1', async () => {
   const { config, socket } = place('down');
@@ -102,6 +103,24 @@ test('a control socket of another program is called so', async () => {
   strange.close();
 });
 
+test('run at a terminal says who it is, and ends at Ctrl-C', async () => {
+  const { config } = place('terminal', 'socks = [{ listen = "127.0.0.1:0" }]');
+  const running = startAtTerminal(['run', '--socks-only', '--config', config]);
+  const ended = once(running, 'exit');
+  let said = '';
+  running.stdout.on('data', (data) => {
+    said += String(data);
+  });
+  await until('it is up', () => /^router/m.test(said) || running.exitCode !== null, 20_000);
+  const own = (await garligate('address', '--config', config)).out;
+  const [, b32] = /^b32 +(\S+)$/m.exec(own) ?? assert.fail(own);
+  const [, address] = /^address +(\S+)$/m.exec(own) ?? assert.fail(own);
+  assert.ok(said.includes(`identity made: ${b32}\r\n`), said);
+  assert.ok(said.includes(`vpn is off; peers know this gateway as ${address}\r\n`), said);
+  running.stdin.write('\u0003');
+  assert.deepEqual(await ended, [0, null]);
+});
+
 test('run comes up, says what is there, answers status, and ends clean at a signal', async () => {
   const { config, socket } = place('run', 'socks = [{ listen = "127.0.0.1:0" }]');
   const running = start(['run', '--socks-only', '--config', config]);
@@ -112,6 +131,10 @@ test('run comes up, says what is there, answers status, and ends clean at a sign
   await until('it is up', () => /^router/m.test(said) || running.exitCode !== null, 20_000);
   assert.match(said, /^socks up: 127\.0\.0\.1:\d+/m);
   assert.ok(said.trimEnd().split('\n').length <= 6, said);
+  // Where it may be kept, as under systemd, it does not say who it is.
+  assert.match(said, /^identity made; `garligate address` and `garligate status --reveal` show it$/m);
+  assert.match(said, /^vpn is off$/m);
+  assert.doesNotMatch(said, /b32\.i2p|fd60:/);
   const report = statusReport.parse(JSON.parse((await garligate('status', '--json', '-c', config)).out));
   assert.equal(report.vpn, undefined);
   assert.deepEqual(report.router, { kind: 'external', where: '127.0.0.1:1' });

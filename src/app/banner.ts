@@ -1,0 +1,62 @@
+/** What a start says to standard output: a handful of lines about what came up. Under systemd they stay in the journal. */
+import type { Config } from '../config/schema.ts';
+import type { RouterState } from '../control/status.ts';
+import type { ListenerPort, TunPort } from '../core/ports.ts';
+import { formatAddress } from '../wire/i2p/address.ts';
+import type { Gateway } from './gateway.ts';
+import { meaningOf } from './identities.ts';
+
+export interface CameUp {
+  readonly config: Config;
+  readonly own: Gateway['own'];
+  /** Undefined where the VPN is off. */
+  readonly tun: Pick<TunPort, 'name'> | undefined;
+  /** One for each `[[socks]]`. */
+  readonly listeners: ReadonlyArray<Pick<ListenerPort, 'where'>>;
+  readonly router: RouterState;
+  /** The identity is new. */
+  readonly created: boolean;
+}
+
+/** @param revealed with our own names and addresses */
+export function banner(up: CameUp, revealed: boolean): readonly string[] {
+  return [...identityLines(up, revealed), ...socksLines(up), routerLine(up.router)];
+}
+
+function identityLines({ config, own, tun, created }: CameUp, revealed: boolean): readonly string[] {
+  const had = created ? 'made' : 'read';
+  if (!revealed) {
+    return [
+      `identity ${had}; \`garligate address\` and \`garligate status --reveal\` show it`,
+      tun === undefined ? 'vpn is off' : `vpn up: ${tun.name}, ${peerCount(config)}`,
+    ];
+  }
+  const address = formatAddress(own.addresses.oc);
+  return [
+    `identity ${had}: ${own.b32}.b32.i2p`,
+    tun === undefined
+      ? `vpn is off; peers know this gateway as ${address}`
+      : `vpn up: ${tun.name} has ${address} and ${formatAddress(own.addresses.ocat4)}, ${peerCount(config)}`,
+  ];
+}
+
+function socksLines({ config, listeners }: CameUp): readonly string[] {
+  return config.socks.map((socks, index) => `socks up: ${listeners[index]?.where ?? 'nowhere'}; ${meaningOf(socks)}`);
+}
+
+function routerLine(router: RouterState): string {
+  switch (router.kind) {
+    case 'external':
+      return `router: SAM bridge at ${router.where}`;
+    case 'managed':
+      return `router: own i2pd, process ${router.pid}; the first start takes some minutes`;
+    case 'none':
+      return `router: none yet. ${router.why}; ${router.advice}`;
+    default:
+      return router satisfies never;
+  }
+}
+
+function peerCount({ peer: { length } }: Config): string {
+  return length === 1 ? '1 peer' : `${length} peers`;
+}
