@@ -1,10 +1,8 @@
 /** The command line: which words there are, and how an error becomes a few plain lines and an exit code. */
 import { Command, CommanderError, Option } from 'commander';
-import { loadConfig } from '../io/config-file.ts';
-import { readKeys } from '../io/key-file.ts';
 import { currentSurroundings, type Places, placesFor } from '../io/places.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
-import { convert, namesOf } from './address.ts';
+import { address } from './address.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts';
 import { exposure } from './exposure.ts';
 import { init } from './init.ts';
@@ -56,19 +54,12 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .action((options) => init(options.config, places, terminal));
   root
     .command('address')
-    .description('convert between b32 names, destinations and addresses; without argument, print the own')
-    .argument('[name...]', 'a b32 name, a base64 destination, <16>.oc.b32.i2p, or an address of the VPN')
+    .description('convert between names, destinations and addresses; without argument, print the own')
+    .argument('[name...]', 'a peer, a b32 name, a base64 destination, <16>.oc.b32.i2p, or an address of the VPN')
     // I2P's base64 has a hyphen: one destination in 64 begins with it.
     .allowUnknownOption()
     .addOption(config())
-    .action(async (names: readonly string[], options) => {
-      const own = async () => {
-        const loaded = await loadConfig(options.config, places);
-        return namesOf((await readKeys(loaded.config.identity.key_file)).destination.b32);
-      };
-      const answers = names.length === 0 ? [await own()] : names.map(convert);
-      terminal.print(...answers.flatMap((lines, at) => (at === 0 ? lines : ['', ...lines])));
-    });
+    .action((names: readonly string[], options) => address(names, options.config, places, terminal));
   root
     .command('password')
     .description('read a password and print the line for it in `users` of a SOCKS listener')

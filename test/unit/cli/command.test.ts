@@ -101,38 +101,76 @@ test('address takes a destination that begins like an option', async () => {
   }
 });
 
+const BOB = `${'b'.repeat(51)}a`;
+const CONFIG = `[names]
+"forum.i2p" = "${BOB}.b32.i2p"
+[[peer]]
+name = "Alice"
+destination = "${ALICE}"
+[[peer]]
+name = "bob.example.i2p"
+destination = "${BOB}.b32.i2p"
+`;
+const NAMES_OF_ALICE = [
+  `b32      ${ALICE}`,
+  'address  fd60:db4d:ddb5:54d8:7266:8a0b:fc9c:5163',
+  'name     ktmhezukbp6jyuld.oc.b32.i2p',
+  'ocat4    fd60:db4d:ddb5:4698:d27b:e76c:e666:54a0',
+].join('\n');
+
 test('address converts in every direction', async () => {
-  const destination = destinationWith(/^[^-]/);
-  const all = await garligate('address', ALICE, ALICE.slice(0, 52).toUpperCase(), destination.base64);
-  const [first = '', second = '', third = ''] = all.out.trimEnd().split('\n\n');
-  assert.equal(all.code, 0);
-  assert.equal(
-    first,
-    [
-      `b32      ${ALICE}`,
-      'address  fd60:db4d:ddb5:54d8:7266:8a0b:fc9c:5163',
-      'name     ktmhezukbp6jyuld.oc.b32.i2p',
-      'ocat4    fd60:db4d:ddb5:4698:d27b:e76c:e666:54a0',
-    ].join('\n'),
-  );
-  assert.equal(second, first);
-  assert.match(third, new RegExp(`^b32 +${destination.b32}\\.b32\\.i2p`));
+  const { config } = place('directions', CONFIG);
+  const { base64, b32 } = destinationWith(/^[^-]/);
+  const ofAlice = [
+    ALICE,
+    ALICE.slice(0, 52).toUpperCase(),
+    'alice',
+    'ALICE.peer.b32.i2p',
+    'ktmhezukbp6jyuld.oc.b32.i2p',
+    'FD60:DB4D:DDB5:54D8:7266:8A0B:FC9C:5163',
+    'fd60:db4d:ddb5:4698:d27b:e76c:e666:54a0',
+  ];
+  const ofBob = ['bob.example.i2p', 'bob.example.i2p.peer.b32.i2p', 'forum.i2p'];
+  const { code, out, err } = await garligate('address', '-c', config, ...ofAlice, ...ofBob, base64);
+  assert.deepEqual([code, err], [0, '']);
+  const answers = out.trimEnd().split('\n\n');
+  assert.equal(answers.length, ofAlice.length + ofBob.length + 1);
+  for (const form of ofAlice) assert.equal(answers.shift(), NAMES_OF_ALICE, form);
+  for (const form of ofBob) assert.ok(answers.shift()?.startsWith(`b32      ${BOB}.b32.i2p\n`), form);
+  assert.ok(answers.shift()?.startsWith(`b32      ${b32}.b32.i2p\n`));
+});
+
+test('address tells no destination of 80 bits that no peer has', async () => {
+  const { config } = place('strangers');
   const short = 'address  fd60:db4d:ddb5:54d8:7266:8a0b:fc9c:5163\nname     ktmhezukbp6jyuld.oc.b32.i2p\n';
-  for (const form of ['ktmhezukbp6jyuld.oc.b32.i2p', 'FD60:DB4D:DDB5:54D8:7266:8A0B:FC9C:5163']) {
-    assert.equal((await garligate('address', form)).out, short);
+  for (const form of ['ktmhezukbp6jyuld.oc.b32.i2p', 'fd60:db4d:ddb5:54d8:7266:8a0b:fc9c:5163']) {
+    assert.equal((await garligate('address', '-c', config, form)).out, short);
   }
 });
 
-test('address refuses what has none, with 2', async () => {
-  const forms = ['example.com', 'stats.i2p', '::1', `${'a'.repeat(56)}.b32.i2p`, 'a b'];
-  for (const [index, { code, out, err }] of (
-    await Promise.all(forms.map((form) => garligate('address', form)))
-  ).entries()) {
-    const form = forms[index];
-    assert.deepEqual([code, out], [2, ''], form);
-    assert.match(err, /^garligate: /);
-  }
+test('address needs no config file for what tells everything by itself', async () => {
+  const { code, out } = await garligate('address', '-c', inRoot('absent.toml'), ALICE);
+  assert.deepEqual([code, out], [0, `${NAMES_OF_ALICE}\n`]);
+  assert.equal((await garligate('address', '-c', inRoot('absent.toml'), 'alice')).code, 3);
 });
+
+for (const [form, why] of [
+  ['example.com', /not a name or address inside I2P, nor the name of a \[\[peer\]\]/],
+  ['carol', /not a name or address inside I2P, nor the name of a \[\[peer\]\]/],
+  ['carol.peer.b32.i2p', /no \[\[peer\]\] of the config file has this name/],
+  ['stats.i2p', /only a router knows/],
+  ['::1', /not a name or address inside I2P/],
+  [`${'a'.repeat(56)}.b32.i2p`, /encrypted lease set/],
+  ['a b', /not a host name/],
+] as const) {
+  test(`address refuses what has none, with 2: ${form}`, async () => {
+    const { config } = place('refused', CONFIG);
+    const { code, out, err } = await garligate('address', '-c', config, form);
+    assert.deepEqual([code, out], [2, '']);
+    assert.match(err, /^garligate: /);
+    assert.match(err, why);
+  });
+}
 
 test('the command of a checkout that is not built says how to build it', async () => {
   const checkout = inRoot('checkout');
