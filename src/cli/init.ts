@@ -9,6 +9,7 @@ import { makeFile } from '../io/new-file.ts';
 import type { Places } from '../io/places.ts';
 import { findUser, type UserIds } from '../io/processes.ts';
 import { asGateError } from '../kit/errors.ts';
+import type { B32 } from '../wire/i2p/destination.ts';
 import { namesOf } from './address.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -24,14 +25,20 @@ export async function init(named: string | undefined, places: Places, terminal: 
   const { keys, created } = await loadOrCreateKeys(key_file);
   terminal.print(`identity ${key_file}: ${created ? 'made; keep a copy, it is your address' : 'is there already'}`);
 
-  terminal.print('');
-  for (const line of namesOf(keys.destination.b32)) terminal.print(line);
-  terminal.print('');
-  terminal.print('For a friend, to go into the config file there; put their lines into yours:');
-  terminal.print('');
-  terminal.print('[[peer]]');
-  terminal.print('name = "your-name"');
-  terminal.print(`destination = "${keys.destination.b32}.b32.i2p"`);
+  const { b32 } = keys.destination;
+  terminal.print('', ...namesOf(b32), '');
+  terminal.print('For a friend, to go into the config file there; put their lines into yours:', '', ...peerLines(b32));
+}
+
+/** How others name this gateway. Only they can say what it may reach: without the last line their host stays silent. */
+function peerLines(b32: B32): readonly string[] {
+  return [
+    '[[peer]]',
+    'name = "your-name"',
+    `destination = "${b32}.b32.i2p"`,
+    '# What this peer may reach at your host: nothing without this line, so it could not even ping you.',
+    '#allow = ["icmp"]',
+  ];
 }
 
 /** Whom root's gateway becomes, and who has to read the file again for a reload. */

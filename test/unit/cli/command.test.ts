@@ -46,7 +46,11 @@ test('init makes what is missing, once, and says what a friend needs', async () 
   const [, b32 = ''] = /^destination = "([a-z2-7]{52})\.b32\.i2p"$/m.exec(first.out) ?? [];
   assert.match(first.out, new RegExp(`^b32 +${b32}\\.b32\\.i2p$`, 'm'));
   assert.match(first.out, /^address +fd60:db4d:ddb5:/m);
-  assert.match(first.out, /^\[\[peer\]\]$/m);
+  // What a friend pastes is right as it is, and says what would be silence otherwise.
+  const [, lines = ''] = /\n(\[\[peer\]\]\n.*)/s.exec(first.out) ?? [];
+  assert.match(lines, /^# What this peer may reach .* nothing without this line.*\n#allow = \["icmp"\]$/m);
+  const friend = place('friend', lines.replace('#allow', 'allow'));
+  assert.equal((await garligate('check', '-c', friend.config)).code, 0);
   assert.equal(statSync(key).mode & 0o777, 0o600);
   assert.ok(!first.out.includes(readFileSync(key, 'utf8').slice(0, 60)));
 
