@@ -87,7 +87,7 @@ export function assembleGateway(config: Config, world: World) {
 
   const identities = sessionSettings(config, world.identities);
   const sessions = sessionManager(
-    { gatewayKeys: world.keys.blob, keysHeldUntil: world.keysHeldUntil, ...identities, credentials },
+    { gatewayKeys: world.keys, keysHeldUntil: world.keysHeldUntil, ...identities, credentials },
     { bridge, clock, log, random },
   );
   const relay = relayCore({ clock, maxPairs: config.limits.streams, heldEndMs: HELD_END_MS });

@@ -15,7 +15,7 @@ export function sessionSettings(
   const { limits } = config;
   const named = Object.entries(config.identities).map(([name, { tunnels }]): [string, NamedIdentity] => [
     name,
-    { keys: keys.get(name)?.blob ?? 'transient', options: sessionOptions(tunnels ?? config.tunnels) },
+    { keys: keys.get(name) ?? 'transient', options: sessionOptions(tunnels ?? config.tunnels) },
   ]);
   const tunnels = new Map<string, SessionOptions>();
   const ahead = new Map<string | undefined, number>();

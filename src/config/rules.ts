@@ -1,6 +1,7 @@
 /** Rules between settings, which no single value can break alone. Looked at only when every value is right by itself. */
 import { addressesOf, addressKey } from '../wire/i2p/address.ts';
 import type { B32 } from '../wire/i2p/destination.ts';
+import { belongsToSam } from '../wire/sam/command.ts';
 import { formatEndpoint, isLocal, isMappedIpv4 } from './endpoint.ts';
 import { identityRules } from './identity-rules.ts';
 import type { KeyPath } from './locate.ts';
@@ -59,6 +60,12 @@ function* optionRules(path: KeyPath, tunnels: TunnelsConfig | undefined): Genera
         path: [...path, 'options', name],
         found: 'an option that has a key of its own',
         wanted: `tunnels.${name} instead`,
+      };
+    } else if (belongsToSam(name)) {
+      yield {
+        path: [...path, 'options', name],
+        found: 'a word of SAM itself, which garligate says',
+        wanted: 'options of I2CP and streaming only, such as "i2cp.fastReceive"',
       };
     }
   }

@@ -19,7 +19,7 @@ export function tunnelsSchema() {
     inbound: direction().prefault({}).meta({ description: 'Tunnels towards this gateway.' }),
     outbound: direction().prefault({}).meta({ description: 'Tunnels from this gateway.' }),
     options: value.samOptions.prefault({}).meta({
-      description: 'Further I2CP and streaming options, passed to the router as they are.',
+      description: "Further options of I2CP and streaming, passed to the router as they are. None of SAM's own words.",
       example: '{ "i2cp.fastReceive" = "true" }',
     }),
   });

@@ -14,7 +14,7 @@ import { acceptor } from '../../src/core/session/acceptor.ts';
 import { Session } from '../../src/core/session/session.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { silentLogger } from '../../src/kit/log.ts';
-import { Sensitive } from '../../src/kit/sensitive.ts';
+import { parsePrivateKeys } from '../../src/wire/i2p/destination.ts';
 
 /** An answer takes milliseconds here. */
 const LOST_MS = 4_000;
@@ -60,7 +60,7 @@ test('streams that come at the same time have their own names, each of them', { 
   const bridge = { open: open(2) };
   const world = { bridge, clock: systemClock, log: silentLogger, random: Math.random };
   const session = new Session(
-    { keys: new Sensitive(keys.base64), options: {}, credentials: undefined },
+    { keys: parsePrivateKeys(keys.base64), options: {}, credentials: undefined },
     { ...world, takeTurn: (build) => build() },
   );
   const heard: (readonly [name: string, said: string])[] = [];

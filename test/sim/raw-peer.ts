@@ -25,7 +25,7 @@ export interface RawPeer {
 export async function rawPeer(bridge: FakeBridge, keys: PrivateKeys = generateKeys()): Promise<RawPeer> {
   const port = tcpBridge({ kind: 'tcp', ...bridge.address }, systemClock);
   const id = `raw-${keys.destination.b32.slice(0, 8)}`;
-  const session = createSession({ id, style: { kind: 'stream' }, keys: keys.blob, options: {} });
+  const session = createSession({ id, style: { kind: 'stream' }, keys, options: {} });
   const { stream: control } = await converse(port, hello(), 'a test', NEVER);
   await continueConversation(control, session, 'a test', NEVER);
   const open = new Set<Duplex>([control]);

@@ -8,11 +8,11 @@ import { type BackoffRange, backoffDelay } from '../../kit/backoff.ts';
 import { type Clock, within } from '../../kit/clock.ts';
 import { abortError, asGateError, GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
-import type { Sensitive } from '../../kit/sensitive.ts';
-import type { Destination } from '../../wire/i2p/destination.ts';
+import type { Destination, PrivateKeys } from '../../wire/i2p/destination.ts';
 import type { SamCredentials, SessionOptions, SessionStyle } from '../../wire/sam/command.ts';
 import { createSession, hello, knowsPorts, provePing, type SamVersion } from '../../wire/sam/conversation.ts';
 import type { SamDatagram } from '../../wire/sam/datagram.ts';
+import { isRefusal } from '../../wire/sam/reply.ts';
 import type { BridgePort } from '../ports.ts';
 import { continueConversation, converse } from './bridge.ts';
 import { watchControl } from './control.ts';
@@ -41,7 +41,7 @@ export type SessionState =
   | { readonly kind: 'closed' };
 
 export interface SessionSettings {
-  readonly keys: Sensitive<string> | 'transient';
+  readonly keys: PrivateKeys | 'transient';
   /** Until when, by the clock, the router may hold these keys for an earlier process; never unless told. */
   readonly keysHeldUntil?: number | undefined;
   readonly options: SessionOptions;
@@ -242,13 +242,14 @@ export class SessionLife {
         return { control, version, me: destination };
       } catch (error) {
         control.destroy();
+        // Unless it said no, the router may have begun the session, whatever we make of its answer.
+        if (!isRefusal(error)) this.#keyHold?.begin();
         throw error;
       }
     });
     // What was opened for this build must not outlive it.
     const { control, version, me } = await built.catch((error: unknown) => {
       carrier.end?.();
-      if (error === late) this.#keyHold?.begin();
       throw error;
     });
     const [end, loss] = [sharedController(), new AbortController()];

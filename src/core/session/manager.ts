@@ -5,10 +5,9 @@
 import type { Clock } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
-import type { Sensitive } from '../../kit/sensitive.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Turnstile, turnstile } from '../../kit/turnstile.ts';
-import type { B32 } from '../../wire/i2p/destination.ts';
+import type { B32, PrivateKeys } from '../../wire/i2p/destination.ts';
 import type { SamCredentials, SessionOptions } from '../../wire/sam/command.ts';
 import type { BridgePort } from '../ports.ts';
 import type { IsolatedKey, StreamKey } from './key.ts';
@@ -34,12 +33,12 @@ export interface SessionManager extends Service {
 
 /** An identity that the config gives a name. */
 export interface NamedIdentity {
-  readonly keys: Sensitive<string> | 'transient';
+  readonly keys: PrivateKeys | 'transient';
   readonly options: SessionOptions;
 }
 
 export interface SessionManagerOptions {
-  readonly gatewayKeys: Sensitive<string>;
+  readonly gatewayKeys: PrivateKeys;
   /** Until when, by the clock, the router may hold the gateway's keys and the named ones for an earlier process. */
   readonly keysHeldUntil?: number | undefined;
   /** The tunnels of every session that has none of its own. */

@@ -4,6 +4,7 @@
  */
 import { GateError } from '../../kit/errors.ts';
 import type { Sensitive } from '../../kit/sensitive.ts';
+import type { PrivateKeys } from '../i2p/destination.ts';
 
 export interface SamCredentials {
   readonly user: string;
@@ -44,9 +45,34 @@ export interface UdpAddress {
 export interface SessionCommand {
   readonly id: string;
   readonly style: SessionStyle;
-  /** A private key blob, or a fresh destination that dies with the session. */
-  readonly keys: Sensitive<string> | 'transient';
+  /** Or a fresh destination that dies with the session. */
+  readonly keys: PrivateKeys | 'transient';
+  /** None by a name that `belongsToSam`. */
   readonly options: SessionOptions;
+}
+
+const NAMES_OF_SAM = [
+  'STYLE',
+  'ID',
+  'DESTINATION',
+  'SIGNATURE_TYPE',
+  'HOST',
+  'PORT',
+  'FROM_PORT',
+  'TO_PORT',
+  'PROTOCOL',
+  'HEADER',
+  'LISTEN_PORT',
+  'LISTEN_PROTOCOL',
+  'SILENT',
+];
+
+/**
+ * Is it a name that SAM itself has a meaning for behind SESSION (SAM 3.3), in whatever case? As an option it would stand
+ * there twice, and which of the two counts is up to the router: another destination may be the outcome.
+ */
+export function belongsToSam(option: string): boolean {
+  return NAMES_OF_SAM.includes(option.toUpperCase());
 }
 
 export function sessionCommand(session: SessionCommand): Uint8Array {
@@ -59,7 +85,7 @@ export function sessionCommand(session: SessionCommand): Uint8Array {
           ['DESTINATION', 'TRANSIENT'],
           ['SIGNATURE_TYPE', ED25519],
         ] as const)
-      : ([['DESTINATION', session.keys.reveal()]] as const)),
+      : ([['DESTINATION', session.keys.blob.reveal()]] as const)),
     ...Object.entries(session.options),
   ]);
 }

@@ -47,7 +47,16 @@ export function* hello(credentials?: SamCredentials): Conversation<SamVersion> {
 /** After `hello`, which is answered at once. This may take minutes: the router builds tunnels first. */
 export function* createSession(session: SessionCommand): Conversation<PrivateKeys> {
   const reply = yield* ask(sessionCommand(session), 'SESSION STATUS');
-  return fromRouter(() => parsePrivateKeys(valueIn(reply, 'DESTINATION')));
+  const made = fromRouter(() => parsePrivateKeys(valueIn(reply, 'DESTINATION')));
+  const { keys } = session;
+  if (keys !== 'transient' && made.destination.b32 !== keys.destination.b32) {
+    throw new GateError(
+      'router-protocol',
+      'sam.foreign-destination',
+      'the SAM bridge made a session with another destination than that of the key file, so it is not used; is it really a SAM bridge?',
+    );
+  }
+  return made;
 }
 
 export interface StreamRequest {

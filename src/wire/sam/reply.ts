@@ -44,6 +44,12 @@ export function expectOk(line: string, subject: SamSubject): SamReply {
   throw refusal(subject, result ?? '', reply.values.get('MESSAGE') ?? '');
 }
 
+/** Has the router said no, in a word? Whatever else ends a conversation leaves open what it has done. */
+export function isRefusal(thrown: unknown): boolean {
+  const result = thrown instanceof GateError ? thrown.facts['result'] : undefined;
+  return result !== undefined && result !== NO_WORD;
+}
+
 export function unexpected(subject: string): GateError {
   return new GateError(
     'router-protocol',
@@ -51,6 +57,9 @@ export function unexpected(subject: string): GateError {
     `the SAM bridge did not answer with ${subject}; is it really a SAM bridge?`,
   );
 }
+
+/** In place of a RESULT that is missing, or is none. */
+const NO_WORD = '?';
 
 interface Meaning {
   readonly kind: ErrorKind;
@@ -61,7 +70,7 @@ interface Meaning {
 function refusal(subject: SamSubject, result: string, message: string): GateError {
   const { kind, code, text } = meaning(subject, result, message);
   // MESSAGE can quote names and keys, so it never becomes part of ours.
-  return new GateError(kind, code, text, { facts: { result: /^[A-Z0-9_]{1,40}$/.test(result) ? result : '?' } });
+  return new GateError(kind, code, text, { facts: { result: /^[A-Z0-9_]{1,40}$/.test(result) ? result : NO_WORD } });
 }
 
 function meaning(subject: SamSubject, result: string, message: string): Meaning {

@@ -244,6 +244,15 @@ for (const [what, toml, expected] of [
     '[tunnels.options]\n"inbound.length" = "1"',
     [/^f:2: tunnels\.options\.".*tunnels\.inbound/],
   ],
+  [
+    'words of SAM itself among the options',
+    '[tunnels.options]\nDESTINATION = "TRANSIENT"\nsignature_type = "0"\n[identities.mail]\ntunnels.options = { Port = "80" }',
+    [
+      /^f:2: tunnels\.options\.DESTINATION: found a word of SAM itself/,
+      /^f:3: tunnels\.options\.signature_type: /,
+      /^f:5: identities\.mail\.tunnels\.options\.Port: /,
+    ],
+  ],
   ['an option with a blank', '[tunnels]\noptions = { a = "b c" }', [/^f:2: tunnels\.options\.a: found "b c"/]],
   [
     'an option name with a blank',

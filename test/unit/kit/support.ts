@@ -79,10 +79,10 @@ export function inPieces(bytes: Buffer, sizes: readonly number[]): Buffer[] {
   return pieces;
 }
 
-/** Bytes that look random and are the same in every run (xorshift32). */
+/** Bytes that look random, other ones for each seed, and are the same in every run (xorshift32). */
 export function noise(length: number, seed: number): Buffer {
   const bytes = Buffer.alloc(length);
-  let state = seed | 1;
+  let state = 2 * seed + 1;
   for (let at = 0; at < length; at += 1) {
     state ^= state << 13;
     state ^= state >>> 17;

@@ -7,9 +7,8 @@ import { GATEWAY, type SessionKey, type StreamKey } from '../../../../src/core/s
 import { type Lease, type SessionManager, sessionManager } from '../../../../src/core/session/manager.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
-import { Sensitive } from '../../../../src/kit/sensitive.ts';
 import { type FlowStatus, flowAnswer } from '../../../../src/wire/flow/preface.ts';
-import type { B32 } from '../../../../src/wire/i2p/destination.ts';
+import { type B32, parsePrivateKeys } from '../../../../src/wire/i2p/destination.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { ScriptedBridge, STREAM_OK } from '../session/scripted-bridge.ts';
 import { destination, line, own, peer, privateKeys } from '../support.ts';
@@ -24,7 +23,7 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
   let drawn = 0;
   const inner = sessionManager(
     {
-      gatewayKeys: new Sensitive(privateKeys(1)),
+      gatewayKeys: parsePrivateKeys(privateKeys(1)),
       options: {},
       credentials: undefined,
       named: new Map(),

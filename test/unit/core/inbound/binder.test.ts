@@ -9,7 +9,7 @@ import { GATEWAY, type SessionKey } from '../../../../src/core/session/key.ts';
 import { sessionManager } from '../../../../src/core/session/manager.ts';
 import type { Session } from '../../../../src/core/session/session.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
-import { Sensitive } from '../../../../src/kit/sensitive.ts';
+import { parsePrivateKeys } from '../../../../src/wire/i2p/destination.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { ScriptedBridge } from '../session/scripted-bridge.ts';
 import { destination, own, peer, privateKeys } from '../support.ts';
@@ -28,7 +28,7 @@ async function setting({ peers = [peer(2)] } = {}) {
   const world = { bridge, clock, log: silentLogger, random: () => ++drawn / 1e6 };
   const sessions = sessionManager(
     {
-      gatewayKeys: new Sensitive(privateKeys(1)),
+      gatewayKeys: parsePrivateKeys(privateKeys(1)),
       options: {},
       credentials: undefined,
       named: new Map([['mail', { keys: 'transient', options: {} }]]),

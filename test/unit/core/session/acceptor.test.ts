@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { acceptor, type InboundStream } from '../../../../src/core/session/acceptor.ts';
 import { Session } from '../../../../src/core/session/session.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
-import { Sensitive } from '../../../../src/kit/sensitive.ts';
+import { parsePrivateKeys } from '../../../../src/wire/i2p/destination.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { destination, privateKeys } from '../support.ts';
 import { ScriptedBridge, STREAM_OK } from './scripted-bridge.ts';
@@ -28,7 +28,7 @@ function setting({ router = 'java', slots = 4 }: Setting = {}) {
   let drawn = 0;
   const random = () => 1 - ++drawn * 1e-9;
   const session = new Session(
-    { keys: new Sensitive(privateKeys(1)), options: {}, credentials: undefined },
+    { keys: parsePrivateKeys(privateKeys(1)), options: {}, credentials: undefined },
     { bridge, clock, log: silentLogger, random, takeTurn: (build) => build() },
   );
   const taken: InboundStream[] = [];

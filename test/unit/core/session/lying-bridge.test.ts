@@ -8,7 +8,7 @@ import { acceptor } from '../../../../src/core/session/acceptor.ts';
 import { Session } from '../../../../src/core/session/session.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
-import { Sensitive } from '../../../../src/kit/sensitive.ts';
+import { parsePrivateKeys } from '../../../../src/wire/i2p/destination.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { privateKeys } from '../support.ts';
 import { CREATED, type Rules, ScriptedBridge, STREAM_OK, type Visit } from './scripted-bridge.ts';
@@ -63,7 +63,7 @@ for (const [step, [rule, truth]] of Object.entries(STEPS)) {
       let drawn = 0;
       const world = { bridge, clock, log: silentLogger, random: () => 1 - ++drawn * 1e-9 };
       const session = new Session(
-        { keys: new Sensitive(privateKeys(1)), options: {}, credentials: undefined },
+        { keys: parsePrivateKeys(privateKeys(1)), options: {}, credentials: undefined },
         { ...world, takeTurn: (build) => build() },
       );
       const accepts = acceptor({ ...world, session, credentials: undefined, slots: 1, take: () => assert.fail() });

@@ -4,7 +4,7 @@ import { GATEWAY } from '../../../../src/core/session/key.ts';
 import { type SessionManagerOptions, sessionManager } from '../../../../src/core/session/manager.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
-import { Sensitive } from '../../../../src/kit/sensitive.ts';
+import { parsePrivateKeys } from '../../../../src/wire/i2p/destination.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { privateKeys } from '../support.ts';
 import { CREATED, ScriptedBridge } from './scripted-bridge.ts';
@@ -19,7 +19,7 @@ function setting(maxIsolated = 2, named: SessionManagerOptions['named'] = new Ma
   let drawn = 0;
   const manager = sessionManager(
     {
-      gatewayKeys: new Sensitive(privateKeys(1)),
+      gatewayKeys: parsePrivateKeys(privateKeys(1)),
       options: {},
       credentials: undefined,
       named,
@@ -91,7 +91,7 @@ test('named identities stand from the start, each with its own key and tunnels, 
   const { clock, bridge, manager } = setting(
     2,
     new Map([
-      ['mail', { keys: new Sensitive(privateKeys(2)), options: { 'inbound.length': '2' } }],
+      ['mail', { keys: parsePrivateKeys(privateKeys(2)), options: { 'inbound.length': '2' } }],
       ['web', { keys: 'transient', options: { 'inbound.length': '1' } }],
     ]),
   );

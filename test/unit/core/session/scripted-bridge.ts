@@ -29,7 +29,9 @@ export interface Rules {
   controlPing: (text: string) => string | undefined;
 }
 
-export const CREATED = `SESSION STATUS RESULT=OK DESTINATION=${privateKeys(1)}`;
+export const created = (keys: string) => `SESSION STATUS RESULT=OK DESTINATION=${keys}`;
+/** What somebody without a key gets. */
+export const CREATED = created(privateKeys(1));
 export const STREAM_OK = 'STREAM STATUS RESULT=OK';
 
 export class ScriptedBridge implements BridgePort {
@@ -39,7 +41,10 @@ export class ScriptedBridge implements BridgePort {
     version: '3.1',
     down: false,
     hello: () => `HELLO REPLY RESULT=OK VERSION=${this.rules.version}`,
-    create: () => CREATED,
+    create: (_visit, line) => {
+      const [, keys = 'TRANSIENT'] = / DESTINATION=(\S+)/.exec(line) ?? [];
+      return keys === 'TRANSIENT' ? CREATED : created(keys);
+    },
     accept: () => STREAM_OK,
     connect: () => STREAM_OK,
     naming: () => undefined,

@@ -6,17 +6,17 @@ import type { SessionSettings, SessionState } from '../../../../src/core/session
 import { Session } from '../../../../src/core/session/session.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
-import { Sensitive } from '../../../../src/kit/sensitive.ts';
+import { parsePrivateKeys } from '../../../../src/wire/i2p/destination.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { destination, privateKeys } from '../support.ts';
-import { CREATED, ScriptedBridge } from './scripted-bridge.ts';
+import { CREATED, created, type Rules, ScriptedBridge } from './scripted-bridge.ts';
 
 const NEVER = new AbortController().signal;
 const PING_EVERY_MS = 30_000;
 const BUILD_DEADLINE_MS = 180_000;
 const REBUILT = new GateError('session-lost', 'session.rebuilt', 'built anew');
 
-const OF_A_FILE = new Sensitive(privateKeys(1));
+const OF_A_FILE = parsePrivateKeys(privateKeys(1));
 
 /** Transient keys unless told: nobody can hold those, so that the pauses show. */
 function setting(
@@ -120,19 +120,47 @@ test('a router that is gone has let go of every key', async () => {
   await session.close();
 });
 
-test('a request that was given up may have begun a session, and holds the key too', async () => {
-  const { clock, bridge, session } = setting(
-    (one) => {
-      one.rules.create = () => undefined;
-    },
-    { keys: OF_A_FILE },
-  );
-  session.open();
-  await clock.advance(BUILD_DEADLINE_MS);
-  bridge.rules.create = () => CREATED;
-  await clock.advance(KEY_LINGERS_MS - 1);
-  assert.equal(session.state.kind, 'building');
-  await clock.advance(2);
+/** How a bridge can leave open what it has made of a SESSION CREATE, and what it is called. */
+const DOUBTFUL: ReadonlyArray<readonly [what: string, answer: Rules['create'], code: string]> = [
+  ['says nothing', () => undefined, 'sam.session-late'],
+  ['closes the connection', ({ end }) => void end.end(), 'sam.closed'],
+  ['resets the connection', ({ end }) => void end.resetAndDestroy(), 'sam.broken'],
+  ['sends a line without end', ({ end }) => void end.write(Buffer.alloc(1_000_000, 'A')), 'sam.line-too-long'],
+  ['sends no destination', () => 'SESSION STATUS RESULT=OK', 'sam.destination-unreadable'],
+  ['sends no result', () => 'SESSION STATUS', 'sam.session'],
+  ['sends what is none', () => created('abc'), 'sam.destination-unreadable'],
+  ['sends that of another key', () => created(privateKeys(2)), 'sam.foreign-destination'],
+  ['answers something else', () => 'NAMING REPLY RESULT=OK NAME=a.i2p VALUE=b', 'sam.unexpected'],
+];
+
+for (const [what, answer, code] of DOUBTFUL) {
+  test(`a router that ${what} may have begun a session, and holds the key too`, async () => {
+    let asked = 0;
+    const { clock, bridge, session } = setting(undefined, { keys: OF_A_FILE });
+    const { create } = bridge.rules;
+    bridge.rules.create = (visit, line) => {
+      asked += 1;
+      return asked === 1 ? answer(visit, line) : create(visit, line);
+    };
+    const refused = rejectsWith(session.ready(NEVER), code);
+    await clock.settle();
+    if (session.state.kind === 'building') await clock.advance(BUILD_DEADLINE_MS);
+    await refused;
+    assert.equal(bridge.visits.length, 0);
+    await clock.advance(KEY_LINGERS_MS - 1);
+    assert.deepEqual([stateOf(session).kind, asked], ['building', 1]);
+    await clock.advance(2);
+    assert.deepEqual([stateOf(session).kind, asked], ['ready', 2]);
+    await session.close();
+  });
+}
+
+test('a router that says no holds no key', async () => {
+  let refusals = 1;
+  const { clock, bridge, session } = setting(undefined, { keys: OF_A_FILE });
+  bridge.rules.create = () => (refusals-- > 0 ? 'SESSION STATUS RESULT=I2P_ERROR' : CREATED);
+  await rejectsWith(session.ready(NEVER), 'sam.session');
+  await clock.advance(1_001);
   assert.equal(session.state.kind, 'ready');
   await session.close();
 });

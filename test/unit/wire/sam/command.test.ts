@@ -5,6 +5,7 @@ import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { Sensitive } from '../../../../src/kit/sensitive.ts';
+import { parsePrivateKeys } from '../../../../src/wire/i2p/destination.ts';
 import {
   acceptCommand,
   connectCommand,
@@ -21,6 +22,7 @@ const STREAMS = { kind: 'stream' } as const;
 
 const text = (bytes: Uint8Array) => Buffer.from(bytes).toString('latin1');
 const secret = (value: string) => new Sensitive(value);
+const KEYS = parsePrivateKeys(NODE.keys);
 
 const COMMANDS: ReadonlyArray<readonly [bytes: Uint8Array, line: string]> = [
   [helloCommand(), 'HELLO VERSION MIN=3.1 MAX=3.3'],
@@ -45,7 +47,7 @@ const COMMANDS: ReadonlyArray<readonly [bytes: Uint8Array, line: string]> = [
     sessionCommand({
       id: 'gate1',
       style: STREAMS,
-      keys: secret(NODE.keys),
+      keys: KEYS,
       options: { 'inbound.length': '3', 'outbound.length': '3', 'i2cp.leaseSetEncType': '4,0' },
     }),
     `SESSION CREATE STYLE=STREAM ID=gate1 DESTINATION=${NODE.keys} inbound.length=3 outbound.length=3 i2cp.leaseSetEncType=4,0`,
@@ -67,7 +69,7 @@ const COMMANDS: ReadonlyArray<readonly [bytes: Uint8Array, line: string]> = [
     sessionCommand({
       id: 'd1',
       style: { kind: 'datagram', forwardTo: { address: '127.0.0.1', port: 4000 } },
-      keys: secret(NODE.keys),
+      keys: KEYS,
       options: {},
     }),
     `SESSION CREATE STYLE=DATAGRAM ID=d1 PORT=4000 HOST=127.0.0.1 DESTINATION=${NODE.keys}`,
@@ -104,7 +106,7 @@ const PLACES: Readonly<Record<string, (value: string) => Uint8Array>> = {
   user: (user) => helloCommand({ user, password: secret('p') }),
   password: (value) => helloCommand({ user: 'u', password: secret(value) }),
   id: (id) => sessionCommand({ id, style: STREAMS, keys: 'transient', options: {} }),
-  keys: (value) => sessionCommand({ id: 'i', style: STREAMS, keys: secret(value), options: {} }),
+  keys: (value) => sessionCommand({ id: 'i', style: STREAMS, keys: { ...KEYS, blob: secret(value) }, options: {} }),
   'option value': (value) => sessionCommand({ id: 'i', style: STREAMS, keys: 'transient', options: { option: value } }),
   'option name': (name) => sessionCommand({ id: 'i', style: STREAMS, keys: 'transient', options: { [name]: '1' } }),
   'connect id': (id) => connectCommand({ id, destination: 'd', toPort: 1 }),

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { inspect } from 'node:util';
 import type { ErrorKind } from '../../../../src/kit/errors.ts';
 import { Sensitive } from '../../../../src/kit/sensitive.ts';
-import type { Destination } from '../../../../src/wire/i2p/destination.ts';
+import { type Destination, parsePrivateKeys } from '../../../../src/wire/i2p/destination.ts';
 import {
   acceptedPeer,
   armAccept,
@@ -63,7 +63,12 @@ const CASES: readonly Case[] = [
     name: 'session of a key',
     begin: () =>
       mappedKeys(
-        createSession({ id: 's', style: STREAMS, keys: new Sensitive(NODE.keys), options: { 'inbound.length': '1' } }),
+        createSession({
+          id: 's',
+          style: STREAMS,
+          keys: parsePrivateKeys(NODE.keys),
+          options: { 'inbound.length': '1' },
+        }),
       ),
     says: [`SESSION CREATE STYLE=STREAM ID=s DESTINATION=${NODE.keys} inbound.length=1\n`],
     hears: `SESSION STATUS RESULT=OK DESTINATION=${NODE.keys}\n`,
@@ -272,6 +277,11 @@ const UNREADABLE: ReadonlyArray<readonly [name: string, begin: () => Conversatio
     'a session that shows only the public part',
     ASKING['SESSION STATUS'] ?? assert.fail,
     `${OK_33}SESSION STATUS RESULT=OK DESTINATION=${NODE.base64}\n`,
+  ],
+  [
+    "a session with another key than the gateway's",
+    () => createSession({ id: 's', style: STREAMS, keys: parsePrivateKeys(OTHER.keys), options: {} }),
+    `SESSION STATUS RESULT=OK DESTINATION=${NODE.keys}\n`,
   ],
   ['a lookup without a value', ASKING['NAMING REPLY'] ?? assert.fail, `${OK_33}NAMING REPLY RESULT=OK NAME=x.i2p\n`],
   [
