@@ -107,8 +107,8 @@ function attachError(error: NativeError, { name, mtu }: Wanted): GateError {
       return new GateError(
         'local-io',
         'tun.name-taken',
-        `There is already an interface ${name} that is not a TUN device of one queue. Choose another name, or remove ` +
-          `it with: ip link del ${name}`,
+        `There is an interface ${name} already, and it is not a TUN device of one queue, so it is none of garligate's. ` +
+          'Choose another name for this one: [vpn] interface.',
         more,
       );
     case 'ENOTTY':

@@ -20,6 +20,13 @@ function refused(expected: Expected, options: Parameters<typeof open>[0] = {}): 
   );
 }
 
+/** Nobody is told to remove what is not ours: it may be his only way into the machine. */
+const OF_ANOTHER_KIND: Expected = {
+  kind: 'local-io',
+  code: 'tun.name-taken',
+  message: /^(?!.*\b(del|remove)).*not a TUN device of one queue.*[Cc]hoose another name/,
+};
+
 await declareScenarios(import.meta.filename, {
   'names that no kernel takes': {
     run: () => {
@@ -115,15 +122,14 @@ await declareScenarios(import.meta.filename, {
   'an interface of another kind': {
     prepare: `ip link add ${NAME} type veth peer name other`,
     run: () => {
-      refused({ kind: 'local-io', code: 'tun.name-taken', message: new RegExp(`not a TUN.*ip link del ${NAME}`) });
-      refused({ kind: 'local-io', code: 'tun.name-taken', message: /not a TUN/ }, { name: 'lo' });
+      for (const name of [NAME, 'lo']) refused(OF_ANOTHER_KIND, { name });
       assert.equal(interfaceExists(), true);
       assert.deepEqual(describeRoutes(), []);
     },
   },
   'a TAP instead of a TUN': {
     prepare: `ip tuntap add mode tap name ${NAME}`,
-    run: () => refused({ kind: 'local-io', code: 'tun.name-taken', message: /not a TUN device/ }),
+    run: () => refused(OF_ANOTHER_KIND),
   },
   'a /48 that goes elsewhere already': {
     prepare: `ip link add other type veth peer name another; ip link set other up; ip -6 route add ${PREFIX_TEXT} dev other`,
