@@ -32,11 +32,22 @@ static enum offload set_offload(int fd, enum offload wanted)
     return wanted != OFFLOAD_NONE && ioctl(fd, TUNSETOFFLOAD, tcp) == 0 ? OFFLOAD_TCP : OFFLOAD_NONE;
 }
 
+/* A persistent device keeps size and byte order of the headers of whoever had it last. Ours are the plain ones, in the
+ * order of this machine. */
+static bool set_header(int fd)
+{
+    int size = sizeof(struct virtio_net_hdr), off = 0;
+    if (ioctl(fd, TUNSETVNETHDRSZ, &size) < 0 || ioctl(fd, TUNSETVNETLE, &off) < 0) return false;
+    /* EINVAL comes from a kernel in which nobody can have asked for this one. */
+    return ioctl(fd, TUNSETVNETBE, &off) == 0 || errno == EINVAL;
+}
+
 static bool attach(struct device *device, const char *name, enum offload wanted, struct failure *failure)
 {
     struct ifreq request;
     memset(&request, 0, sizeof request);
     if (!set_flags(device->fd, name, wanted != OFFLOAD_NONE)) return fail(failure, errno, "attach");
+    if (wanted != OFFLOAD_NONE && !set_header(device->fd)) return fail(failure, errno, "offload");
     device->offload = set_offload(device->fd, wanted);
     /* A persistent device keeps the offloads of whoever had it last; without them the kernel hands us whole packets
      * with complete checksums. */

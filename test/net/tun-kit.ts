@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { TunPort } from '../../src/core/ports.ts';
 import { openTun, type TunOptions } from '../../src/io/tun-linux.ts';
 import { type Address, PREFIX_TEXT, parseIpv6, toAddress } from '../../src/wire/i2p/address.ts';
@@ -96,6 +99,18 @@ export async function until(holds: () => boolean, what: string): Promise<void> {
   while (!holds()) {
     assert.ok(performance.now() - start < 10_000, `never: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+}
+
+/** Compiles `NAME.c` of this folder, for what Node cannot ask the kernel for, and runs it. @throws when it fails */
+export function runProgram(name: string, words: readonly string[], input?: Buffer): void {
+  const folder = mkdtempSync(join(tmpdir(), 'garligate-program-'));
+  try {
+    const program = join(folder, name);
+    execFileSync('cc', ['-O1', '-o', program, fileURLToPath(new URL(`${name}.c`, import.meta.url))]);
+    execFileSync(program, words, { input });
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 }
 

@@ -6,19 +6,26 @@
  * the peer's port arrives from the peer at ours. Sums of addresses do not depend on their order.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, connect as dialTcp, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { TunPort } from '../../src/core/ports.ts';
 import { isAlike } from '../../src/wire/packet/flow.ts';
 import { declareScenarios } from './namespace.ts';
-import { kernelCounter, lengthOf, OURS, OURS_TEXT, onesSum, open, PEER, PEER_TEXT, until } from './tun-kit.ts';
+import {
+  kernelCounter,
+  lengthOf,
+  NAME,
+  OURS,
+  OURS_TEXT,
+  onesSum,
+  open,
+  PEER,
+  PEER_TEXT,
+  runProgram,
+  until,
+} from './tun-kit.ts';
 
 const MTU = 1500;
 const TCP = 6;
@@ -116,14 +123,7 @@ async function roundTrip(client: Socket, bytes: number): Promise<void> {
 }
 
 function sendSegments(bytes: Buffer, port: number, size: number): void {
-  const folder = mkdtempSync(join(tmpdir(), 'garligate-segments-'));
-  try {
-    const program = join(folder, 'send-segments');
-    execFileSync('cc', ['-O1', '-o', program, fileURLToPath(new URL('send-segments.c', import.meta.url))]);
-    execFileSync(program, [OURS_TEXT, PEER_TEXT, String(port), String(size)], { input: bytes });
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  runProgram('send-segments', [OURS_TEXT, PEER_TEXT, String(port), String(size)], bytes);
 }
 
 /** The checksum made right again, so that only what was changed can give the packet away. */
@@ -303,6 +303,22 @@ await declareScenarios(import.meta.filename, {
       assert.ok(lies > 3 * LIES.length, `${lies} lies`);
       await end();
       await tun.close();
+    },
+  },
+  'a persistent interface is taken over from a program with longer headers': {
+    prepare: `ip tuntap add mode tun name ${NAME}`,
+    run: async () => {
+      for (const offload of [true, false]) {
+        runProgram('leave-header', [NAME, '12']);
+        const tun = open({ offload, mtu: MTU });
+        assert.equal(tun.takesBig, offload);
+        const seen = reflect(tun);
+        const { client, end } = await echo();
+        await roundTrip(client, 2_000_000);
+        assert.equal(seen.wrong, 0);
+        await end();
+        await tun.close();
+      }
     },
   },
   'UDP: datagrams of the same size side by side arrive each by itself': {
