@@ -406,12 +406,18 @@ static bool attach(napi_env env, struct handle *handle, napi_value on_events, na
     }
     handle->sockets = sockets_open(failure);
     if (handle->sockets == NULL) return false;
-    handle->watch = watch_open(loop, sockets_descriptor(handle->sockets), on_ready, handle, failure);
-    if (handle->watch == NULL) {
+    /* First of the two, since a watch cannot be taken back at once. It is not called before we return. */
+    if (napi_add_async_cleanup_hook(env, clean_up, handle, &handle->cleanup) != napi_ok) {
+        fail(failure, ENOMEM, "sockets");
         sockets_close(handle->sockets);
         return false;
     }
-    napi_add_async_cleanup_hook(env, clean_up, handle, &handle->cleanup);
+    handle->watch = watch_open(loop, sockets_descriptor(handle->sockets), on_ready, handle, failure);
+    if (handle->watch == NULL) {
+        napi_remove_async_cleanup_hook(handle->cleanup);
+        sockets_close(handle->sockets);
+        return false;
+    }
     return true;
 }
 

@@ -219,14 +219,17 @@ static napi_value start_reading(napi_env env, napi_callback_info info)
         return throw_argument(env);
     }
     struct failure failure;
+    fail(&failure, ENOMEM, "reader");
+    /* First of the two: a thread must not outlive its environment. */
+    bool hooked = napi_add_env_cleanup_hook(env, close_handle, handle) == napi_ok;
     const struct reader_notify notify = {.context = handle, .ready = notify_ready, .lost = notify_lost};
-    handle->reader = reader_start(&handle->packets, slabs, &notify, &failure);
+    if (hooked) handle->reader = reader_start(&handle->packets, slabs, &notify, &failure);
     if (handle->reader == NULL) {
+        if (hooked) napi_remove_env_cleanup_hook(env, close_handle, handle);
         napi_release_threadsafe_function(handle->events, napi_tsfn_abort);
         forget_all(handle);
         return throw_failure(env, &failure);
     }
-    napi_add_env_cleanup_hook(env, close_handle, handle);
     return undefined(env);
 }
 

@@ -84,13 +84,19 @@ static enum burst fill(struct reader *reader, struct place *place, bool *found)
 /* What the thread waits for. */
 enum wait { FOR_PACKETS, FOR_CLAIMS, FOR_A_SLAB };
 
-/* Returns false when the device is gone. */
-static bool wait_for_events(struct reader *reader, enum wait wait)
+/* Returns false when there is nothing more to wait for: the device is gone, or the kernel lets nobody wait, and `error`
+ * says why. */
+static bool wait_for_events(struct reader *reader, enum wait wait, int *error)
 {
     static const int timeouts[] = {[FOR_PACKETS] = -1, [FOR_CLAIMS] = PATIENCE_MS, [FOR_A_SLAB] = LOOK_MS};
     struct pollfd on[2] = {{.fd = reader->wake, .events = POLLIN},
                            {.fd = reader->packets->fd, .events = wait == FOR_PACKETS ? POLLIN : 0}};
-    if (poll(on, 2, timeouts[wait]) <= 0) return true;
+    int ready = poll(on, 2, timeouts[wait]);
+    if (ready < 0 && errno != EINTR) {
+        *error = errno;
+        return false;
+    }
+    if (ready <= 0) return true;
     if (on[0].revents != 0) {
         uint64_t count;
         ssize_t got = read(reader->wake, &count, sizeof count);
@@ -143,7 +149,7 @@ static void *run(void *argument)
         if (end == BURST_FAILED) error = errno;
         pthread_mutex_unlock(&reader->lock);
         if (tell) reader->notify.ready(reader->notify.context);
-        if (end == BURST_FAILED || !wait_for_events(reader, wait)) break;
+        if (end == BURST_FAILED || !wait_for_events(reader, wait, &error)) break;
     }
     reader->notify.lost(reader->notify.context, error);
     return NULL;

@@ -323,7 +323,7 @@ class LinuxTun implements TunPort {
     this.#lost = new GateError(
       'local-io',
       'tun.lost',
-      `The interface ${this.name} is gone (${errno}); somebody may have deleted it. Restart garligate to make it again.`,
+      `The interface ${this.name} can no longer be read (${errno}); somebody may have deleted it. Restart garligate to make it again.`,
       { facts: { errno } },
     );
     this.#tellLost();

@@ -1,5 +1,6 @@
 /** How an interface ends: closed at any moment, deleted by somebody, or together with its worker or its process. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -69,6 +70,15 @@ function cpuMs(): number {
   return (user + system) / 1000;
 }
 
+function mayOpenNothing(): boolean {
+  try {
+    readFileSync('/proc/self/limits');
+    return false;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EMFILE';
+  }
+}
+
 await declareScenarios(import.meta.filename, {
   'closing twice is closing once': {
     run: async () => {
@@ -133,7 +143,10 @@ await declareScenarios(import.meta.filename, {
       assert.equal(losses.length, 1);
       assert.ok(losses[0] instanceof GateError);
       assert.deepEqual([losses[0].kind, losses[0].code], ['local-io', 'tun.lost']);
-      assert.match(losses[0].message, new RegExp(`interface ${NAME} is gone .*Restart garligate`));
+      assert.match(
+        losses[0].message,
+        new RegExp(`interface ${NAME} can no longer be read .*deleted.*Restart garligate`),
+      );
       await tun.close();
       assert.deepEqual(describeRoutes(), [UNREACHABLE]);
     },
@@ -220,6 +233,32 @@ await declareScenarios(import.meta.filename, {
       assert.equal(routes.stand(), true);
       assert.doesNotMatch(ip('-6', 'route', 'show'), /fd1[12]::/);
       assert.deepEqual([...routes.leaveInterface(), ...routes.end()], []);
+      await tun.close();
+      assert.deepEqual(describeRoutes(), [UNREACHABLE]);
+    },
+  },
+  'a kernel that lets nobody wait for packets ends the reading, and nothing spins': {
+    run: async () => {
+      const [tun, socket] = [open(), await udpSocket(OURS_TEXT)];
+      const losses: GateError[] = [];
+      tun.onPackets(() => {});
+      tun.onLost((error) => losses.push(error));
+      socket.connect(9, PEER_TEXT);
+      await once(socket, 'connect');
+      // poll(2) says EINVAL to more descriptors than a process may have. Those that it has stay open.
+      const limit = (most: string) => `read go; prlimit --pid $PPID --nofile=${most}:`;
+      const shell = spawn('sh', ['-c', `${limit('1')}; ${limit('1024')}`], { stdio: ['pipe', 'inherit', 'inherit'] });
+      shell.stdin.write('go\n');
+      await until(mayOpenNothing, 'the limit');
+      socket.send('x');
+      await until(() => losses.length > 0, 'the loss');
+      const before = cpuMs();
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      assert.ok(cpuMs() - before < 100, 'idle after the loss');
+      shell.stdin.end('go\n');
+      await once(shell, 'exit');
+      assert.deepEqual([losses[0]?.code, losses[0]?.facts['errno'], losses.length], ['tun.lost', 'EINVAL', 1]);
+      socket.close();
       await tun.close();
       assert.deepEqual(describeRoutes(), [UNREACHABLE]);
     },
