@@ -55,11 +55,16 @@ if (process.env[INSIDE] === undefined) {
       assert.match(status, /^NoNewPrivs:\s*1$/m);
       assert.equal(statSync(join(directory, 'plain')).mode & 0o777, 0o700);
 
-      const listening = spawnSync('ss', ['-Hltn'], { encoding: 'utf8' }).stdout.trim().split('\n');
-      const local = listening.map((line) => line.trim().split(/\s+/)[3] ?? '');
-      // The other one is the transport to other routers, which must be reachable from outside.
-      assert.equal(local.filter((address) => address.startsWith('127.')).length, 1, local.join());
-      assert.equal(local.filter((address) => !address.startsWith('127.')).length, 1, local.join());
+      // Beside each on loopback the transport to other routers, which must be reachable from outside: NTCP2 and SSU2.
+      for (const [option, what] of [
+        ['-t', 'TCP'],
+        ['-u', 'UDP'],
+      ] as const) {
+        const listening = spawnSync('ss', ['-Hln', option], { encoding: 'utf8' }).stdout.trim().split('\n');
+        const local = listening.map((line) => line.trim().split(/\s+/)[3] ?? '');
+        const onLoopback = local.filter((address) => address.startsWith('127.0.0.1:'));
+        assert.deepEqual([onLoopback.length, local.length], [1, 2], `${what}: ${local.join(' ')}`);
+      }
     } finally {
       await router.stop();
     }
