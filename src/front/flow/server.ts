@@ -124,21 +124,19 @@ export function flowServer(options: FlowServerOptions): FlowServer {
     return new Promise<void>((resolve) => {
       const close = () => stream.destroy();
       const timer = clock.after(REFUSED_LINGER_MS, close);
-      stopping.signal.addEventListener('abort', close, { once: true });
-      stream.once('close', () => {
+      const done = () => {
         timer.cancel();
         stopping.signal.removeEventListener('abort', close);
         resolve();
-      });
+      };
+      stopping.signal.addEventListener('abort', close, { once: true });
+      stream.once('close', done);
       stream.once('end', close);
       stream.write(flowAnswer(status, options.label()));
       stream.resume();
       // The peer, or `stop`, may have been quicker: no event comes for that any more.
       if (stopping.signal.aborted || stream.readableEnded) close();
-      if (stream.closed) {
-        timer.cancel();
-        resolve();
-      }
+      if (stream.closed) done();
     });
   };
 

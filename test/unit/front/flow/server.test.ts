@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { dialFlow } from '../../../../src/core/flow/dial-flow.ts';
@@ -30,8 +31,15 @@ function setting({ maxPerPeer = 10, withTun = true, allowed = true } = {}) {
   /** What each side was told of the other's session. */
   const labels: { readonly taken: number[]; readonly dialled: number[] } = { taken: [], dialled: [] };
   const relay = relayCore({ clock, maxPairs: 100, heldEndMs: 30_000 });
+  /** Of the server itself: what everything in it ends with. */
+  const ends: AbortSignal[] = [];
   const server = flowServer({
-    relay,
+    relay: {
+      join: (local, remote, how) => {
+        ends.push(how.signal);
+        return relay.join(local, remote, how);
+      },
+    },
     clock,
     log: silentLogger,
     maxPerPeer,
@@ -86,6 +94,7 @@ function setting({ maxPerPeer = 10, withTun = true, allowed = true } = {}) {
     asked,
     labels,
     relay,
+    ends,
     arrives,
     dial,
     forbid: (port: number) => {
@@ -241,6 +250,22 @@ test('a peer that goes away while the service is asked leaves nothing behind', a
   for (const service of services) service.resume();
   await clock.settle();
   assert.deepEqual([relay.active, clock.pending], [0, 0]);
+  await server.stop();
+});
+
+test('peers that go away while their service is asked leave nothing that grows', async () => {
+  const { clock, server, ends, dial, arrives, behave } = setting();
+  await dial(80);
+  const [stopping] = ends;
+  assert.ok(stopping !== undefined);
+  const before = getEventListeners(stopping, 'abort').length;
+  behave('hang');
+  const streams = [1, 2, 3].map(() => arrives(0xf6, 1, 0, 80, 0));
+  await clock.settle();
+  for (const stream of streams) stream.resetAndDestroy();
+  await clock.advance(20_000);
+  assert.equal(server.counters().refusedService, 3);
+  assert.equal(getEventListeners(stopping, 'abort').length, before);
   await server.stop();
 });
 
