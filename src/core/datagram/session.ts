@@ -23,6 +23,7 @@ import {
   type SessionState,
   type SessionWorld,
 } from '../session/life.ts';
+import type { RouterKind } from '../session/router-kind.ts';
 import { type Attached, Attachments } from './attachments.ts';
 
 /** SAM v3: a repliable datagram has 1 to 31744 bytes. What is near that is lost more often: it is cut into many messages. */
@@ -127,7 +128,7 @@ export class DatagramSession {
           // Cuts a pause short where that is allowed, and waits for its end where it is not.
           const session = await this.#life.ready(signal).catch(() => this.#life.readySomeTime(signal));
           // Until that is known, it is not known either how the router wants its datagrams.
-          await session.canPing;
+          await session.router;
         },
         send: (destination: Destination, toPort: number, payload: Buffer): SendOutcome => {
           const way = this.#way;
@@ -156,9 +157,9 @@ export class DatagramSession {
       take: (datagram) => this.#deliver(datagram),
       begin: (session, control) => {
         if (socket !== undefined) stopListening = this.#listen(socket, session);
-        void session.canPing.then((isJava) => {
-          if (session.over.aborted) return;
-          this.#way = socket === undefined ? controlWay(control, isJava) : udpWay(socket, isJava);
+        void session.router.then((router) => {
+          if (router === undefined || session.over.aborted) return;
+          this.#way = socket === undefined ? controlWay(control, router) : udpWay(socket, router);
         });
       },
       end: () => {
@@ -207,20 +208,25 @@ export class DatagramSession {
   }
 }
 
-/** @param isJava of the routers seen, only Java I2P takes ports; i2pd takes them for a part of the destination */
-function udpWay(socket: UdpSocket, isJava: boolean): Way {
+/** Java I2P alone takes ports: i2pd takes them for a part of the destination. */
+function takesPorts(router: RouterKind): boolean {
+  return router === 'java';
+}
+
+function udpWay(socket: UdpSocket, router: RouterKind): Way {
   return {
     largest: LARGEST,
-    send: (datagram, ports) => socket.send(encodeForUdp({ ...datagram, ports: isJava ? ports : undefined })),
+    send: (datagram, ports) =>
+      socket.send(encodeForUdp({ ...datagram, ports: takesPorts(router) ? ports : undefined })),
   };
 }
 
-function controlWay(control: Duplex, isJava: boolean): Way {
+function controlWay(control: Duplex, router: RouterKind): Way {
   return {
-    largest: isJava ? LARGEST : LARGEST_ON_CONTROL_OF_I2PD,
+    largest: router === 'i2pd' ? LARGEST_ON_CONTROL_OF_I2PD : LARGEST,
     send: (datagram, ports) => {
       if (control.destroyed || control.writableLength > MOST_WAITING_ON_CONTROL) return false;
-      control.write(encodeForControl({ ...datagram, ports: isJava ? ports : undefined }));
+      control.write(encodeForControl({ ...datagram, ports: takesPorts(router) ? ports : undefined }));
       return true;
     },
   };

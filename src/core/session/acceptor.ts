@@ -42,7 +42,8 @@ export interface AcceptorOptions {
 
 /**
  * i2pd from 2.5x on closes ACCEPTs that were armed less than 3 s before another on the same session. It speaks SAM 3.2
- * or later, as Java I2P does; but of the two only Java knows PING, and Java refuses streams that find no ACCEPT armed.
+ * or later, as Java I2P does, which takes them all at once, and refuses streams that find none armed. Until it is known
+ * which one this is, it is taken for i2pd.
  */
 const BURST_WINDOW_MS = 3_500;
 /**
@@ -78,10 +79,15 @@ export function acceptor(options: AcceptorOptions): Acceptor {
   /** Keeps arming until the session is over. An ACCEPT is given up only with it: closing one can swallow a CONNECT. */
   const keepArmed = async (ready: ReadySession, signal: AbortSignal) => {
     const most = knowsPorts(ready.version) ? options.slots : SLOTS_OF_OLD_I2PD;
-    const window = knowsPorts(ready.version) && !(await ready.canPing) ? BURST_WINDOW_MS : 0;
+    let window = knowsPorts(ready.version) ? BURST_WINDOW_MS : 0;
     /** When each slot in use was armed. */
     const slots = new Map<Duplex, number>();
     let change = () => {};
+    void ready.router.then((kind) => {
+      if (kind !== 'java') return;
+      window = 0;
+      change();
+    });
     for (let failures = 0; !signal.aborted; ) {
       const youngest = Math.max(Number.NEGATIVE_INFINITY, ...slots.values());
       const pause = slots.size >= most ? Number.POSITIVE_INFINITY : youngest + window - clock.now();

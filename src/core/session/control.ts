@@ -9,20 +9,21 @@ import { pingCommand, pongCommand } from '../../wire/sam/command.ts';
 import { receiveControl } from '../../wire/sam/conversation.ts';
 import type { SamDatagram } from '../../wire/sam/datagram.ts';
 import { continueConversation } from './bridge.ts';
+import type { RouterKind } from './router-kind.ts';
 
 /** A bridge that is alive answers a PING at once: it is on this machine. */
 const PING_EVERY_MS = 30_000;
 const PING_TEXT = 'garligate';
 
 /**
- * @param canPing whether the bridge answers PING and stays
+ * @param router which one it is, once that is known
  * @param take gets datagrams that come on this connection; a session without it has none to expect
  * @returns why the session ended; never rejects
  */
 export async function watchControl(
   stream: Duplex,
   clock: Clock,
-  canPing: Promise<boolean>,
+  router: Promise<RouterKind | undefined>,
   signal: AbortSignal,
   take?: (datagram: SamDatagram) => void,
 ): Promise<GateError> {
@@ -38,8 +39,9 @@ export async function watchControl(
     stream.write(pingCommand(PING_TEXT));
     timer = clock.after(PING_EVERY_MS, ping);
   };
-  void canPing.then((can) => {
-    if (can && !stream.destroyed) timer = clock.after(PING_EVERY_MS, ping);
+  void router.then((kind) => {
+    // i2pd would close the connection.
+    if (kind === 'java' && !stream.destroyed) timer = clock.after(PING_EVERY_MS, ping);
   });
   const over = AbortSignal.any([signal, silent.signal]);
   try {

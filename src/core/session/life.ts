@@ -10,13 +10,14 @@ import { abortError, asGateError, GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Destination, PrivateKeys } from '../../wire/i2p/destination.ts';
 import type { SamCredentials, SessionOptions, SessionStyle } from '../../wire/sam/command.ts';
-import { createSession, hello, knowsPorts, provePing, type SamVersion } from '../../wire/sam/conversation.ts';
+import { createSession, hello, type SamVersion } from '../../wire/sam/conversation.ts';
 import type { SamDatagram } from '../../wire/sam/datagram.ts';
 import { isRefusal } from '../../wire/sam/reply.ts';
 import type { BridgePort } from '../ports.ts';
 import { continueConversation, converse } from './bridge.ts';
 import { watchControl } from './control.ts';
 import { KeyHold } from './key-hold.ts';
+import { askRouterKind, type RouterKind } from './router-kind.ts';
 
 export interface ReadySession {
   /** SAM's name of the session, new for every build. */
@@ -25,8 +26,8 @@ export interface ReadySession {
   readonly version: SamVersion;
   /** Aborts when this very build of the session is over. */
   readonly over: AbortSignal;
-  /** Does the bridge know PING, and stay? Java I2P does, i2pd does not. Never rejects. */
-  readonly canPing: Promise<boolean>;
+  /** Resolves when that is known, or with undefined when this build is over before. Never rejects. */
+  readonly router: Promise<RouterKind | undefined>;
   /** For whoever hears from the router that it no longer knows the session, though the control connection still stands. */
   readonly gone: (why: GateError) => void;
 }
@@ -82,8 +83,6 @@ const ROUTER_DOWN: BackoffRange = { firstMs: 1_000, longestMs: 5_000 };
 const REBUILD_DUPLICATED: BackoffRange = { firstMs: 15_000, longestMs: 120_000 };
 /** How often somebody who needs the session now may cut a pause short. */
 const LEAST_PAUSE_MS = 1_000;
-
-const PING_PROOF_MS = 5_000;
 
 function pausesAfter(why: GateError): BackoffRange {
   if (why.kind === 'router-down') return ROUTER_DOWN;
@@ -254,7 +253,8 @@ export class SessionLife {
     });
     const [end, loss] = [sharedController(), new AbortController()];
     const gone = (why: GateError) => loss.abort(why);
-    const session = { id, me, version, over: end.signal, canPing: this.#provePing(version, end.signal), gone };
+    const router = askRouterKind(version, this.#settings.credentials, this.#world, end.signal);
+    const session = { id, me, version, over: end.signal, router, gone };
     return { carrier, control, session, end, loss: loss.signal };
   }
 
@@ -278,7 +278,7 @@ export class SessionLife {
     this.#isLost = false;
     this.#become({ kind: 'ready', since: clock.now(), session });
     const over = AbortSignal.any([signal, loss]);
-    const why = await watchControl(control, clock, session.canPing, over, carrier.take);
+    const why = await watchControl(control, clock, session.router, over, carrier.take);
     end.abort(why);
     carrier.end?.();
     this.#keyHold?.begin();
@@ -287,24 +287,6 @@ export class SessionLife {
       log.warn(`session lost: ${why.message}`, { code: why.code });
     }
     return why;
-  }
-
-  /** Tried on a connection of its own, since a bridge that only seems to know PING closes the one that it came on. */
-  async #provePing(version: SamVersion, over: AbortSignal): Promise<boolean> {
-    if (!knowsPorts(version)) return false;
-    const { bridge, clock } = this.#world;
-    const late = new GateError('router-protocol', 'sam.ping-late', 'the SAM bridge did not answer PING');
-    try {
-      const proof = provePing(this.#settings.credentials);
-      const proven = await within(clock, PING_PROOF_MS, late, over, (limit) =>
-        converse(bridge, proof, 'trying PING', limit),
-      );
-      proven.stream.destroy();
-      return proven.out;
-    } catch {
-      // It does not know PING: nothing is lost, its connections still end with it.
-      return false;
-    }
   }
 
   #rest(why: GateError, attempt: number): Promise<void> {

@@ -119,11 +119,10 @@ export function* generateKeys(credentials?: SamCredentials): Conversation<Privat
 }
 
 /**
- * Finds out whether the bridge answers PING and stays: Java I2P does. i2pd 2.59 answers and closes the connection, which
- * would end a session if it were its control connection, and the version does not tell the two apart.
+ * After `hello`, since SAM 3.2: finds out whether the bridge answers PING and stays. Java I2P does. i2pd 2.59 answers and
+ * closes the connection, which would end a session if it were its control connection.
  */
-export function* provePing(credentials?: SamCredentials): Conversation<boolean> {
-  if (!knowsPorts(yield* hello(credentials))) return false;
+export function* provePing(): Conversation<boolean> {
   for (const text of ['one', 'two']) {
     yield { kind: 'send', bytes: pingCommand(text) };
     if ((yield* receiveLine()) !== `PONG ${text}`) return false;

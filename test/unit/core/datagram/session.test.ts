@@ -114,6 +114,25 @@ for (const [router, ports] of [
   });
 }
 
+test('java that could not be asked at first gets its ports all the same, and nothing before that', async () => {
+  const { bridge, clock, session, udp, user } = setting({ router: 'java' });
+  const { ping } = bridge.rules;
+  bridge.rules.ping = () => {
+    bridge.rules.ping = ping;
+    return undefined;
+  };
+  const { attachment } = user(4242);
+  const ready = attachment.ready(NEVER);
+  await clock.settle();
+  assert.equal(attachment.send(SENDER, 53, Buffer.from('early')), 'not-ready');
+  await clock.advance(10_000);
+  await ready;
+  assert.equal(attachment.send(SENDER, 53, Buffer.from('hello')), 'sent');
+  assert.match(text(udp.sent[0]?.bytes), / FROM_PORT=4242 TO_PORT=53\nhello$/);
+  await session.close();
+  assert.equal(clock.pending, 0);
+});
+
 test('what comes is for whom its port names, else for who wrote last, else for the only one; the rest is counted', async () => {
   const { forward, session, user } = setting({ router: 'java' });
   const [one, other] = [user(4000), user(4000)];

@@ -110,6 +110,21 @@ test('a bridge that knows PING is Java I2P, and gets all accepts at once', async
   await session.close();
 });
 
+test('while it is not known which router this is, one accept is armed; the others as soon as it is', async () => {
+  const { clock, bridge, service, session } = setting({ slots: 3 });
+  const { ping } = bridge.rules;
+  bridge.rules.ping = () => undefined;
+  await service.start(NEVER);
+  await clock.settle();
+  assert.equal(service.armed, 1);
+  bridge.rules.ping = ping;
+  bridge.of('ping')[0]?.end.write('PONG one\n');
+  await clock.settle();
+  assert.equal(service.armed, 3);
+  await service.stop();
+  await session.close();
+});
+
 test('when no accept is pending, a newer i2pd gets one at once', async () => {
   const { clock, bridge, service, taken, session } = setting({ router: 'i2pd-2.59', slots: 2 });
   await service.start(NEVER);
