@@ -199,6 +199,7 @@ export function assembleGateway(config: Config, world: World) {
     own: addresses,
     vpn: tun === undefined ? undefined : world.udp,
     clock,
+    log,
   };
   const associationPlaces = new Places(config.limits.associations);
   const udpService = (settings: Config['socks'][number]): UdpService => ({

@@ -20,7 +20,7 @@ import {
 import type { ListenerPort } from '../core/ports.ts';
 import { type Clock, type Timer, within } from '../kit/clock.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
-import type { Logger } from '../kit/log.ts';
+import { type Logger, logDefect } from '../kit/log.ts';
 import { Places } from '../kit/places.ts';
 import type { Service } from '../kit/service.ts';
 import { tally } from '../kit/tally.ts';
@@ -169,8 +169,7 @@ export class ControlServer implements Service {
       }
       return encodeResult(id, await this.#parts.methods.call(request, gone));
     } catch (thrown) {
-      const error = asGateError(thrown, 'answering a control request');
-      if (error.kind === 'bug') this.#parts.log.error('a control request failed', { stack: error.stack });
+      const error = logDefect(this.#parts.log, thrown, 'answering a control request');
       return encodeFailure(id, error, 'answering');
     } finally {
       leave?.();

@@ -5,6 +5,7 @@
 import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
+import { type Logger, logDefect } from '../../kit/log.ts';
 import { tally } from '../../kit/tally.ts';
 import type { Destination } from '../../wire/i2p/destination.ts';
 import {
@@ -75,6 +76,7 @@ interface Way {
 export class DatagramSession {
   readonly #bridge: DatagramBridgePort;
   readonly #clock: Clock;
+  readonly #log: Logger;
   readonly #life: SessionLife;
   readonly #users = new Attachments<Attachment & { readonly take: TakeDatagram }>();
   readonly #drops = tally(SESSION_DROPS);
@@ -85,6 +87,7 @@ export class DatagramSession {
   constructor(settings: SessionSettings, world: SessionWorld & { readonly bridge: DatagramBridgePort }) {
     this.#bridge = world.bridge;
     this.#clock = world.clock;
+    this.#log = world.log;
     this.#life = new SessionLife((signal) => this.#openCarrier(signal), settings, world);
   }
 
@@ -176,7 +179,8 @@ export class DatagramSession {
       let datagram: SamDatagram;
       try {
         datagram = parseForwarded(bytes);
-      } catch {
+      } catch (error) {
+        logDefect(this.#log, error, 'reading a datagram');
         this.#drops.add('unreadable');
         return;
       }

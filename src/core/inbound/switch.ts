@@ -7,8 +7,8 @@ import type { Duplex } from 'node:stream';
 import { sharedController } from '../../kit/abort.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { drive } from '../../kit/drive.ts';
-import { asGateError, GateError } from '../../kit/errors.ts';
-import type { Logger } from '../../kit/log.ts';
+import { GateError } from '../../kit/errors.ts';
+import { type Logger, logFailure } from '../../kit/log.ts';
 import { PlacesForEach } from '../../kit/places.ts';
 import { type Machine, RECEIVE } from '../../kit/step.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
@@ -40,7 +40,9 @@ export type InboundCounter =
   | 'refusedLimit'
   | 'refusedFirstByte'
   | 'refusedClaim'
-  | 'silent';
+  | 'silent'
+  /** By a defect of ours. */
+  | 'failed';
 
 export interface InboundSwitch {
   take(inbound: InboundStream): void;
@@ -85,9 +87,27 @@ export function inboundSwitch(
     'refusedFirstByte',
     'refusedClaim',
     'silent',
+    'failed',
   ]);
   const undecided = new PlacesForEach<Peer | typeof STRANGERS>(UNDECIDED_MOST);
   const stopping = sharedController();
+
+  /** @returns undefined for a stream on which they do not come */
+  const firstBytes = async (stream: Duplex, wanted: number): Promise<Buffer | undefined> => {
+    const doing = 'waiting for the first byte';
+    const late = () => new GateError('peer-timeout', 'inbound.silent', 'a peer opened a stream and sent nothing');
+    try {
+      return await drive(firstBytesMachine(wanted), stream, {
+        doing,
+        signal: stopping.signal,
+        limit: { clock, ms: FIRST_BYTE_MS, late },
+        onEnd: () => new GateError('peer-closed', 'inbound.closed', 'a peer opened a stream and closed it'),
+      });
+    } catch (error) {
+      logFailure(log, error, doing);
+      return undefined;
+    }
+  };
 
   /** Hands the stream on when its first `wanted` bytes have come; bounded in number for each `who`. */
   const decide = async (
@@ -103,20 +123,14 @@ export function inboundSwitch(
       return;
     }
     try {
-      const late = () => new GateError('peer-timeout', 'inbound.silent', 'a peer opened a stream and sent nothing');
-      const first = await drive(firstBytesMachine(wanted), stream, {
-        doing: 'waiting for the first byte',
-        signal: stopping.signal,
-        limit: { clock, ms: FIRST_BYTE_MS, late },
-        onEnd: () => new GateError('peer-closed', 'inbound.closed', 'a peer opened a stream and closed it'),
-      });
-      const outcome = handOn(first);
+      const first = await firstBytes(stream, wanted);
+      const outcome = first === undefined ? 'silent' : handOn(first);
       counts.add(outcome);
       if (outcome !== 'accepted') stream.destroy();
     } catch (error) {
-      counts.add('silent');
+      counts.add('failed');
       stream.destroy();
-      log.debug(asGateError(error, 'accepting a stream').message);
+      logFailure(log, error, 'handing a stream on');
     } finally {
       leave();
     }

@@ -6,8 +6,8 @@ import type { Duplex } from 'node:stream';
 import { sharedController } from '../../kit/abort.ts';
 import { type BackoffRange, backoffDelay } from '../../kit/backoff.ts';
 import { type Clock, sleep, within } from '../../kit/clock.ts';
-import { abortError, asGateError, GateError } from '../../kit/errors.ts';
-import type { Logger } from '../../kit/log.ts';
+import { abortError, GateError } from '../../kit/errors.ts';
+import { type Logger, logFailure } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
 import type { SamCredentials } from '../../wire/sam/command.ts';
 import { type AcceptedPeer, acceptedPeer, armAccept, knowsPorts } from '../../wire/sam/conversation.ts';
@@ -64,17 +64,23 @@ export function acceptor(options: AcceptorOptions): Acceptor {
 
   const run = async () => {
     const signal = stopping.signal;
-    while (!signal.aborted) {
+    for (let failures = 0; !signal.aborted; ) {
       try {
         const ready = await session.readySomeTime(signal);
         await keepArmed(ready, AbortSignal.any([signal, ready.over]));
+        failures = 0;
       } catch (error) {
-        // Stopped, or a session that is over for good: its own log line says why.
-        log.debug(`accepting no streams: ${asGateError(error, 'accepting streams').message}`);
-        return;
+        const { kind } = logFailure(log, error, 'accepting streams');
+        // A session that is over for good.
+        if (kind === 'config' || kind === 'shutdown') return;
+        failures += 1;
+        await rest(failures, signal);
       }
     }
   };
+
+  const rest = (failures: number, signal: AbortSignal) =>
+    sleep(clock, backoffDelay(RETRY, failures, options.random()), signal).catch(() => {});
 
   /** Keeps arming until the session is over. An ACCEPT is given up only with it: closing one can swallow a CONNECT. */
   const keepArmed = async (ready: ReadySession, signal: AbortSignal) => {
@@ -109,10 +115,9 @@ export function acceptor(options: AcceptorOptions): Acceptor {
       } catch (error) {
         if (signal.aborted) return;
         failures += 1;
-        const why = asGateError(error, 'arming an accept');
-        log.debug(`could not arm an accept: ${why.message}`);
+        const why = logFailure(log, error, 'arming an accept');
         if (why.kind === 'session-lost') ready.gone(why);
-        await sleep(clock, backoffDelay(RETRY, failures, options.random()), signal).catch(() => {});
+        await rest(failures, signal);
       }
     }
   };
@@ -149,7 +154,7 @@ export function acceptor(options: AcceptorOptions): Acceptor {
       options.take({ stream, ...peer });
     } catch (error) {
       stream.destroy();
-      log.debug(`an accept ended: ${asGateError(error, 'accepting').message}`);
+      logFailure(log, error, 'accepting a stream');
       // Without this pause a bridge that closes every ACCEPT would be asked without end.
       await sleep(clock, RETRY.firstMs, signal).catch(() => {});
     }

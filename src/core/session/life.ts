@@ -6,8 +6,8 @@ import type { Duplex } from 'node:stream';
 import { sharedController } from '../../kit/abort.ts';
 import { type BackoffRange, backoffDelay } from '../../kit/backoff.ts';
 import { type Clock, within } from '../../kit/clock.ts';
-import { abortError, asGateError, GateError } from '../../kit/errors.ts';
-import type { Logger } from '../../kit/log.ts';
+import { abortError, GateError } from '../../kit/errors.ts';
+import { type Logger, logDefect } from '../../kit/log.ts';
 import type { Destination, PrivateKeys } from '../../wire/i2p/destination.ts';
 import type { SamCredentials, SessionOptions, SessionStyle } from '../../wire/sam/command.ts';
 import { createSession, hello, type SamVersion } from '../../wire/sam/conversation.ts';
@@ -208,7 +208,7 @@ export class SessionLife {
         // A session that lived for a while has earned a fresh start.
         if (this.#world.clock.now() - readyAt > REBUILD.longestMs) attempt = 0;
       } catch (error) {
-        why = asGateError(error, 'creating the session');
+        why = logDefect(this.#world.log, error, 'creating the session');
       }
       if (signal.aborted) return;
       // Only a wrong key is beyond hope: routers come back, and refuse for reasons that pass.

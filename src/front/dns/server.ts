@@ -7,7 +7,7 @@ import type { Peer, PeerTable } from '../../core/peers/table.ts';
 import type { UdpPort, UdpSocket } from '../../core/ports.ts';
 import type { Clock, Timer } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
-import type { Logger } from '../../kit/log.ts';
+import { type Logger, logFailure } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
 import { TokenBucket } from '../../kit/token-bucket.ts';
@@ -118,7 +118,7 @@ export function nameServer(options: NameServerOptions): NameServer {
     }
     if (!listens()) closeAll();
     else if (problem !== undefined) {
-      log.debug(problem.message, { code: problem.code });
+      logFailure(log, problem, 'binding the name server');
       retry = clock.after(RETRY_MS, () => void settle());
     }
   };

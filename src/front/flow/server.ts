@@ -10,8 +10,8 @@ import type { Relay } from '../../core/relay/report.ts';
 import { sharedController } from '../../kit/abort.ts';
 import { type Clock, within } from '../../kit/clock.ts';
 import { drive } from '../../kit/drive.ts';
-import { asGateError, GateError } from '../../kit/errors.ts';
-import type { Logger } from '../../kit/log.ts';
+import { GateError } from '../../kit/errors.ts';
+import { type Logger, logFailure } from '../../kit/log.ts';
 import { PlacesForEach } from '../../kit/places.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
@@ -98,7 +98,7 @@ export function flowServer(options: FlowServerOptions): FlowServer {
     } catch (error) {
       counts.add('failed');
       stream.destroy();
-      log.debug(asGateError(error, 'serving a flow').message);
+      logFailure(log, error, 'serving a flow');
     } finally {
       admitted.delete(stream);
     }
@@ -111,7 +111,7 @@ export function flowServer(options: FlowServerOptions): FlowServer {
         connector.connect(address, port, signal),
       );
     } catch (error) {
-      const { kind } = asGateError(error, 'connecting to a local service');
+      const { kind } = logFailure(log, error, 'connecting to a local service');
       if (kind === 'peer-refused') return 'refused';
       if (kind === 'peer-timeout') return 'timeout';
       return kind === 'limit' ? 'busy' : 'unreachable';

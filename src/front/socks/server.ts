@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { ClientOrigin, ListenerPort } from '../../core/ports.ts';
 import { Cancellation } from '../../kit/abort.ts';
 import { abortError, asGateError, GateError } from '../../kit/errors.ts';
+import { logDefect } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
 import type { Authenticate } from './authentication.ts';
@@ -128,7 +129,7 @@ export function socksServer(parts: SocksServerParts, given: Partial<SocksServerO
     place.served = serveClient(client, origin, world, place.cancel, keepPlace).then(over, (error: unknown) => {
       over();
       client.destroy();
-      log.error('a defect: serving a SOCKS client failed', { code: asGateError(error, 'serving a SOCKS client').code });
+      logDefect(log, error, 'serving a SOCKS client');
     });
   };
 

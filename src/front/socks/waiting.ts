@@ -1,6 +1,7 @@
 /** Work for a client that waits for its reply: given up when the client leaves, when it takes too long, or at a stop. */
 import type { Lateness } from '../../kit/clock.ts';
-import { abortError, asGateError, type GateError } from '../../kit/errors.ts';
+import { abortError, type GateError } from '../../kit/errors.ts';
+import { logDefect } from '../../kit/log.ts';
 import { DENIED } from './access.ts';
 import { watchDeparture } from './departure.ts';
 import type { ClientEnd, Serving } from './serving.ts';
@@ -41,14 +42,9 @@ export async function whileWaiting<T>({ client, world, signal }: Serving, work: 
  * @returns what to tell the client
  */
 export function countFailure({ world, signal }: Serving, thrown: unknown, doing: string, end: ClientEnd): GateError {
-  const error = asGateError(thrown, doing);
+  const error = logDefect(world.log, thrown, doing);
   if (signal.aborted) world.counts.add('stopped');
   else if (error.code === DENIED) world.counts.add('policyRefused');
   else world.counts.add(error.kind === 'cancelled' ? 'cancelled' : end);
-  // Its message is somebody else's and might name a host.
-  if (error.kind === 'bug') {
-    const { cause } = error;
-    world.log.error(`a defect: ${doing} failed`, { thrown: cause instanceof Error ? cause.name : typeof cause });
-  }
   return error;
 }

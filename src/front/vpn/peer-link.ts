@@ -10,6 +10,7 @@ import type { PacketRun } from '../../core/ports.ts';
 import { sharedController } from '../../kit/abort.ts';
 import type { Timer } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
+import { logFailure } from '../../kit/log.ts';
 import { eachRow } from '../../wire/packet/rows.ts';
 import { agreedSegment, BigPackets, fits } from './big-packets.ts';
 import type { DropCause } from './fair-queue.ts';
@@ -80,8 +81,7 @@ export class PeerLink {
       opened: (end) => this.#carry(end, 'out', 'verified'),
       failed: (error) => {
         this.#ledger.dialFailed(error);
-        if (error.kind.startsWith('peer-')) this.#streams.contradicted();
-        world.log.debug(`a peer cannot be reached: ${error.message}`, { code: error.code });
+        logFailure(world.log, error, 'connecting to a peer');
         this.#retryLater();
       },
       idle: () => {

@@ -204,7 +204,7 @@ test('a bug is logged and not told', async () => {
   const [answer = ''] = await answersTo(STATUS);
   assert.match(answer, /an internal error/);
   assert.doesNotMatch(answer, /secret/);
-  assert.deepEqual(logged, ['a control request failed']);
+  assert.deepEqual(logged, ['a defect: answering a control request failed; please report this']);
 });
 
 test('stopping closes connections and removes the socket', async () => {

@@ -12,6 +12,7 @@ import { mayReachPeers, type SessionKey } from '../../../core/session/key.ts';
 import { ExpiringCache } from '../../../kit/cache.ts';
 import { type Clock, within } from '../../../kit/clock.ts';
 import { GateError } from '../../../kit/errors.ts';
+import { type Logger, logDefect } from '../../../kit/log.ts';
 import type { Tally } from '../../../kit/tally.ts';
 import { TokenBucket } from '../../../kit/token-bucket.ts';
 import { type Address, type Addresses, addressKey, formatAddress } from '../../../wire/i2p/address.ts';
@@ -44,6 +45,7 @@ export interface AssociationWorld {
   /** Sockets on our VPN address; undefined where there is no TUN. */
   readonly vpn: UdpPort | undefined;
   readonly clock: Clock;
+  readonly log: Logger;
 }
 
 /** What is known of the client and its listener. */
@@ -158,7 +160,7 @@ export class Association {
   async #find(target: DialTarget, port: number, session: SessionKey): Promise<Found<Way, Lost>> {
     // What is taken from here on would be given back by nobody.
     if (this.#closing.signal.aborted) return { kind: 'none', why: 'noSession' };
-    const { own, peers, resolver } = this.#parts.world;
+    const { log, own, peers, resolver } = this.#parts.world;
     const way = datagramWay(target, peers, own);
     switch (way.kind) {
       case 'vpn':
@@ -176,7 +178,8 @@ export class Association {
           const destination = await resolver.resolve(way.host, session, this.#closing.signal);
           if (!this.#parts.mayBe(way.host, destination.b32)) return { kind: 'none', why: 'policyRefused' };
           return await this.#find(asTarget(destination), port, session);
-        } catch {
+        } catch (error) {
+          logDefect(log, error, 'looking a name up for a datagram');
           return { kind: 'none', why: 'nameFailed' };
         }
       case 'unknown-peer':
@@ -193,7 +196,8 @@ export class Association {
         via.ready(limit),
       );
       return { kind: 'way', way: { kind: 'i2p', destination, port, via } };
-    } catch {
+    } catch (error) {
+      logDefect(this.#parts.world.log, error, 'taking a session for datagrams');
       return { kind: 'none', why: 'noSession' };
     }
   }
@@ -202,7 +206,8 @@ export class Association {
     try {
       const socket = await this.#openTun();
       return { kind: 'way', way: { kind: 'tun', socket, to: { address: formatAddress(address), port } } };
-    } catch {
+    } catch (error) {
+      logDefect(this.#parts.world.log, error, 'opening a socket on the VPN');
       return { kind: 'none', why: 'needsTun' };
     }
   }

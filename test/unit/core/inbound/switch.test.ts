@@ -8,22 +8,26 @@ import { silentLogger } from '../../../../src/kit/log.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { destination, hearAll, line, own, peer } from '../support.ts';
 
-function setting(peersOf = [peer(2), peer(3)]) {
+function setting(peersOf = [peer(2), peer(3)], defect?: Error) {
   const clock = new FakeClock();
   const taken: Array<{ readonly by: string; readonly peer: string; readonly stream: Duplex }> = [];
-  const taker = (by: string) => (from: { readonly name: string }, stream: Duplex, origin?: Origin) =>
-    void taken.push({ by: origin === 'unverified' ? 'nobody knows' : by, peer: from.name, stream });
+  const taker = (by: string) => (from: { readonly name: string }, stream: Duplex, origin?: Origin) => {
+    if (defect !== undefined) throw defect;
+    taken.push({ by: origin === 'unverified' ? 'nobody knows' : by, peer: from.name, stream });
+  };
   const peers = peerTable(peersOf, own(1).addresses);
   const awaited = awaitedStreams();
   const takers = { packets: taker('packets'), flow: taker('flow') };
-  const inbound = inboundSwitch(peers, takers, awaited, clock, silentLogger);
+  const errors: string[] = [];
+  const log = { ...silentLogger, error: (text: string) => void errors.push(text) };
+  const inbound = inboundSwitch(peers, takers, awaited, clock, log);
   const arrives = (from: number, ...bytes: number[]) => {
     const [ours, theirs] = line({ halfClose: false });
     if (bytes.length > 0) theirs.write(Buffer.from(bytes));
     inbound.take({ stream: ours, from: destination(from), fromPort: undefined, toPort: undefined });
     return { ours, theirs };
   };
-  return { clock, taken, inbound, awaited, arrives };
+  return { clock, taken, inbound, awaited, arrives, errors };
 }
 
 test('a stranger is refused before anything is read', async () => {
@@ -197,4 +201,13 @@ test('the header of a stranger may come byte by byte; who sends less of it is en
   await clock.advance(61_000);
   assert.ok(streams.every(({ ours }) => ours.destroyed));
   assert.deepEqual([inbound.counters().refusedLimit, inbound.counters().silent, clock.pending], [9_968, 32, 0]);
+});
+
+test('a defect of whoever takes the stream is told, closes it, and is not counted as a silent peer', async () => {
+  const { clock, inbound, arrives, errors } = setting([peer(2)], new TypeError('x is not a function'));
+  const { ours } = arrives(2, 0x60);
+  await clock.settle();
+  const { failed, silent, accepted } = inbound.counters();
+  assert.deepEqual([failed, silent, accepted, ours.destroyed, clock.pending], [1, 0, 0, true, 0]);
+  assert.match(errors[0] ?? '', /a defect: handing a stream on failed/);
 });

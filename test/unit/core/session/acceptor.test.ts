@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { acceptor, type InboundStream } from '../../../../src/core/session/acceptor.ts';
 import { Session } from '../../../../src/core/session/session.ts';
-import { silentLogger } from '../../../../src/kit/log.ts';
+import { type Logger, silentLogger } from '../../../../src/kit/log.ts';
 import { parsePrivateKeys } from '../../../../src/wire/i2p/destination.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { destination, privateKeys } from '../support.ts';
@@ -15,9 +15,10 @@ const BURST_WINDOW_MS = 3_500;
 interface Setting {
   readonly router?: 'i2pd-2.45' | 'i2pd-2.59' | 'java';
   readonly slots?: number;
+  readonly log?: Logger;
 }
 
-function setting({ router = 'java', slots = 4 }: Setting = {}) {
+function setting({ router = 'java', slots = 4, log = silentLogger }: Setting = {}) {
   const clock = new FakeClock();
   const bridge = new ScriptedBridge();
   bridge.rules.version = router === 'i2pd-2.45' ? '3.1' : '3.3';
@@ -36,7 +37,7 @@ function setting({ router = 'java', slots = 4 }: Setting = {}) {
     session,
     bridge,
     clock,
-    log: silentLogger,
+    log,
     random,
     credentials: undefined,
     slots,
@@ -230,6 +231,46 @@ test('waits for a router that is away without hurrying the session', async () =>
   bridge.rules.down = false;
   await clock.advance(6_000);
   assert.equal(service.armed, 4);
+  await service.stop();
+  await session.close();
+});
+
+test('a defect in what it waits on is told, and ends accepting for a moment, not for good', async () => {
+  const errors: string[] = [];
+  const log = { ...silentLogger, error: (text: string) => void errors.push(text) };
+  const { clock, service, session } = setting({ log });
+  const { readySomeTime } = session;
+  let throws = 2;
+  session.readySomeTime = async (signal) => {
+    throws -= 1;
+    if (throws >= 0) throw new TypeError('x is not a function');
+    return readySomeTime.call(session, signal);
+  };
+  await service.start(NEVER);
+  await clock.settle();
+  assert.equal(service.armed, 0);
+  await clock.advance(2_000);
+  assert.equal(service.armed, 4);
+  assert.deepEqual(
+    errors.map((text) => /a defect: accepting streams failed/.test(text)),
+    [true, true],
+  );
+  await service.stop();
+  await session.close();
+  assert.equal(clock.pending, 0);
+});
+
+test('a session that is over for good ends accepting, and is no defect', async () => {
+  const errors: string[] = [];
+  const { clock, bridge, service, session } = setting({
+    log: { ...silentLogger, error: (text: string) => void errors.push(text) },
+  });
+  bridge.rules.create = () => 'SESSION STATUS RESULT=INVALID_KEY';
+  await service.start(NEVER);
+  await clock.settle();
+  const before = bridge.opened;
+  await clock.advance(600_000);
+  assert.deepEqual([session.state.kind, bridge.opened, clock.pending, errors], ['failed', before, 0, []]);
   await service.stop();
   await session.close();
 });

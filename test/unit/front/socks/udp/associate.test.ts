@@ -6,6 +6,7 @@ import type { UdpPort, UdpSocket } from '../../../../../src/core/ports.ts';
 import { socksServer } from '../../../../../src/front/socks/server.ts';
 import { UDP_COUNTERS } from '../../../../../src/front/socks/udp/counters.ts';
 import { GateError } from '../../../../../src/kit/errors.ts';
+import { silentLogger } from '../../../../../src/kit/log.ts';
 import { Places } from '../../../../../src/kit/places.ts';
 import { tally } from '../../../../../src/kit/tally.ts';
 import { addressesOf } from '../../../../../src/wire/i2p/address.ts';
@@ -39,7 +40,15 @@ async function setUp(bind?: UdpPort['bind']) {
   const server = socksServer({
     ...parts,
     udp: {
-      world: { sessions, resolver: { resolve: nobody }, peers: peerTable([], own), own, vpn: undefined, clock },
+      world: {
+        sessions,
+        resolver: { resolve: nobody },
+        peers: peerTable([], own),
+        own,
+        vpn: undefined,
+        clock,
+        log: silentLogger,
+      },
       settings: { rate: 1000, queueBytes: 10_000, source: 'address' },
       sockets: { bind: bind ?? ((address, port) => udp.bind(address, port === 0 ? 40_000 : port)) },
       places,

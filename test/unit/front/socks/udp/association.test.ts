@@ -225,6 +225,17 @@ describe('what comes for a client', () => {
   }
 });
 
+test('a defect is told, where a name that nobody knows is only counted', async () => {
+  const { association, counts, defects } = setUp();
+  association.fromClient(datagram('unknown.i2p', 7, 'x'));
+  await settle();
+  assert.deepEqual(defects, []);
+  association.fromClient(datagram('defect.i2p', 7, 'x'));
+  await settle();
+  assert.deepEqual(counts(), { nameFailed: 2 });
+  assert.match(defects[0] ?? '', /a defect: looking a name up/);
+});
+
 test('an answer that comes when the association is closed takes nothing any more', async () => {
   for (const isPeer of [false, true]) {
     const setting = setUp();

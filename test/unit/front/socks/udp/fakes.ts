@@ -8,6 +8,7 @@ import { judge } from '../../../../../src/front/socks/policy.ts';
 import { Association, type AssociationParts } from '../../../../../src/front/socks/udp/association.ts';
 import { UDP_COUNTERS } from '../../../../../src/front/socks/udp/counters.ts';
 import { GateError } from '../../../../../src/kit/errors.ts';
+import { silentLogger } from '../../../../../src/kit/log.ts';
 import { tally } from '../../../../../src/kit/tally.ts';
 import { addressesOf } from '../../../../../src/wire/i2p/address.ts';
 import type { Destination } from '../../../../../src/wire/i2p/destination.ts';
@@ -42,6 +43,7 @@ export function setUp(more: Partial<AssociationParts> & { readonly withTun?: boo
   const vpn = new FakeUdp();
   const state = { outcome: 'sent' as SendOutcome, ready: true, leases: 0, refuse: false };
   const takers = new Map<string, TakeDatagram>();
+  const defects: string[] = [];
   const counts = tally([...UDP_COUNTERS, 'dnsLeak']);
   const association = new Association({
     world: {
@@ -83,6 +85,7 @@ export function setUp(more: Partial<AssociationParts> & { readonly withTun?: boo
       resolver: {
         resolve: async (host) => {
           const found = names.get(host);
+          if (host === 'defect.i2p') throw new TypeError('x is not a function');
           if (found === undefined) throw new GateError('name-unknown', 'test', 'unknown');
           return found;
         },
@@ -104,6 +107,7 @@ export function setUp(more: Partial<AssociationParts> & { readonly withTun?: boo
       own: addressesOf(own.b32),
       vpn: withTun ? vpn : undefined,
       clock,
+      log: { ...silentLogger, error: (text) => void defects.push(text) },
     },
     settings: { rate, queueBytes: 10_000, source: 'address' },
     counts,
@@ -121,6 +125,7 @@ export function setUp(more: Partial<AssociationParts> & { readonly withTun?: boo
   return {
     association,
     clock,
+    defects,
     names,
     own,
     peer,
