@@ -1,10 +1,10 @@
 /**
  * The control protocol: one JSON object per line in both directions, over a unix socket. A request is
- * `{"v":1,"id":7,"method":"status","params":{}}`; its answer has the same id and either `ok` or `error`, and blanks before
- * it when it takes long. Knows no socket.
+ * `{"v":1,"id":7,"method":"status","params":{}}`; its answer has the same id and either `ok` or an `error` with its kind,
+ * code and message, and blanks before it when it takes long. Knows no socket.
  */
 import { z } from 'zod';
-import { asGateError, GateError } from '../kit/errors.ts';
+import { asGateError, ERROR_KINDS, GateError } from '../kit/errors.ts';
 
 const PROTOCOL_VERSION = 1;
 /** Bytes in a request, the newline not counted. */
@@ -23,7 +23,12 @@ const answerShape = z.union([
   z.strictObject({ id: z.int().nonnegative(), ok: z.unknown() }),
   z.strictObject({
     id: z.int().nonnegative().nullable(),
-    error: z.strictObject({ code: z.string(), message: z.string() }),
+    error: z.object({
+      // A gateway of another version may know others, or send none.
+      kind: z.enum(ERROR_KINDS).catch('local-io'),
+      code: z.string(),
+      message: z.string(),
+    }),
   }),
 ]);
 
@@ -74,7 +79,7 @@ export function encodeFailure(id: number | null, thrown: unknown, doing: string)
   const { kind, code, message } = asGateError(thrown, doing);
   // The text of a bug may hold anything, and the log has it.
   const text = kind === 'bug' ? 'an internal error; see the log' : message;
-  return `${JSON.stringify({ id, error: { code, message: text } })}\n`;
+  return `${JSON.stringify({ id, error: { kind, code, message: text } })}\n`;
 }
 
 function parseJson(line: string): unknown {

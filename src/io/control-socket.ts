@@ -263,7 +263,7 @@ class SocketClient implements ControlClient {
     this.#lastId += 1;
     this.#socket.write(encodeRequest(this.#lastId, method, params));
     const answer = parseAnswer(await this.#nextLine());
-    if ('error' in answer) throw new GateError('local-io', answer.error.code, answer.error.message);
+    if ('error' in answer) throw asTold(answer.error);
     if (answer.id !== this.#lastId) throw gone(this.#path);
     return answer.ok;
   }
@@ -319,6 +319,11 @@ function explain(path: string, error: NodeJS.ErrnoException): GateError {
     default:
       return new GateError('local-io', 'control.failed', `${path}: ${error.message}`, { cause: error });
   }
+}
+
+/** A defect of the gateway is none of whoever asked: its place stands in the gateway's log. */
+function asTold({ kind, code, message }: Pick<GateError, 'kind' | 'code' | 'message'>): GateError {
+  return new GateError(kind === 'bug' ? 'local-io' : kind, code, message);
 }
 
 function gone(path: string): GateError {

@@ -9,6 +9,7 @@ import { controlMethods } from '../../../src/control/methods.ts';
 import { statusReport } from '../../../src/control/status.ts';
 import { systemClock } from '../../../src/io/clock.ts';
 import { ControlServer } from '../../../src/io/control-socket.ts';
+import { type ErrorKind, GateError } from '../../../src/kit/errors.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
 import { until } from '../../helpers/until.ts';
 import { sampleExposure, samplePing, sampleReload, sampleReport, sampleSubject } from '../control/sample-report.ts';
@@ -86,6 +87,36 @@ test('status and peers show what the gateway says', async () => {
     await until('the status came twice', () => seen.split('garligate 1.2.3').length > 2, 20_000);
     watching.kill('SIGINT');
     assert.equal((await watching.ended).code, 0);
+  } finally {
+    await server.stop();
+  }
+});
+
+test('what goes wrong in the gateway ends with its own exit code, and its defects with no stack of ours', async () => {
+  const { config, socket } = place('failing');
+  const fail = (kind: ErrorKind, code: string) => () => Promise.reject(new GateError(kind, code, `wrong: ${code}`));
+  const server = new ControlServer({
+    path: socket,
+    mode: 0o600,
+    methods: controlMethods({
+      ...sampleSubject,
+      reload: fail('config', 'config.invalid'),
+      ping: fail('peer-unreachable', 'ping.unknown-peer'),
+      exposure: fail('bug', 'bug'),
+    }),
+    clock: systemClock,
+    log: silentLogger,
+  });
+  await server.start();
+  try {
+    for (const [args, code, said] of [
+      [['reload', '-c', config], 3, 'garligate: wrong: config.invalid\n'],
+      [['ping', 'nobody', '--config', config], 7, 'garligate: wrong: ping.unknown-peer\n'],
+      [['exposure', '-c', config], 1, 'garligate: an internal error; see the log\n'],
+    ] as const) {
+      const { code: got, err } = await garligate(...args);
+      assert.deepEqual([got, err], [code, said]);
+    }
   } finally {
     await server.stop();
   }

@@ -20,7 +20,16 @@ test('answers are read as they were written', () => {
   assert.deepEqual(parseAnswer(encodeResult(7, { a: [1] })), { id: 7, ok: { a: [1] } });
   assert.deepEqual(parseAnswer(encodeResult(7, undefined)), { id: 7, ok: null });
   const failure = parseAnswer(encodeFailure(null, new GateError('limit', 'a.b', 'too many'), 'testing'));
-  assert.deepEqual(failure, { id: null, error: { code: 'a.b', message: 'too many' } });
+  assert.deepEqual(failure, { id: null, error: { kind: 'limit', code: 'a.b', message: 'too many' } });
+});
+
+test('an error of a gateway that names no kind, or one that is not known here, is read all the same', () => {
+  for (const kind of ['', '"kind":"of-tomorrow","advice":"x",']) {
+    assert.deepEqual(parseAnswer(`{"id":7,"error":{${kind}"code":"a.b","message":"no"}}`), {
+      id: 7,
+      error: { kind: 'local-io', code: 'a.b', message: 'no' },
+    });
+  }
 });
 
 test('the text of a bug stays inside', () => {
