@@ -9,7 +9,7 @@ import type { Service } from '../../kit/service.ts';
 import { turnstile } from '../../kit/turnstile.ts';
 import type { SessionOptions } from '../../wire/sam/command.ts';
 import type { DatagramBridgePort } from '../ports.ts';
-import type { IsolatedKey, SessionKey } from '../session/key.ts';
+import { type IsolatedKey, keyText, type SessionKey } from '../session/key.ts';
 import type { SessionManagerOptions } from '../session/manager.ts';
 import { type PoolLease, sessionPool } from '../session/pool.ts';
 import { DatagramSession } from './session.ts';
@@ -56,7 +56,7 @@ export function datagramSessions(options: DatagramSessionsOptions, world: Datagr
     name: 'datagrams',
     start: async () => pool.start(),
     stop: () => pool.stop(),
-    lease: (key) => pool.lease({ kind: 'isolated', token: JSON.stringify(key), tunnels: labelOf(key) }),
+    lease: (key) => pool.lease({ kind: 'isolated', token: keyText(key), tunnels: labelOf(key) }),
     list: () => pool.list().keyed,
   };
 }

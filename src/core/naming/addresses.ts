@@ -12,7 +12,7 @@ import { type Address, addressesOf, addressKey } from '../../wire/i2p/address.ts
 import type { B32, NamedDestination } from '../../wire/i2p/destination.ts';
 import type { DialTarget } from '../dial/target.ts';
 import type { PeerTable } from '../peers/table.ts';
-import { mayReachPeers, type SessionKey } from '../session/key.ts';
+import { keyText, mayReachPeers, type SessionKey } from '../session/key.ts';
 import type { Resolver } from './resolver.ts';
 
 export interface AddressNames {
@@ -163,7 +163,7 @@ export function addressNames({ resolver, peers, own, clock }: AddressNamesParts)
 }
 
 function placeOf(address: Address, asker: SessionKey): string {
-  return `${JSON.stringify(asker)} ${addressKey(address)}`;
+  return `${keyText(asker)} ${addressKey(address)}`;
 }
 
 function hostNameOf(b32: B32): string {

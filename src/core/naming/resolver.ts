@@ -16,7 +16,7 @@ import type { SamCredentials } from '../../wire/sam/command.ts';
 import { lookupName } from '../../wire/sam/conversation.ts';
 import type { BridgePort } from '../ports.ts';
 import { converse } from '../session/bridge.ts';
-import type { SessionKey } from '../session/key.ts';
+import { keyText, type SessionKey } from '../session/key.ts';
 
 export interface Resolver extends Service {
   /**
@@ -114,7 +114,7 @@ export function resolver(options: ResolverOptions): Resolver {
     resolve: async (host, session, signal) => {
       const alias = options.aliases.get(host);
       if (alias !== undefined) return alias;
-      const who = JSON.stringify(session);
+      const who = keyText(session);
       const memory = memoryOf(who);
       const answer = memory.get(host, clock.now()) ?? (await unlessAborted(askOnce(host, who, memory), signal));
       if (answer.kind === 'unknown') throw new GateError(answer.why.kind, answer.why.code, answer.why.message);

@@ -5,7 +5,7 @@
 import type { Clock, Timer } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import { tally } from '../../kit/tally.ts';
-import type { IsolatedKey } from './key.ts';
+import { type IsolatedKey, keyText } from './key.ts';
 
 /**
  * What becomes of a new key when there are as many sessions as there may be; neither lets two keys share.
@@ -188,10 +188,10 @@ export function sessionPool<Session extends PoolableSession>(
       for (const session of sessions) end(session);
       await Promise.all(ending);
     },
-    lease: ({ token, tunnels }) => {
+    lease: (wanted) => {
       if (!running) throw new GateError('shutdown', 'shutdown', 'the gateway is stopping');
-      const key = JSON.stringify([tunnels ?? null, token]);
-      const one = heldFor(key, tunnels);
+      const key = keyText(wanted);
+      const one = heldFor(key, wanted.tunnels);
       one.leases += 1;
       one.idle?.cancel();
       one.idle = undefined;

@@ -1,6 +1,6 @@
 /** The datagram sessions that one association uses: one as a rule, more where isolation keeps destinations apart. */
 import type { Attachment, DatagramSession } from '../../../core/datagram/session.ts';
-import type { SessionKey } from '../../../core/session/key.ts';
+import { keyText, type SessionKey } from '../../../core/session/key.ts';
 import type { SamDatagram } from '../../../wire/sam/datagram.ts';
 
 /** What an association needs of the sessions of the gateway. */
@@ -36,7 +36,7 @@ export class Seats {
 
   /** @throws GateError `limit` when no further session may be opened */
   at(key: SessionKey): Attachment {
-    const text = JSON.stringify(key);
+    const text = keyText(key);
     const seat = this.#seats.get(text) ?? this.#newSeat(key);
     this.#seats.delete(text);
     this.#seats.set(text, seat);

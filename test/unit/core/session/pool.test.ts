@@ -57,11 +57,14 @@ function refused(error: unknown): boolean {
   return error instanceof GateError && error.kind === 'limit' && error.code === 'session.limit';
 }
 
-test('the same key has the same session, another key or other tunnels another one', () => {
+test('the same key has the same session; other tunnels, or peers that it may reach as the gateway, another one', () => {
   const { pool } = setting({ most: 10 });
-  const [one, same, other, apart] = [key('a'), key('a'), key('b'), key('a', 'fast')].map((each) => pool.lease(each));
+  const asGateway = { ...key('a'), mayReachPeers: true } as const;
+  const [one, same, other, apart, linked] = [key('a'), key('a'), key('b'), key('a', 'fast'), asGateway].map((each) =>
+    pool.lease(each),
+  );
   assert.equal(one?.session, same?.session);
-  assert.equal(new Set([one?.session, other?.session, apart?.session]).size, 3);
+  assert.equal(new Set([one?.session, other?.session, apart?.session, linked?.session]).size, 4);
   assert.deepEqual([one?.session.tunnels, apart?.session.tunnels], [undefined, 'fast']);
 });
 
