@@ -23,8 +23,9 @@ const TYPE_REDIRECT = 137;
 const FIRST_LINK_TYPE = 130;
 const TYPE_LISTENER_REPORT_2 = 143;
 const FRAGMENT_HEADER = 44;
-/** Hop-by-hop options, routing, fragment, destination options. */
-const EXTENSION_HEADERS: ReadonlySet<number> = new Set([0, 43, FRAGMENT_HEADER, 60]);
+const AUTHENTICATION_HEADER = 51;
+/** Hop-by-hop options, routing, fragment, authentication, destination options. */
+const EXTENSION_HEADERS: ReadonlySet<number> = new Set([0, 43, FRAGMENT_HEADER, AUTHENTICATION_HEADER, 60]);
 /** RFC 8504, section 5.3: a host may refuse more than 8. */
 const MOST_EXTENSION_HEADERS = 8;
 const ICMP_HEADER_LENGTH = 8;
@@ -38,9 +39,8 @@ export function mayAnswer(packet: Buffer): boolean {
   const firstOfSource = packet[SOURCE_OFFSET];
   const unspecified = packet.subarray(SOURCE_OFFSET, DESTINATION_OFFSET).every((byte) => byte === 0);
   if (firstOfSource === 0xff || unspecified || packet[DESTINATION_OFFSET] === 0xff) return false;
-  if (packet[NEXT_HEADER_OFFSET] !== NEXT_HEADER_ICMPV6) return true;
-  const type = packet[HEADER_LENGTH] ?? 0;
-  return type >= FIRST_INFORMATIONAL_TYPE && type !== TYPE_REDIRECT;
+  const type = icmpTypeAt(packet, 0, packet.length);
+  return typeof type === 'number' ? type >= FIRST_INFORMATIONAL_TYPE && type !== TYPE_REDIRECT : type === 'other';
 }
 
 /**
@@ -49,19 +49,39 @@ export function mayAnswer(packet: Buffer): boolean {
  * with more extension headers than anybody needs is taken for one.
  */
 export function isLinkMessage(bytes: Buffer, start: number, end: number): boolean {
+  const type = icmpTypeAt(bytes, start, end);
+  if (typeof type !== 'number') return type === 'too deep';
+  return (type >= FIRST_LINK_TYPE && type <= TYPE_REDIRECT) || type === TYPE_LISTENER_REPORT_2;
+}
+
+/**
+ * The type of the ICMPv6 message in the packet at `bytes[start, end)`, also behind extension headers: `other` for another
+ * protocol, `not here` where it is cut off or stands in another fragment, and `too deep` behind too many headers.
+ */
+function icmpTypeAt(bytes: Buffer, start: number, end: number): number | 'other' | 'not here' | 'too deep' {
   let header = bytes[start + NEXT_HEADER_OFFSET];
   let at = start + HEADER_LENGTH;
+  let inFirstFragment = true;
   for (let passed = 0; header !== NEXT_HEADER_ICMPV6; passed += 1) {
-    if (header === undefined || !EXTENSION_HEADERS.has(header) || at >= end) return false;
-    if (passed === MOST_EXTENSION_HEADERS) return true;
-    // RFC 8200, section 4.3: 8 bytes and as many times 8 as the second byte says. A fragment header has always 8.
-    const isFragment = header === FRAGMENT_HEADER;
-    if (isFragment && ((bytes[at + 2] ?? 0) !== 0 || (bytes[at + 3] ?? 0) >> 3 !== 0)) return false;
+    if (header === undefined || !EXTENSION_HEADERS.has(header)) return 'other';
+    // Behind a later fragment's header stands what the first one's header says, and its middle.
+    if (at >= end || !inFirstFragment) return 'not here';
+    if (passed === MOST_EXTENSION_HEADERS) return 'too deep';
+    if (header === FRAGMENT_HEADER) inFirstFragment = (bytes[at + 2] ?? 0) === 0 && (bytes[at + 3] ?? 0) >> 3 === 0;
+    const length = extensionLength(header, bytes[at + 1] ?? 0);
     header = bytes[at];
-    at += isFragment ? 8 : 8 + 8 * (bytes[at + 1] ?? 0);
+    at += length;
   }
-  const type = at < end ? (bytes[at] ?? 0) : 0;
-  return (type >= FIRST_LINK_TYPE && type <= TYPE_REDIRECT) || type === TYPE_LISTENER_REPORT_2;
+  return at < end && inFirstFragment ? (bytes[at] ?? 0) : 'not here';
+}
+
+/**
+ * Bytes. RFC 8200, section 4.3: 8, and as many times 8 as the second byte says; a fragment header has always 8. RFC 4302,
+ * section 2.2: the authentication header counts in fours.
+ */
+function extensionLength(header: number, said: number): number {
+  if (header === FRAGMENT_HEADER) return 8;
+  return header === AUTHENTICATION_HEADER ? 8 + 4 * said : 8 + 8 * said;
 }
 
 /** @param about the packet that cannot be delivered; it is quoted as far as it fits */

@@ -89,7 +89,7 @@ function icmp(type: number, extensions: readonly (readonly [number, number])[]):
   const kinds = [...extensions.map(([kind]) => kind), 58];
   bytes[6] = kinds[0] ?? 58;
   const headers = extensions.map(([kind, units], at) => {
-    const header = Buffer.alloc(kind === 44 ? 8 : 8 + 8 * units);
+    const header = Buffer.alloc(kind === 44 ? 8 : 8 + (kind === 51 ? 4 : 8) * units);
     header[0] = kinds[at + 1] ?? 58;
     header[1] = kind === 44 ? 0 : units;
     return header;
@@ -102,7 +102,7 @@ function icmp(type: number, extensions: readonly (readonly [number, number])[]):
 test('messages of one link are refused, also behind extension headers', () => {
   const LINK = [130, 131, 132, 133, 134, 135, 136, 137, 143];
   const judge = (bytes: Buffer) => admission.judgeInbound(carol, 'verified', bytes, 0, bytes.length);
-  const extension = fc.tuple(fc.constantFrom(0, 43, 44, 60), fc.integer({ min: 0, max: 3 }));
+  const extension = fc.tuple(fc.constantFrom(0, 43, 44, 51, 60), fc.integer({ min: 0, max: 3 }));
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 255 }), fc.array(extension, { maxLength: 8 }), (type, extensions) => {
       assert.equal(judge(icmp(type, extensions)), LINK.includes(type) ? 'linkMessage' : 'admit');
