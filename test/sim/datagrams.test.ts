@@ -222,6 +222,34 @@ describe('an association', () => {
     twin.close();
   });
 
+  it('hears nobody whom the lists of its listener deny, and whom it asked by an allowed name it can answer', async () => {
+    const network = new FakeNetwork();
+    const b = await gateway(network, 'i2pd-2.45');
+    const bob = await client(b.gate);
+    const bobs = `${await datagramB32(b.bridge)}.b32.i2p`;
+    const denying = await gateway(network, 'i2pd-2.45', { config: `destinations = { deny = ["${bobs}"] }` });
+    const allowing = await gateway(network, 'i2pd-2.45', {
+      config: `destinations = { allow = ["bob.i2p"] }\nports = { allow = ["7"] }\n[names]\n"bob.i2p" = "${bobs}"`,
+    });
+    const [ann, eve] = [await client(allowing.gate), await client(denying.gate)];
+    const eves = await datagramB32(denying.bridge);
+
+    eve.send('10.0.0.1', 7, Buffer.from('here I am'));
+    bob.send(`${eves}.b32.i2p`, 7, Buffer.from('for eve'));
+    await until('it was kept from the client', () => counts(denying.gate)['policyRefused'] === 2);
+    eve.send(ocAddress(bobs.slice(0, 52)), 7, Buffer.from('to bob'));
+    await until('there is nobody at the address', () => counts(denying.gate)['unknownAddress'] === 1);
+    assert.deepEqual([eve.received, bob.received], [[], []]);
+
+    ann.send('bob.i2p', 7, Buffer.from('hello'));
+    const hello = await bob.receive('a datagram to an allowed name');
+    bob.send(hello.host, hello.port, Buffer.from('and back'));
+    const back = await ann.receive('the answer');
+    ann.send(back.host, back.port, Buffer.from('by address'));
+    assert.equal((await bob.receive('the answer to the answer')).payload.toString(), 'by address');
+    assert.deepEqual(counts(allowing.gate), { sent: 2, received: 1 });
+  });
+
   it('of other credentials has another destination, of the same credentials the same', async () => {
     const network = new FakeNetwork();
     const a = await gateway(network, 'java');

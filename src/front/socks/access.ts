@@ -23,11 +23,14 @@ export interface Access {
   admitsClient(address: string | undefined): boolean;
   /**
    * @param port undefined where none is asked for
+   * @param behind who an address that is no peer's stands for, where that is known
    * @returns why not
    */
-  objection(target: DialTarget, port: number | undefined): GateError | undefined;
+  objection(target: DialTarget, port: number | undefined, behind?: B32): GateError | undefined;
   /** The same again for a name that turned out to be this destination. */
   objectionTo(host: string, b32: B32): GateError | undefined;
+  /** The part of `objection` that is about the port. */
+  objectionToPort(port: number | undefined): GateError | undefined;
 }
 
 /** Code of the errors made here. */
@@ -62,7 +65,7 @@ export function accessOf(
     const peer = peers.byB32(b32);
     return peer === undefined ? unlisted(undefined, b32, name) : factsOfPeer(peer, name);
   };
-  const factsOf = (target: DialTarget): HostFacts => {
+  const factsOf = (target: DialTarget, behind: B32 | undefined): HostFacts => {
     switch (target.kind) {
       case 'b32':
         return factsOfDestination(target.b32, `${target.b32}.b32.i2p`);
@@ -76,7 +79,7 @@ export function accessOf(
       case 'address': {
         const peer = peers.byAddress(addressKey(target.address));
         const name = `${shortNameOf(target.address)}.oc.b32.i2p`;
-        return peer === undefined ? unlisted(target.address, undefined, name) : factsOfPeer(peer, name);
+        return peer === undefined ? unlisted(target.address, behind, name) : factsOfPeer(peer, name);
       }
       case 'host':
       case 'b33':
@@ -85,6 +88,8 @@ export function accessOf(
         return target satisfies never;
     }
   };
+  const objectionToPort = (port: number | undefined) =>
+    port === undefined || admits(ports, (range) => inRange(port, range)) ? undefined : denied('a port', 'socks.ports');
   const admitsHost = (facts: HostFacts, list = destinations) => admits(list, (rule) => fits(rule, facts));
 
   return {
@@ -94,15 +99,17 @@ export function accessOf(
       const bytes = Buffer.from(ipaddr.process(address).toByteArray());
       return admits(clients, (network) => contains(network, bytes));
     },
-    objection: (target, port) => {
-      if (port !== undefined && !admits(ports, (range) => inRange(port, range))) return denied('a port', 'socks.ports');
-      const facts = factsOf(target);
+    objection: (target, port, behind) => {
+      const ofPort = objectionToPort(port);
+      if (ofPort !== undefined) return ofPort;
+      const facts = factsOf(target, behind);
       if (admitsHost(facts)) return undefined;
       // What is behind a name may be allowed where the name is not.
       const mayYetBe = target.kind === 'host' && destinations.allow.some(isAboutWhatIsReached);
       return mayYetBe && admitsHost(facts, { ...destinations, allow: [] }) ? undefined : deniedHost();
     },
     objectionTo: (host, b32) => (admitsHost(factsOfDestination(b32, host)) ? undefined : deniedHost()),
+    objectionToPort,
   };
 }
 

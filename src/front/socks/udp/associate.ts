@@ -10,7 +10,6 @@ import type { UdpAddress } from '../../../wire/sam/command.ts';
 import { encodeAssociateReply } from '../../../wire/socks/reply.ts';
 import type { AssociateRequest } from '../../../wire/socks/request.ts';
 import { sessionFor } from '../isolation.ts';
-import { judge } from '../policy.ts';
 import type { Serving } from '../serving.ts';
 import { countFailure, whileWaiting } from '../waiting.ts';
 import { Association } from './association.ts';
@@ -89,11 +88,8 @@ async function openAssociation(request: AssociateRequest, serving: Serving): Pro
       counts: {
         add: (name, count) => (name === 'dnsLeak' ? world.counts.add(name, count) : udp.counts.add(name, count)),
       },
-      judge: (datagram) => {
-        const verdict = judge(datagram, (target) => access.objection(names.meaningOf(target, asker), datagram.port));
-        return verdict.kind === 'allowed' ? { ...verdict, target: names.meaningOf(verdict.target, asker) } : verdict;
-      },
-      mayBe: (host, b32) => access.objectionTo(host, b32) === undefined,
+      access,
+      meaningOf: (target) => names.meaningOf(target, asker),
       sessionFor: (target, port) => sessionFor({ ...facts, target, port }, settings.isolation),
       oneSession: !settings.isolation.isolate.has('destination') && !settings.isolation.isolate.has('port'),
       wantedPort: request.port,

@@ -16,11 +16,11 @@ import { type Logger, logDefect } from '../../../kit/log.ts';
 import type { Tally } from '../../../kit/tally.ts';
 import { TokenBucket } from '../../../kit/token-bucket.ts';
 import { type Address, type Addresses, addressKey, formatAddress } from '../../../wire/i2p/address.ts';
-import type { B32, Destination, NamedDestination } from '../../../wire/i2p/destination.ts';
+import type { Destination, NamedDestination } from '../../../wire/i2p/destination.ts';
 import type { UdpAddress } from '../../../wire/sam/command.ts';
 import type { SamDatagram } from '../../../wire/sam/datagram.ts';
-import { encodeUdpReply, parseUdpRequest, type UdpRequest, type UdpSource } from '../../../wire/socks/datagram.ts';
-import type { Verdict } from '../policy.ts';
+import { encodeUdpReply, parseUdpRequest, type UdpSource } from '../../../wire/socks/datagram.ts';
+import { Admission, type AdmissionParts } from './admission.ts';
 import { Correspondents } from './correspondents.ts';
 import type { UdpCounter } from './counters.ts';
 import { type DatagramLeases, Seats } from './seats.ts';
@@ -49,14 +49,11 @@ export interface AssociationWorld {
 }
 
 /** What is known of the client and its listener. */
-export interface AssociationParts {
+export interface AssociationParts extends Omit<AdmissionParts, 'correspondents'> {
   readonly world: AssociationWorld;
   readonly settings: AssociationSettings;
   /** `dnsLeak` counts besides `policyRefused`. */
   readonly counts: Pick<Tally<UdpCounter | 'dnsLeak'>, 'add'>;
-  readonly judge: (request: Pick<ClientDatagram, 'host' | 'port'>) => Verdict;
-  /** Whether the client may have a name of the address book that turned out to be this destination. */
-  readonly mayBe: (host: string, b32: B32) => boolean;
   /** @param target undefined for an association as such, whatever it will be used for */
   readonly sessionFor: (target: DialTarget | undefined, port: number) => SessionKey;
   /** Whether `sessionFor` gives every target the same session, so that it can be had before the first datagram. */
@@ -66,12 +63,10 @@ export interface AssociationParts {
   readonly toClient: (bytes: Buffer) => 'received' | 'clientUnknown' | 'busy';
 }
 
-type ClientDatagram = Extract<UdpRequest, { kind: 'datagram' }>;
-
 /** Where datagrams go from here. */
 type Way =
   | { readonly kind: 'i2p'; readonly destination: Destination; readonly port: number; readonly via: Attachment }
-  | { readonly kind: 'tun'; readonly socket: UdpSocket; readonly to: UdpAddress };
+  | { readonly kind: 'tun'; readonly socket: UdpSocket; readonly address: Address; readonly to: UdpAddress };
 
 type Lost = Extract<UdpCounter, 'policyRefused' | 'needsTun' | 'unknownAddress' | 'nameFailed' | 'noSession'>;
 
@@ -89,6 +84,7 @@ export class Association {
   readonly #parts: AssociationParts;
   readonly #bucket: TokenBucket;
   readonly #correspondents: Correspondents;
+  readonly #admission: Admission;
   readonly #seats: Seats;
   readonly #ways = new ExpiringCache<Way>(WAYS);
   readonly #waiting: Waiting<Way, Lost>;
@@ -104,6 +100,7 @@ export class Association {
     const ours = [addressKey(own.oc), addressKey(own.ocat4)];
     const ofVpn = (address: string) => ours.includes(address) || peers.byAddress(address) !== undefined;
     this.#correspondents = new Correspondents(CORRESPONDENTS, ofVpn);
+    this.#admission = new Admission({ ...parts, correspondents: this.#correspondents });
     this.#seats = new Seats(sessions, parts.wantedPort, (datagram, via) => this.#arrived(datagram, via));
     this.#waiting = new Waiting({
       clock,
@@ -132,12 +129,12 @@ export class Association {
 
   /** @returns why it is dropped at once; undefined where it is sent, or waits for that */
   #take(bytes: Buffer): UdpCounter | undefined {
-    const { counts, judge, world } = this.#parts;
+    const { counts, world } = this.#parts;
     const request = parseUdpRequest(bytes);
     if (request.kind !== 'datagram') return request.kind;
     if (!this.#bucket.take(world.clock.now())) return 'rate';
     if (request.payload.length === 0) return 'empty';
-    const verdict = judge(request);
+    const verdict = this.#admission.judge(request);
     if (verdict.kind === 'refused') {
       if (verdict.dnsLeak) counts.add('dnsLeak');
       return 'policyRefused';
@@ -156,8 +153,11 @@ export class Association {
     return undefined;
   }
 
-  /** @param session of the target as it was asked for: what a name stands for makes no difference */
-  async #find(target: DialTarget, port: number, session: SessionKey): Promise<Found<Way, Lost>> {
+  /**
+   * @param session of the target as it was asked for: what a name stands for makes no difference
+   * @param alias the name that was asked for, where it stands for a hash, which has to be looked up in its turn
+   */
+  async #find(target: DialTarget, port: number, session: SessionKey, alias?: string): Promise<Found<Way, Lost>> {
     // What is taken from here on would be given back by nobody.
     if (this.#closing.signal.aborted) return { kind: 'none', why: 'noSession' };
     const { log, own, peers, resolver } = this.#parts.world;
@@ -176,8 +176,9 @@ export class Association {
       case 'lookup':
         try {
           const destination = await resolver.resolve(way.host, session, this.#closing.signal);
-          if (!this.#parts.mayBe(way.host, destination.b32)) return { kind: 'none', why: 'policyRefused' };
-          return await this.#find(asTarget(destination), port, session);
+          const host = alias ?? way.host;
+          if (!this.#admission.mayBe(host, destination.b32)) return { kind: 'none', why: 'policyRefused' };
+          return await this.#find(asTarget(destination), port, session, host);
         } catch (error) {
           logDefect(log, error, 'looking a name up for a datagram');
           return { kind: 'none', why: 'nameFailed' };
@@ -205,7 +206,7 @@ export class Association {
   async #findTun(address: Address, port: number): Promise<Found<Way, Lost>> {
     try {
       const socket = await this.#openTun();
-      return { kind: 'way', way: { kind: 'tun', socket, to: { address: formatAddress(address), port } } };
+      return { kind: 'way', way: { kind: 'tun', socket, address, to: { address: formatAddress(address), port } } };
     } catch (error) {
       logDefect(this.#parts.world.log, error, 'opening a socket on the VPN');
       return { kind: 'none', why: 'needsTun' };
@@ -215,7 +216,7 @@ export class Association {
   #openTun(): Promise<UdpSocket> {
     const { counts, toClient, world } = this.#parts;
     this.#tun ??= openTunWay(world, {
-      arrived: (bytes) => counts.add(toClient(bytes)),
+      arrived: (from, bytes) => counts.add(this.#admission.mayHearVpn(from) ? toClient(bytes) : 'policyRefused'),
       refused: () => counts.add('kernelRefused'),
     }).catch((error: unknown) => {
       // The next datagram tries again: the interface may be up by then.
@@ -229,6 +230,7 @@ export class Association {
   #send(way: Way, payload: Buffer): boolean {
     const { counts } = this.#parts;
     if (way.kind === 'tun') {
+      this.#correspondents.askVpn(way.address);
       counts.add(way.socket.send(payload, way.to) ? 'sent' : 'busy');
       return true;
     }
@@ -259,6 +261,7 @@ export class Association {
 
   #passOn({ sender, ports, payload }: SamDatagram, via: Attachment): UdpCounter {
     const { settings, toClient } = this.#parts;
+    if (!this.#admission.mayHear(sender.b32)) return 'policyRefused';
     const from = this.#correspondents.hear(sender, via);
     if (from === undefined) return 'lookalike';
     const source: UdpSource =

@@ -3,8 +3,9 @@
  * of their destination and identifies nobody, so each is pinned to the whole destination that had it first.
  */
 import type { Attachment } from '../../../core/datagram/session.ts';
+import type { DialTarget } from '../../../core/dial/target.ts';
 import { type Address, addressesOf, addressKey } from '../../../wire/i2p/address.ts';
-import type { Destination } from '../../../wire/i2p/destination.ts';
+import type { B32, Destination } from '../../../wire/i2p/destination.ts';
 
 export interface Correspondent {
   readonly destination: Destination;
@@ -13,13 +14,15 @@ export interface Correspondent {
   via: Attachment;
   /** The port that the client last sent to; 0 while it has not. */
   port: number;
-  /** Whether the client has ever sent to it. */
+  /** Whether the client has ever sent to it, which it could do only where the lists of its listener admit it. */
   asked: boolean;
 }
 
 export class Correspondents {
   /** The oldest first. */
   readonly #byAddress = new Map<string, Correspondent>();
+  /** Addresses of the VPN that the client has sent to. The oldest first. */
+  readonly #vpnAsked = new Set<string>();
   readonly #most: number;
   readonly #isTaken: (address: string) => boolean;
 
@@ -34,6 +37,39 @@ export class Correspondents {
 
   byAddress(address: Address): Correspondent | undefined {
     return this.#byAddress.get(addressKey(address));
+  }
+
+  /** Who is known to be meant by a target, before any name is looked up. */
+  find(target: DialTarget): Correspondent | undefined {
+    switch (target.kind) {
+      case 'address':
+        return this.byAddress(target.address);
+      case 'b32':
+        return this.#byB32(target.b32);
+      case 'destination':
+        return this.#byB32(target.destination.b32);
+      case 'host':
+      case 'b33':
+      case 'peer':
+        return undefined;
+      default:
+        return target satisfies never;
+    }
+  }
+
+  /** Whether it is known of a target that the client has sent to it. */
+  wasAsked(target: DialTarget): boolean {
+    if (target.kind === 'address' && this.#vpnAsked.has(addressKey(target.address))) return true;
+    return this.find(target)?.asked === true;
+  }
+
+  /** The client sends to an address of the VPN. */
+  askVpn(address: Address): void {
+    const key = addressKey(address);
+    this.#vpnAsked.delete(key);
+    const [oldest] = this.#vpnAsked;
+    if (this.#vpnAsked.size >= this.#most && oldest !== undefined) this.#vpnAsked.delete(oldest);
+    this.#vpnAsked.add(key);
   }
 
   /** The client sends to it. @returns undefined when another destination has its address */
@@ -51,6 +87,11 @@ export class Correspondents {
     const one = this.#pin(destination, via);
     if (one !== undefined) one.via = via;
     return one;
+  }
+
+  #byB32(b32: B32): Correspondent | undefined {
+    const one = this.byAddress(addressesOf(b32).oc);
+    return one?.destination.b32 === b32 ? one : undefined;
   }
 
   #pin(destination: Destination, via: Attachment): Correspondent | undefined {

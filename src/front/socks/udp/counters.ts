@@ -15,7 +15,7 @@ export const UDP_COUNTERS = [
   'oversize',
   /** More than `udp_rate` in a second. */
   'rate',
-  /** To something outside I2P, or to no valid name. */
+  /** To something outside I2P or to no valid name, or to or from somebody whom the operator's lists do not admit. */
   'policyRefused',
   /** To an address of a peer, without a TUN to reach it by. */
   'needsTun',

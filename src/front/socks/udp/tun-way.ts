@@ -1,7 +1,14 @@
 /** The way of datagrams to and from peers: a socket on our own VPN address, whose datagrams the kernel puts on the TUN. */
 import type { UdpPort, UdpSocket } from '../../../core/ports.ts';
 import { GateError } from '../../../kit/errors.ts';
-import { type Addresses, formatAddress, inPrefix, parseIpv6 } from '../../../wire/i2p/address.ts';
+import {
+  type Address,
+  type Addresses,
+  formatAddress,
+  inPrefix,
+  parseIpv6,
+  toAddress,
+} from '../../../wire/i2p/address.ts';
 import { encodeUdpReply } from '../../../wire/socks/datagram.ts';
 
 export interface TunWayParts {
@@ -12,7 +19,7 @@ export interface TunWayParts {
 
 export interface TunWayTakers {
   /** Gets what comes from inside the /48, with its source in front. */
-  readonly arrived: (bytes: Buffer) => void;
+  readonly arrived: (from: Address, bytes: Buffer) => void;
   /** The kernel had no way for something that it was given. */
   readonly refused: () => void;
 }
@@ -28,7 +35,8 @@ export async function openTunWay({ own, vpn }: TunWayParts, { arrived, refused }
   socket.onDatagram((payload, { address, port }) => {
     const bytes = parseIpv6(address);
     // This machine could write from another address of its own; a peer cannot.
-    if (bytes !== undefined && inPrefix(bytes, 0)) arrived(encodeUdpReply({ kind: 'ipv6', bytes }, port, payload));
+    if (bytes === undefined || !inPrefix(bytes, 0)) return;
+    arrived(toAddress(bytes), encodeUdpReply({ kind: 'ipv6', bytes }, port, payload));
   });
   socket.onError(refused);
   return socket;

@@ -7,7 +7,7 @@ import { GateError } from '../../../../../src/kit/errors.ts';
 import { addressesOf, formatAddress, shortNameOf } from '../../../../../src/wire/i2p/address.ts';
 import { parseUdpRequest } from '../../../../../src/wire/socks/datagram.ts';
 import { udpHeader } from '../../../../helpers/udp-client.ts';
-import { settle } from '../fakes.ts';
+import { accessWith, settle } from '../fakes.ts';
 import { newDestination, setUp } from './fakes.ts';
 
 const hexOf = (b32: ReturnType<typeof newDestination>['b32']) => addressesOf(b32).oc.toString('hex');
@@ -66,7 +66,8 @@ describe('what a client sends', () => {
 
   test('is dropped when a name turns out to be what the client may not have', async () => {
     const denied = newDestination();
-    const { association, counts, names, sent } = setUp({ mayBe: (_, b32) => b32 !== denied.b32 });
+    const deny = [{ kind: 'b32', b32: denied.b32 }] as const;
+    const { association, counts, names, sent } = setUp({ access: accessWith({ destinations: { allow: [], deny } }) });
     names.set('denied.i2p', denied);
     names.set('allowed.i2p', newDestination());
     association.fromClient(datagram('denied.i2p', 1, 'x'));

@@ -1,10 +1,9 @@
 /** What an association stands on, scripted: sessions that record what is sent, a resolver, and the VPN. */
 import assert from 'node:assert/strict';
 import type { Attachment, SendOutcome, TakeDatagram } from '../../../../../src/core/datagram/session.ts';
-import { peerTable } from '../../../../../src/core/peers/table.ts';
+import { type PeerSettings, peerTable } from '../../../../../src/core/peers/table.ts';
 import type { SessionKey } from '../../../../../src/core/session/key.ts';
 import { GATEWAY } from '../../../../../src/core/session/key.ts';
-import { judge } from '../../../../../src/front/socks/policy.ts';
 import { Association, type AssociationParts } from '../../../../../src/front/socks/udp/association.ts';
 import { UDP_COUNTERS } from '../../../../../src/front/socks/udp/counters.ts';
 import { GateError } from '../../../../../src/kit/errors.ts';
@@ -15,6 +14,7 @@ import type { Destination } from '../../../../../src/wire/i2p/destination.ts';
 import { generateKeys } from '../../../../helpers/fake-bridge/keys.ts';
 import { FakeClock } from '../../../../helpers/fake-clock.ts';
 import { FakeUdp } from '../../../../helpers/fake-udp.ts';
+import { accessWith } from '../fakes.ts';
 
 export function newDestination(): Destination {
   return generateKeys().destination;
@@ -32,11 +32,28 @@ export interface Sent {
   readonly payload: string;
 }
 
-export function setUp(more: Partial<AssociationParts> & { readonly withTun?: boolean; readonly rate?: number } = {}) {
-  const { withTun = true, rate = 1000, ...parts } = more;
+export function peerSettings(destination: Destination): PeerSettings {
+  return {
+    name: 'peer',
+    b32: destination.b32,
+    destination,
+    connect: 'demand',
+    onionCat: undefined,
+    routes: [],
+    allow: [],
+  };
+}
+
+interface Setting extends Partial<AssociationParts> {
+  readonly withTun?: boolean;
+  readonly rate?: number;
+  readonly peer?: Destination;
+}
+
+export function setUp(more: Setting = {}) {
+  const { withTun = true, rate = 1000, peer = newDestination(), ...parts } = more;
   const clock = new FakeClock();
   const own = newDestination();
-  const peer = newDestination();
   const names = new Map<string, Destination>();
   const sent: Sent[] = [];
   const toClient: Buffer[] = [];
@@ -90,20 +107,7 @@ export function setUp(more: Partial<AssociationParts> & { readonly withTun?: boo
           return found;
         },
       },
-      peers: peerTable(
-        [
-          {
-            name: 'peer',
-            b32: peer.b32,
-            destination: peer,
-            connect: 'demand',
-            onionCat: undefined,
-            routes: [],
-            allow: [],
-          },
-        ],
-        addressesOf(own.b32),
-      ),
+      peers: peerTable([peerSettings(peer)], addressesOf(own.b32)),
       own: addressesOf(own.b32),
       vpn: withTun ? vpn : undefined,
       clock,
@@ -111,8 +115,8 @@ export function setUp(more: Partial<AssociationParts> & { readonly withTun?: boo
     },
     settings: { rate, queueBytes: 10_000, source: 'address' },
     counts,
-    judge: (datagram) => judge(datagram, () => undefined),
-    mayBe: () => true,
+    access: accessWith(),
+    meaningOf: (target) => target,
     sessionFor: () => GATEWAY,
     oneSession: true,
     wantedPort: 4000,

@@ -1,0 +1,65 @@
+/**
+ * Whom the client of one association may write to and hear from, by the lists of its listener. As for CONNECT, but for
+ * two things: there are answers, so whom the client has asked may answer and be answered by whatever name; and behind an
+ * address may be somebody who has written to the client, and is judged as who that is.
+ */
+import type { DialTarget } from '../../../core/dial/target.ts';
+import type { GateError } from '../../../kit/errors.ts';
+import type { Address } from '../../../wire/i2p/address.ts';
+import type { B32 } from '../../../wire/i2p/destination.ts';
+import type { UdpRequest } from '../../../wire/socks/datagram.ts';
+import type { Access } from '../access.ts';
+import { judge, type Verdict } from '../policy.ts';
+import type { Correspondents } from './correspondents.ts';
+
+export interface AdmissionParts {
+  readonly access: Pick<Access, 'objection' | 'objectionTo' | 'objectionToPort'>;
+  /** An address that was told to the client becomes what it was told for; everything else stays. */
+  readonly meaningOf: (target: DialTarget) => DialTarget;
+  readonly correspondents: Correspondents;
+}
+
+type Asked = Pick<Extract<UdpRequest, { kind: 'datagram' }>, 'host' | 'port'>;
+
+export class Admission {
+  readonly #parts: AdmissionParts;
+
+  constructor(parts: AdmissionParts) {
+    this.#parts = parts;
+  }
+
+  /** Of a datagram of the client. */
+  judge(asked: Asked): Verdict {
+    const { meaningOf } = this.#parts;
+    const verdict = judge(asked, (target) => this.#objection(meaningOf(target), asked.port));
+    return verdict.kind === 'allowed' ? { ...verdict, target: meaningOf(verdict.target) } : verdict;
+  }
+
+  /** Whether the client may have a name that turned out to be this destination. */
+  mayBe(host: string, b32: B32): boolean {
+    const { access, correspondents } = this.#parts;
+    return correspondents.wasAsked({ kind: 'b32', b32 }) || access.objectionTo(host, b32) === undefined;
+  }
+
+  /** Whether the client may hear what comes from this destination. */
+  mayHear(b32: B32): boolean {
+    return this.mayBe(`${b32}.b32.i2p`, b32);
+  }
+
+  /** The same for what comes from an address of the VPN. */
+  mayHearVpn(address: Address): boolean {
+    const { access, correspondents } = this.#parts;
+    const source = { kind: 'address', address } as const;
+    return correspondents.wasAsked(source) || access.objection(source, undefined) === undefined;
+  }
+
+  #objection(target: DialTarget, port: number): GateError | undefined {
+    const { access, correspondents } = this.#parts;
+    const known = correspondents.find(target);
+    // Through i2pd whoever writes shows port 0, which an answer names for want of another, and no rule can.
+    const named = port === 0 && known !== undefined ? undefined : port;
+    // It was judged when it was asked, by the name that it was asked by.
+    if (correspondents.wasAsked(target)) return access.objectionToPort(named);
+    return access.objection(target, named, known?.destination.b32);
+  }
+}
