@@ -5,14 +5,14 @@
  * An address has 80 bits of the destination's hash and identifies nobody. So whatever was told to a client is remembered
  * with the whole hash, for a while, for that client's identity alone; nothing is ever learnt from anybody else.
  */
-import { ExpiringCache } from '../../kit/cache.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import { type Address, addressesOf, addressKey } from '../../wire/i2p/address.ts';
 import type { B32, NamedDestination } from '../../wire/i2p/destination.ts';
 import type { DialTarget } from '../dial/target.ts';
 import type { PeerTable } from '../peers/table.ts';
-import { keyText, mayReachPeers, type SessionKey } from '../session/key.ts';
+import { mayReachPeers, type SessionKey } from '../session/key.ts';
+import { Memories } from './memories.ts';
 import type { Resolver } from './resolver.ts';
 
 export interface AddressNames {
@@ -48,8 +48,6 @@ export interface AddressNamesParts {
 
 /** From its last use. Programs look a name up once and connect for as long as they run, mostly at once. */
 const REMEMBERED_MS = 60 * 60_000;
-/** Of all askers together; the one unused for longest makes room. */
-const MOST_REMEMBERED = 4096;
 
 interface Told {
   readonly name: string;
@@ -57,14 +55,15 @@ interface Told {
 }
 
 export function addressNames({ resolver, peers, own, clock }: AddressNamesParts): AddressNames {
-  const told = new ExpiringCache<Told>(MOST_REMEMBERED);
+  const told = new Memories<Told>();
   const ownAddresses = addressesOf(own);
   const ours = new Set([addressKey(ownAddresses.oc), addressKey(ownAddresses.ocat4)]);
 
   const recall = (address: Address, asker: SessionKey): Told | undefined => {
-    const place = placeOf(address, asker);
-    const known = told.get(place, clock.now());
-    if (known !== undefined) told.set(place, known, clock.now() + REMEMBERED_MS);
+    const memory = told.find(asker);
+    const key = addressKey(address);
+    const known = memory?.get(key, clock.now());
+    if (known !== undefined) memory?.set(key, known, clock.now() + REMEMBERED_MS);
     return known;
   };
 
@@ -100,7 +99,7 @@ export function addressNames({ resolver, peers, own, clock }: AddressNamesParts)
         'this destination shares its address with another one; connect to it by its name',
       );
     }
-    told.set(placeOf(address, asker), { name, destination }, clock.now() + REMEMBERED_MS);
+    told.of(asker).set(key, { name, destination }, clock.now() + REMEMBERED_MS);
     return address;
   };
 
@@ -160,10 +159,6 @@ export function addressNames({ resolver, peers, own, clock }: AddressNamesParts)
       return known.name;
     },
   };
-}
-
-function placeOf(address: Address, asker: SessionKey): string {
-  return `${keyText(asker)} ${addressKey(address)}`;
 }
 
 function hostNameOf(b32: B32): string {

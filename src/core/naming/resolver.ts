@@ -7,7 +7,7 @@
  */
 
 import { sharedController } from '../../kit/abort.ts';
-import { ExpiringCache } from '../../kit/cache.ts';
+import type { ExpiringCache } from '../../kit/cache.ts';
 import { type Clock, within } from '../../kit/clock.ts';
 import { abortError, asGateError, GateError } from '../../kit/errors.ts';
 import type { Service } from '../../kit/service.ts';
@@ -17,6 +17,7 @@ import { lookupName } from '../../wire/sam/conversation.ts';
 import type { BridgePort } from '../ports.ts';
 import { converse } from '../session/bridge.ts';
 import { keyText, type SessionKey } from '../session/key.ts';
+import { Memories } from './memories.ts';
 
 export interface Resolver extends Service {
   /**
@@ -41,9 +42,6 @@ export interface ResolverOptions {
   readonly unknownMs: number;
 }
 
-/** Identities whose answers are remembered; the one that has not asked for longest makes room. */
-const MEMORIES = 64;
-const NAMES_IN_MEMORY = 128;
 /** A router reads a file for this, but may be busy with other things. */
 const LOOKUP_DEADLINE_MS = 45_000;
 const LOOKUPS_AT_ONCE = 64;
@@ -55,18 +53,9 @@ type Answer =
 /** What is remembered is small, so an error is kept without its stack and made again for each who asks. */
 export function resolver(options: ResolverOptions): Resolver {
   const { bridge, clock, credentials } = options;
-  const memories = new Map<string, ExpiringCache<Answer>>();
+  const memories = new Memories<Answer>();
   const underWay = new Map<string, Promise<Answer>>();
   const stopping = sharedController();
-
-  const memoryOf = (who: string): ExpiringCache<Answer> => {
-    const memory = memories.get(who) ?? new ExpiringCache<Answer>(NAMES_IN_MEMORY);
-    memories.delete(who);
-    memories.set(who, memory);
-    const [longestSilent] = memories.keys();
-    if (memories.size > MEMORIES && longestSilent !== undefined) memories.delete(longestSilent);
-    return memory;
-  };
 
   const ask = async (host: string, memory: ExpiringCache<Answer>): Promise<Answer> => {
     const late = new GateError(
@@ -115,14 +104,12 @@ export function resolver(options: ResolverOptions): Resolver {
       const alias = options.aliases.get(host);
       if (alias !== undefined) return alias;
       const who = keyText(session);
-      const memory = memoryOf(who);
+      const memory = memories.of(session);
       const answer = memory.get(host, clock.now()) ?? (await unlessAborted(askOnce(host, who, memory), signal));
       if (answer.kind === 'unknown') throw new GateError(answer.why.kind, answer.why.code, answer.why.message);
       return answer.destination;
     },
-    forgetUnknown: () => {
-      for (const memory of memories.values()) memory.deleteWhere(({ kind }) => kind === 'unknown');
-    },
+    forgetUnknown: () => memories.deleteWhere(({ kind }) => kind === 'unknown'),
   };
 }
 

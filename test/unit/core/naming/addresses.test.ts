@@ -170,23 +170,44 @@ test('what was told is forgotten an hour after its last use', async () => {
   assert.equal(names.meaningOf({ kind: 'address', address }, GATEWAY).kind, 'address');
 });
 
-test('of more than 4096 addresses the one unused for longest is forgotten', () => {
+/** With another address for each index. */
+function numbered(index: number): Destination {
+  const digits = [index >> 10, (index >> 5) & 31, index & 31].map((digit) => 'abcdefghijklmnopqrstuvwxyz234567'[digit]);
+  return { base64: '', b32: parseB32(`${digits.join('')}${'a'.repeat(49)}`) };
+}
+
+test('of 128 addresses of one identity the one unused for longest is forgotten', () => {
   const { names } = setting();
-  const numbered = (index: number) => {
-    const digits = [index >> 10, (index >> 5) & 31, index & 31].map(
-      (digit) => 'abcdefghijklmnopqrstuvwxyz234567'[digit],
-    );
-    return parseB32(`${digits.join('')}${'a'.repeat(49)}`);
-  };
-  const tell = (index: number) => names.tell(`n${index}.i2p`, { b32: numbered(index), base64: undefined }, GATEWAY);
-  const addresses = Array.from({ length: 4096 }, (_, index) => tell(index));
-  assert.equal(new Set(addresses.map((address) => addressKey(address))).size, 4096);
+  const tell = (index: number) => names.tell(`n${index}.i2p`, numbered(index), GATEWAY);
+  const addresses = Array.from({ length: 128 }, (_, index) => tell(index));
+  assert.equal(new Set(addresses.map((address) => addressKey(address))).size, 128);
   const [first, second] = addresses;
   assert.ok(first && second);
   assert.equal(names.nameOf(first, GATEWAY), 'n0.i2p');
   tell(5000);
   assert.equal(names.nameOf(first, GATEWAY), 'n0.i2p');
   assert.throws(() => names.nameOf(second, GATEWAY), { kind: 'name-unknown' });
+});
+
+test('however much one identity is told or asks about, another keeps what it was told', () => {
+  const { names } = setting();
+  const address = names.tell('service.i2p', SERVICE, ISOLATED);
+  for (let index = 0; index < 10_000; index += 1) {
+    names.tell(`n${index}.i2p`, numbered(index), GATEWAY);
+    names.meaningOf({ kind: 'address', address }, { kind: 'isolated', token: `asks ${index}` });
+  }
+  assert.equal(names.nameOf(address, ISOLATED), 'service.i2p');
+});
+
+test('what was told to 64 identities is remembered, and of more to those that have used it last', () => {
+  const { names } = setting();
+  const asker = (index: number): SessionKey => ({ kind: 'isolated', token: String(index) });
+  const address = names.tell('service.i2p', SERVICE, asker(0));
+  for (let index = 1; index < 64; index += 1) names.tell('service.i2p', SERVICE, asker(index));
+  assert.equal(names.nameOf(address, asker(0)), 'service.i2p');
+  names.tell('service.i2p', SERVICE, asker(64));
+  assert.equal(names.nameOf(address, asker(0)), 'service.i2p');
+  assert.throws(() => names.nameOf(address, asker(1)), { kind: 'name-unknown' });
 });
 
 test('whom a client means is told with the whole hash, an address that was told included', async () => {
