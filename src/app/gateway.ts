@@ -288,6 +288,8 @@ export function assembleGateway(config: Config, world: World) {
     accepting,
     inbound,
     relay,
+    dials: () => outward.dials(),
+    lookups: () => names.lookups(),
     vpn,
     dns,
     flows,

@@ -14,6 +14,7 @@ import type { OwnEchoReport } from '../front/vpn/own-echo.ts';
 import type { ControlServerSnapshot } from '../io/control-socket.ts';
 import type { Clock } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
+import type { SharesSnapshot } from '../kit/shares.ts';
 import { span } from '../kit/span.ts';
 import { formatAddress } from '../wire/i2p/address.ts';
 import type { Gateway } from './gateway.ts';
@@ -100,6 +101,8 @@ export function statusReport(parts: ReportParts): StatusReport {
     inbound: { armed: gateway.accepting.armed, counters: { ...gateway.inbound.counters() } },
     flows: { counters: { ...gateway.flows.counters() } },
     ...(gateway.dns === undefined ? {} : { dns: { counters: { ...gateway.dns.counters() } } }),
+    dials: placesStatus(gateway.dials()),
+    lookups: placesStatus(gateway.lookups()),
     relay: { active: gateway.relay.active, counters: { ...gateway.relay.counters() } },
     control: controlStatus(parts),
     health: [
@@ -166,6 +169,10 @@ function datagramStatus(session: DatagramSession, age: (since: number) => number
     ...(state.kind === 'ready' ? { b32: state.session.me.b32 } : {}),
     ...(reason === undefined ? {} : { reason }),
   };
+}
+
+function placesStatus({ counts, ...places }: SharesSnapshot): StatusReport['dials'] {
+  return { ...places, counters: { ...counts } };
 }
 
 function isolatedStatus({ counts, ...pool }: PoolSnapshot): StatusReport['isolated'] {

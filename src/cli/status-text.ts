@@ -42,6 +42,8 @@ export function statusText(report: StatusReport): readonly string[] {
         : [['own echo', `${vpn.ownEcho.state}${vpn.ownEcho.error === undefined ? '' : `, ${vpn.ownEcho.error}`}`]]),
       ...(report.firewall === undefined ? [] : [['firewall', firewallText(report.firewall)]]),
       ...socks,
+      ['dials', placesText(report.dials)],
+      ['lookups', placesText(report.lookups)],
       ['relay', `${relay.active} streams`],
     ]),
     '',
@@ -128,6 +130,11 @@ function isolatedText({ most, atLimit, inUse, idle, spare, counters }: StatusRep
   const { retiredForRoom = 0, refusedAtLimit = 0 } = counters;
   const limit = `at the limit ${atLimit}: ${retiredForRoom} retired, ${refusedAtLimit} clients refused`;
   return `${inUse} in use, ${idle} idle, ${spare} ahead, of ${most} sessions; ${limit}`;
+}
+
+function placesText({ most, taken, counters }: StatusReport['dials']): string {
+  const refused = sum(counters);
+  return `${taken} of ${most} under way${refused === 0 ? '' : `, ${refused} clients refused`}`;
 }
 
 function udpText({ associations, counters }: NonNullable<StatusReport['socks'][number]['udp']>): string {

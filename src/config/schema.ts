@@ -241,8 +241,9 @@ function limitsSchema() {
     streams: value.wholeNumber(1, 65_536).prefault(1024).meta({
       description: 'Streams at the same time, of peers and SOCKS clients together.',
     }),
-    dials: value.wholeNumber(1, 4096).prefault(64).meta({
-      description: 'Connections into I2P that are being made at the same time.',
+    dials: value.wholeNumber(1, 4096).prefault(128).meta({
+      description:
+        'Connections into I2P that are being made at the same time for SOCKS clients. One identity gets no more while it has as many as are free.',
     }),
     associations: value.wholeNumber(1, 65_536).prefault(256).meta({
       description: 'UDP associations at the same time, of all listeners together.',

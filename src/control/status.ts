@@ -49,6 +49,9 @@ const isolated = z.object({
   counters,
 });
 
+/** What is under way for SOCKS clients, of which there are only so many places, and so many for each. */
+const places = z.object({ most: count, taken: count, counters });
+
 const peerStatus = z.object({
   name: z.string(),
   /** The oc address. */
@@ -167,6 +170,10 @@ export const statusReport = z.object({
   flows: z.object({ counters }),
   /** Questions of OnionCats for names; absent when nothing listens for them. */
   dns: z.object({ counters }).optional(),
+  /** Connections into I2P that are being made. */
+  dials: places,
+  /** Questions to the router for names. */
+  lookups: places,
   relay: z.object({ active: count, counters }),
   /** Those who ask over the control socket. */
   control: z.object({ clients: count, pings: count, counters }),

@@ -5,6 +5,7 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
+import { Shares } from '../../kit/shares.ts';
 import { turnstile } from '../../kit/turnstile.ts';
 import { type Address, type Addresses, addressKey } from '../../wire/i2p/address.ts';
 import type { NamedDestination } from '../../wire/i2p/destination.ts';
@@ -63,7 +64,10 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
     },
   });
 
-  const toDestination = (destination: string, { session, port, signal }: Omit<DialOptions, 'permit'>) =>
+  const toDestination = (
+    destination: string,
+    { session, port, signal }: Pick<DialOptions, 'session' | 'port' | 'signal'>,
+  ) =>
     overSession(session, async (lease) => ({
       stream: await forClients(session, lease).connect(destination, port, signal),
       halfClose: false,
@@ -119,7 +123,7 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
       case 'destination':
         return toKnown(target.destination, options);
       case 'host': {
-        const found = await parts.resolver.resolve(target.host, options.session, options.signal);
+        const found = await parts.resolver.resolve(target.host, options.asker, options.signal);
         options.permit(target.host, found.b32);
         return toKnown(found, options);
       }
@@ -142,23 +146,24 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
     }));
 
   const linkDials = turnstile(LINK_DIALS_AT_ONCE);
-  let dials = 0;
+  const dials = new Shares(parts.maxDials);
   return {
+    dials: () => dials.snapshot(),
     openPacketStream: (to, signal, isUrgent) => linkDials(() => bare(GATEWAY, to, signal), signal, isUrgent),
     openOwnEcho: (own, signal) => bare(OWN_ECHO, { b32: own, destination: undefined }, signal),
     dial: async (target, options) => {
-      if (dials >= parts.maxDials) {
+      const giveBack = dials.take(JSON.stringify(options.asker));
+      if (giveBack === undefined) {
         throw new GateError(
           'limit',
           'dial.limit',
-          `${parts.maxDials} connections are being made already; see limits.dials`,
+          'as many connections are being made as may be, in all or for this one client; see limits.dials',
         );
       }
-      dials += 1;
       try {
         return await byKind(target, options);
       } finally {
-        dials -= 1;
+        giveBack();
       }
     },
   };

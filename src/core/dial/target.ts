@@ -1,5 +1,6 @@
 /** What can be dialled, and what comes of it. */
 import type { Duplex } from 'node:stream';
+import type { SharesSnapshot } from '../../kit/shares.ts';
 import type { Address } from '../../wire/i2p/address.ts';
 import type { B32, Destination } from '../../wire/i2p/destination.ts';
 import type { Peer } from '../peers/table.ts';
@@ -19,6 +20,8 @@ export type DialTarget =
 
 export interface DialOptions {
   readonly session: SessionKey;
+  /** Who wants it, wherever it leads and over whatever session: of the dials under way each has a share. */
+  readonly asker: SessionKey;
   /** TCP port asked for, 1..65535; for I2P destinations SAM 3.2's TO_PORT where the bridge knows it. */
   readonly port: number;
   /** Asked when a name turns out to be this destination, before it is dialled. @throws GateError `policy` */
@@ -35,6 +38,8 @@ export interface RelayEnd {
 
 /** The single door outward, for what clients want to reach. */
 export interface Dialer {
+  /** Under way for clients. */
+  dials(): SharesSnapshot;
   /** @throws GateError of any of the kinds `router-*`, `session-lost`, `name-*`, `peer-*`, `limit`, `cancelled` */
   dial(target: DialTarget, options: DialOptions): Promise<RelayEnd>;
 }

@@ -11,6 +11,7 @@ import type { ExpiringCache } from '../../kit/cache.ts';
 import { type Clock, within } from '../../kit/clock.ts';
 import { abortError, asGateError, GateError } from '../../kit/errors.ts';
 import type { Service } from '../../kit/service.ts';
+import { Shares, type SharesSnapshot } from '../../kit/shares.ts';
 import type { NamedDestination } from '../../wire/i2p/destination.ts';
 import type { SamCredentials } from '../../wire/sam/command.ts';
 import { lookupName } from '../../wire/sam/conversation.ts';
@@ -22,12 +23,14 @@ import { Memories } from './memories.ts';
 export interface Resolver extends Service {
   /**
    * @param host in lower case, without a dot at its end
-   * @param session who asks
+   * @param asker who asks: the answer is remembered for no other, and of the questions under way each has a share
    * @throws GateError `name-unknown`, `router-*`, `limit`, or the abort of the signal
    */
-  resolve(host: string, session: SessionKey, signal: AbortSignal): Promise<NamedDestination>;
+  resolve(host: string, asker: SessionKey, signal: AbortSignal): Promise<NamedDestination>;
   /** A router that has started again may know by now what it did not know. */
   forgetUnknown(): void;
+  /** Questions under way. */
+  lookups(): SharesSnapshot;
 }
 
 export interface ResolverOptions {
@@ -44,7 +47,7 @@ export interface ResolverOptions {
 
 /** A router reads a file for this, but may be busy with other things. */
 const LOOKUP_DEADLINE_MS = 45_000;
-const LOOKUPS_AT_ONCE = 64;
+const LOOKUPS_AT_ONCE = 128;
 
 type Answer =
   | { readonly kind: 'known'; readonly destination: NamedDestination }
@@ -55,6 +58,7 @@ export function resolver(options: ResolverOptions): Resolver {
   const { bridge, clock, credentials } = options;
   const memories = new Memories<Answer>();
   const underWay = new Map<string, Promise<Answer>>();
+  const places = new Shares(LOOKUPS_AT_ONCE);
   const stopping = sharedController();
 
   const ask = async (host: string, memory: ExpiringCache<Answer>): Promise<Answer> => {
@@ -84,11 +88,15 @@ export function resolver(options: ResolverOptions): Resolver {
     const question = `${who} ${host}`;
     const asked = underWay.get(question);
     if (asked !== undefined) return asked;
-    if (underWay.size >= LOOKUPS_AT_ONCE) {
-      const message = `${LOOKUPS_AT_ONCE} name lookups are under way already; try again`;
+    const giveBack = places.take(who);
+    if (giveBack === undefined) {
+      const message = 'as many name lookups are under way as may be, in all or for this one client; try again';
       return Promise.reject(new GateError('limit', 'naming.limit', message));
     }
-    const asking = ask(host, memory).finally(() => underWay.delete(question));
+    const asking = ask(host, memory).finally(() => {
+      underWay.delete(question);
+      giveBack();
+    });
     underWay.set(question, asking);
     return asking;
   };
@@ -100,16 +108,17 @@ export function resolver(options: ResolverOptions): Resolver {
       stopping.abort(new GateError('shutdown', 'shutdown', 'the gateway is stopping'));
       await Promise.all(underWay.values());
     },
-    resolve: async (host, session, signal) => {
+    resolve: async (host, asker, signal) => {
       const alias = options.aliases.get(host);
       if (alias !== undefined) return alias;
-      const who = keyText(session);
-      const memory = memories.of(session);
+      const who = keyText(asker);
+      const memory = memories.of(asker);
       const answer = memory.get(host, clock.now()) ?? (await unlessAborted(askOnce(host, who, memory), signal));
       if (answer.kind === 'unknown') throw new GateError(answer.why.kind, answer.why.code, answer.why.message);
       return answer.destination;
     },
     forgetUnknown: () => memories.deleteWhere(({ kind }) => kind === 'unknown'),
+    lookups: () => places.snapshot(),
   };
 }
 

@@ -31,7 +31,7 @@ export async function connect(request: ConnectRequest, asked: DialTarget, servin
       ms: settings.connectMs,
       late: () =>
         new GateError('peer-timeout', 'socks.connect-timeout', 'the destination could not be reached in time'),
-      run: (limit) => world.dialer.dial(target, { session, port: request.port, permit, signal: limit }),
+      run: (limit) => world.dialer.dial(target, { session, asker, port: request.port, permit, signal: limit }),
       discard: ({ stream }) => stream.destroy(),
     });
   } catch (thrown) {

@@ -18,6 +18,8 @@ test('says all that there is, in one screen', () => {
     'vpn       garli0 up, mtu 1500, 3 packets dropped',
     'firewall  on, put back 1 times, 5 packets dropped',
     'socks     127.0.0.1:9160, 3 clients; sites see it, udp: 2 associations, 5 sent, 4 received, 1 datagrams dropped',
+    'dials     2 of 128 under way, 3 clients refused',
+    'lookups   0 of 128 under way',
     'relay     3 streams',
     '',
     'PEER   ADDRESS                                 STATE  DIR  FOR    RTT    RECEIVED  SENT  QUEUE  BIG     DROPPED  LAST ERROR',

@@ -86,6 +86,8 @@ export function sampleReport(): StatusReport {
     ],
     inbound: { armed: 4, counters: {} },
     flows: { counters: {} },
+    dials: { most: 128, taken: 2, counters: { refusedFull: 0, refusedShare: 3 } },
+    lookups: { most: 128, taken: 0, counters: {} },
     relay: { active: 3, counters: {} },
     control: { clients: 1, pings: 0, counters: { refusedPings: 2 } },
     health: [{ code: 'session.lost', severity: 'high', text: 'no session', advice: 'look at the router' }],

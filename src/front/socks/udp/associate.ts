@@ -89,6 +89,7 @@ async function openAssociation(request: AssociateRequest, serving: Serving): Pro
         add: (name, count) => (name === 'dnsLeak' ? world.counts.add(name, count) : udp.counts.add(name, count)),
       },
       access,
+      asker,
       meaningOf: (target) => names.meaningOf(target, asker),
       sessionFor: (target, port) => sessionFor({ ...facts, target, port }, settings.isolation),
       oneSession: !settings.isolation.isolate.has('destination') && !settings.isolation.isolate.has('port'),

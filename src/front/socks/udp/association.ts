@@ -54,6 +54,8 @@ export interface AssociationParts extends Omit<AdmissionParts, 'correspondents'>
   readonly settings: AssociationSettings;
   /** `dnsLeak` counts besides `policyRefused`. */
   readonly counts: Pick<Tally<UdpCounter | 'dnsLeak'>, 'add'>;
+  /** Whose lookups are this client's too. */
+  readonly asker: SessionKey;
   /** @param target undefined for an association as such, whatever it will be used for */
   readonly sessionFor: (target: DialTarget | undefined, port: number) => SessionKey;
   /** Whether `sessionFor` gives every target the same session, so that it can be had before the first datagram. */
@@ -175,7 +177,7 @@ export class Association {
         return this.#findI2p(way.destination, port, () => this.#seats.at(session));
       case 'lookup':
         try {
-          const destination = await resolver.resolve(way.host, session, this.#closing.signal);
+          const destination = await resolver.resolve(way.host, this.#parts.asker, this.#closing.signal);
           const host = alias ?? way.host;
           if (!this.#admission.mayBe(host, destination.b32)) return { kind: 'none', why: 'policyRefused' };
           return await this.#find(asTarget(destination), port, session, host);

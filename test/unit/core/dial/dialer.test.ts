@@ -53,11 +53,13 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
   const throughTun: string[] = [];
   const labels: string[] = [];
   const looked: string[] = [];
+  const askers: SessionKey[] = [];
   const dial = dialer({
     sessions,
     resolver: {
-      resolve: (host) => {
+      resolve: (host, asker) => {
         looked.push(host);
+        askers.push(asker);
         if (host === 'peer.i2p') return Promise.resolve(destination(2));
         if (host === 'forbidden.i2p') return Promise.resolve(destination(9));
         if (host === 'site.i2p') return Promise.resolve(destination(9));
@@ -91,8 +93,8 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
     permitted.push(`${host} is ${b32}`);
     if (host === 'forbidden.i2p') throw new GateError('policy', 'test.forbidden', 'not this one');
   };
-  const run = (target: DialTarget, session: SessionKey = GATEWAY, signal = NEVER) =>
-    dial.dial(target, { session, port: 443, permit, signal });
+  const run = (target: DialTarget, session: SessionKey = GATEWAY, signal = NEVER, asker = session) =>
+    dial.dial(target, { session, asker, port: 443, permit, signal });
   /** As a peer's gateway answers to a preface. */
   const joins = (status: FlowStatus = 'joined') => {
     bridge.rules.connect = (visit) => {
@@ -100,7 +102,23 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
       return STREAM_OK;
     };
   };
-  return { clock, bridge, sessions, dial, run, asked, held, peers, throughTun, labels, looked, joins, me, permitted };
+  return {
+    clock,
+    bridge,
+    sessions,
+    dial,
+    run,
+    asked,
+    held,
+    peers,
+    throughTun,
+    labels,
+    looked,
+    askers,
+    joins,
+    me,
+    permitted,
+  };
 }
 
 function rejectsWith(promise: Promise<unknown>, code: string): Promise<void> {
@@ -259,17 +277,45 @@ test('an isolated session lives as long as its streams', async () => {
 });
 
 test('only so many dials at one time, whatever becomes of them', async () => {
-  const { clock, bridge, run, sessions } = setting({ maxDials: 2 });
+  const { clock, bridge, dial, run, sessions } = setting({ maxDials: 4 });
   bridge.rules.connect = () => undefined;
   const abort = new AbortController();
   const target: DialTarget = { kind: 'b32', b32: destination(9).b32 };
-  const both = [run(target, GATEWAY, abort.signal), run(target, GATEWAY, abort.signal)];
-  await rejectsWith(run(target), 'dial.limit');
+  const dialAs = (who: string) => run(target, GATEWAY, abort.signal, { kind: 'isolated', token: who });
+  const all = ['ann', 'ben', 'eve', 'ian'].map(dialAs);
+  await rejectsWith(dialAs('zoe'), 'dial.limit');
   await clock.settle();
+  assert.deepEqual(dial.dials(), { most: 4, taken: 4, counts: { refusedFull: 1, refusedShare: 0 } });
   abort.abort(new GateError('cancelled', 'test.enough', 'enough'));
-  for (const one of both) await rejectsWith(one, 'test.enough');
+  for (const one of all) await rejectsWith(one, 'test.enough');
   bridge.rules.connect = () => STREAM_OK;
   (await run(target)).stream.destroy();
+  assert.equal(dial.dials().taken, 0);
+  await sessions.stop();
+});
+
+test('nobody takes the dials of all others, over however many sessions and to however many destinations', async () => {
+  const { bridge, dial, run, sessions } = setting({ maxDials: 8 });
+  bridge.rules.connect = () => undefined;
+  const abort = new AbortController();
+  const asker: SessionKey = { kind: 'isolated', token: 'greedy' };
+  const dialled = (index: number) =>
+    run({ kind: 'b32', b32: destination(9).b32 }, index % 2 === 0 ? GATEWAY : ISOLATED, abort.signal, asker);
+  const greedy = [0, 1, 2, 3].map(dialled);
+  await rejectsWith(dialled(4), 'dial.limit');
+  assert.deepEqual(dial.dials(), { most: 8, taken: 4, counts: { refusedFull: 0, refusedShare: 1 } });
+  const other = run({ kind: 'b32', b32: destination(9).b32 }, GATEWAY, abort.signal);
+  assert.equal(dial.dials().taken, 5);
+  abort.abort(new GateError('cancelled', 'test.enough', 'enough'));
+  for (const one of [...greedy, other]) await rejectsWith(one, 'test.enough');
+  await sessions.stop();
+});
+
+test('a name is looked up for who wants it, over whatever session it is then dialled', async () => {
+  const { askers, run, sessions } = setting();
+  const asker: SessionKey = { kind: 'isolated', token: 'of the client' };
+  (await run({ kind: 'host', host: 'site.i2p' }, ISOLATED, NEVER, asker)).stream.destroy();
+  assert.deepEqual(askers, [asker]);
   await sessions.stop();
 });
 

@@ -93,19 +93,27 @@ test('one caller that gives up does not take the answer from the others', async 
   );
 });
 
-test('has at most 64 questions under way', async () => {
+test('has at most 128 questions under way, of which nobody has so many that others find no place', async () => {
   const { clock, bridge, names } = setting();
-  const abort = new AbortController();
-  const many = Array.from({ length: 64 }, (_, index) => names.resolve(`${index}.i2p`, GATEWAY, abort.signal));
-  for (const one of many) one.catch(() => {});
+  const asked: Array<Promise<unknown>> = [];
+  const ask = (host: string, asker: SessionKey) => {
+    const answer = names.resolve(host, asker, NEVER);
+    answer.catch(() => {});
+    asked.push(answer);
+  };
+  for (let count = 0; count < 64; count += 1) ask(`${count}.i2p`, GATEWAY);
   await rejectsWith(names.resolve('one-more.i2p', GATEWAY, NEVER), 'naming.limit');
-  await clock.settle();
-  assert.equal(bridge.opened, 64);
   // A name that is under way already costs nothing.
-  const same = names.resolve('0.i2p', GATEWAY, abort.signal);
-  same.catch(() => {});
-  assert.equal(bridge.opened, 64);
+  ask('0.i2p', GATEWAY);
+  assert.deepEqual(names.lookups(), { most: 128, taken: 64, counts: { refusedFull: 0, refusedShare: 1 } });
+  for (let count = 0; count < 64; count += 1) ask('a.i2p', isolated(String(count)));
+  await rejectsWith(names.resolve('a.i2p', isolated('one more'), NEVER), 'naming.limit');
+  assert.deepEqual(names.lookups(), { most: 128, taken: 128, counts: { refusedFull: 1, refusedShare: 1 } });
+  await clock.settle();
+  assert.equal(bridge.opened, 128);
   await clock.advance(46_000);
+  await Promise.allSettled(asked);
+  assert.equal(names.lookups().taken, 0);
   bridge.rules.naming = (_visit, name) => found(name);
   await names.resolve('one-more.i2p', GATEWAY, NEVER);
 });

@@ -357,6 +357,21 @@ test('credentials select a session of their own, the same ones the same', async 
   assert.deepEqual(same, one);
 });
 
+test('whatever streams are kept apart by, a client asks for all of them as the same', async () => {
+  const isolate = new Set(['credentials', 'destination', 'port'] as const);
+  const { listener, dialer } = await world({ isolation: { identity: { kind: 'isolated' }, isolate } });
+  for (const name of ['a.i2p', 'b.i2p']) {
+    for (const dialect of ['SOCKS5', 'SOCKS5 with credentials'] as const) {
+      listener.connect().stream.write(DIALECTS[dialect].ask(name));
+      await settle();
+    }
+  }
+  const [a, credentialsA, b, credentialsB] = dialer.dials.map(({ options }) => options);
+  assert.notDeepEqual(a?.session, b?.session);
+  assert.deepEqual([a?.asker, credentialsA?.asker], [b?.asker, credentialsB?.asker]);
+  assert.notDeepEqual(a?.asker, credentialsA?.asker);
+});
+
 test('D19 a service that closes together with the OK of the router is answered 05', async () => {
   const { listener, dialer, relay, counts } = await world();
   const app = listener.connect();

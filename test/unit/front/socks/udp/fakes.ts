@@ -116,6 +116,7 @@ export function setUp(more: Setting = {}) {
     settings: { rate, queueBytes: 10_000, source: 'address' },
     counts,
     access: accessWith(),
+    asker: GATEWAY,
     meaningOf: (target) => target,
     sessionFor: () => GATEWAY,
     oneSession: true,
