@@ -13,7 +13,7 @@ import { dialFlow } from '../flow/dial-flow.ts';
 import type { Resolver } from '../naming/resolver.ts';
 import { type Peer, type PeerTable, shownAddress } from '../peers/table.ts';
 import type { ConnectorPort } from '../ports.ts';
-import { GATEWAY, mayReachPeers, OWN_ECHO, type SessionKey, type StreamKey } from '../session/key.ts';
+import { GATEWAY, keyText, mayReachPeers, OWN_ECHO, type SessionKey, type StreamKey } from '../session/key.ts';
 import type { Lease, SessionManager } from '../session/manager.ts';
 import type { Session } from '../session/session.ts';
 import type { Dialer, DialOptions, DialTarget, PacketDialer, RelayEnd } from './target.ts';
@@ -152,7 +152,7 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
     openPacketStream: (to, signal, isUrgent) => linkDials(() => bare(GATEWAY, to, signal), signal, isUrgent),
     openOwnEcho: (own, signal) => bare(OWN_ECHO, { b32: own, destination: undefined }, signal),
     dial: async (target, options) => {
-      const giveBack = dials.take(JSON.stringify(options.asker));
+      const giveBack = dials.take(keyText(options.asker));
       if (giveBack === undefined) {
         throw new GateError(
           'limit',

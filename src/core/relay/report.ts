@@ -15,6 +15,15 @@ export interface RelayReport {
 }
 
 /** Joins two streams until both directions are over. Owns and closes both; never throws. */
+export type Join = (near: RelayEnd, far: RelayEnd, options: RelayOptions) => Promise<RelayReport>;
+
 export interface Relay {
-  join(near: RelayEnd, far: RelayEnd, options: RelayOptions): Promise<RelayReport>;
+  /** Where there is no place for them, both are closed at once. */
+  readonly join: Join;
+  /**
+   * A place for a pair, for who has to tell one side that it will be joined.
+   *
+   * @returns what joins them, to be called once and in the same turn; undefined, which is counted, where there is no place
+   */
+  reserve(): Join | undefined;
 }

@@ -88,9 +88,14 @@ export function flowServer(options: FlowServerOptions): FlowServer {
       if (local === undefined) return await refuse(stream, 'unreachable', 'refusedService');
       const service = await reach(local.connector, local.address, request.port);
       if (typeof service === 'string') return await refuse(stream, service, 'refusedService');
+      const join = relay.reserve();
+      if (join === undefined) {
+        service.destroy();
+        return await refuse(stream, 'busy', 'refusedLimit');
+      }
       stream.write(flowAnswer('joined', options.label()));
       counts.add('joined');
-      await relay.join(
+      await join(
         { stream: framedStream(stream), halfClose: true },
         { stream: service, halfClose: true },
         { signal: stopping.signal, idleMs: IDLE_MS },

@@ -12,6 +12,7 @@ import { addressesOf } from '../../wire/i2p/address.ts';
 import { encodeAddressReply } from '../../wire/socks/reply.ts';
 import type { BindRequest } from '../../wire/socks/request.ts';
 import { sessionFor } from './isolation.ts';
+import { tellAndJoin } from './joining.ts';
 import type { Serving } from './serving.ts';
 import { countFailure, whileWaiting } from './waiting.ts';
 
@@ -28,7 +29,7 @@ export function namesNobody({ host }: Pick<BindRequest, 'host'>): boolean {
  * @param asked whose stream the client may have
  */
 export async function bind(request: BindRequest, asked: DialTarget | 'anyone', serving: Serving): Promise<void> {
-  const { client, world, signal, refuse } = serving;
+  const { client, refuse } = serving;
   let bound: Bound | undefined;
   let arrival: Arrival;
   try {
@@ -41,13 +42,8 @@ export async function bind(request: BindRequest, asked: DialTarget | 'anyone', s
   } finally {
     bound?.close();
   }
-  world.counts.add('connected');
-  client.write(encodeAddressReply(addressesOf(arrival.from.b32).oc, arrival.fromPort ?? 0));
-  const { idleMs } = world.settings;
-  return world.relay.join({ stream: client, halfClose: true }, arrival.end, { signal, idleMs }).then(ignoreReport);
+  return tellAndJoin(serving, arrival.end, encodeAddressReply(addressesOf(arrival.from.b32).oc, arrival.fromPort ?? 0));
 }
-
-function ignoreReport(): void {}
 
 function open(request: BindRequest, asked: DialTarget | 'anyone', serving: Serving): Promise<Bound> {
   const { facts, asker, world } = serving;

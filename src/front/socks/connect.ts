@@ -9,6 +9,7 @@ import { encodeReply, replyForm } from '../../wire/socks/reply.ts';
 import type { ConnectRequest } from '../../wire/socks/request.ts';
 import { endedAtOnce } from './early-close.ts';
 import { sessionFor } from './isolation.ts';
+import { tellAndJoin } from './joining.ts';
 import type { Serving } from './serving.ts';
 import { countFailure, whileWaiting } from './waiting.ts';
 
@@ -16,8 +17,8 @@ const DOING = 'connecting for a SOCKS client';
 
 /** Resolves when the client is closed. @param asked what the client may have */
 export async function connect(request: ConnectRequest, asked: DialTarget, serving: Serving): Promise<void> {
-  const { client, facts, asker, world, signal, refuse } = serving;
-  const { access, counts, names, relay, settings } = world;
+  const { facts, asker, world, refuse } = serving;
+  const { access, counts, names, settings } = world;
   const target = names.meaningOf(asked, asker);
   const session = sessionFor({ ...facts, target, port: request.port }, settings.isolation);
   const permit = (host: string, b32: B32) => {
@@ -43,10 +44,5 @@ export async function connect(request: ConnectRequest, asked: DialTarget, servin
     counts.add('dialFailed');
     return refuse(new GateError('peer-closed', 'socks.closed-at-once', 'the service closed the stream at once'));
   }
-  counts.add('connected');
-  client.write(encodeReply(replyForm(request), 'succeeded'));
-  // Handed on instead of awaited: the frame of this function would live for as long as the pair.
-  return relay.join({ stream: client, halfClose: true }, far, { signal, idleMs: settings.idleMs }).then(ignoreReport);
+  return tellAndJoin(serving, far, encodeReply(replyForm(request), 'succeeded'));
 }
-
-function ignoreReport(): void {}

@@ -22,7 +22,7 @@ const FORBIDDEN_PORT = 6000;
 const UNLABELLED = { own: 0, heard: () => {} };
 type Behaviour = 'accept' | 'hang' | ErrorKind;
 
-function setting({ maxPerPeer = 10, withTun = true, allowed = true } = {}) {
+function setting({ maxPerPeer = 10, maxPairs = 100, withTun = true, allowed = true } = {}) {
   const clock = new FakeClock();
   const services: LineEnd[] = [];
   const asked: Array<readonly [address: string, port: number]> = [];
@@ -30,14 +30,19 @@ function setting({ maxPerPeer = 10, withTun = true, allowed = true } = {}) {
   const forbidden = new Set([FORBIDDEN_PORT]);
   /** What each side was told of the other's session. */
   const labels: { readonly taken: number[]; readonly dialled: number[] } = { taken: [], dialled: [] };
-  const relay = relayCore({ clock, maxPairs: 100, heldEndMs: 30_000 });
+  const relay = relayCore({ clock, maxPairs, heldEndMs: 30_000 });
   /** Of the server itself: what everything in it ends with. */
   const ends: AbortSignal[] = [];
   const server = flowServer({
     relay: {
-      join: (local, remote, how) => {
-        ends.push(how.signal);
-        return relay.join(local, remote, how);
+      join: relay.join,
+      reserve: () => {
+        const join = relay.reserve();
+        if (join === undefined) return undefined;
+        return (local, remote, how) => {
+          ends.push(how.signal);
+          return join(local, remote, how);
+        };
       },
     },
     clock,
@@ -217,6 +222,21 @@ test('a peer has so many flows, then answers, then nothing', async () => {
   await server.stop();
   await clock.settle();
   assert.equal(clock.pending, 0);
+});
+
+test('without a place in the relay a flow is answered busy and not joined, and its service is closed', async () => {
+  const { clock, server, services, dial, relay } = setting({ maxPairs: 1 });
+  const one = await dial(80);
+  await rejectsWith(dial(80), 'limit', 'flow.busy');
+  for (const service of services) service.resume();
+  await clock.settle();
+  assert.deepEqual([server.counters().joined, server.counters().refusedLimit, relay.active], [1, 1, 1]);
+  assert.deepEqual(
+    services.map(({ readableEnded }) => readableEnded),
+    [false, true],
+  );
+  one.stream.destroy();
+  await server.stop();
 });
 
 test('a preface that does not come or makes no sense closes the stream', async () => {

@@ -44,6 +44,21 @@ test('BIND is answered twice, with our address and with that of who came, and th
   assert.deepEqual(counts(), { accepted: 1, connected: 1 });
 });
 
+test('D18 without a place in the relay the second reply of BIND is a failure, and who came is closed', async () => {
+  const { listener, binder, relay, counts } = await world();
+  const app = listener.connect();
+  app.stream.write(named('service.i2p'));
+  await settle();
+  binder.only().open(OWN, 21);
+  relay.isFull = true;
+  await settle();
+  const stranger = binder.only().arrives(SERVICE, 4321);
+  await settle();
+  assert.equal(spaced(app.received()), `05 00 ${HERE} 05 01 00 01 00 00 00 00 00 00`);
+  assert.deepEqual([relay.joins, stranger.ended], [[], true]);
+  assert.deepEqual(counts(), { accepted: 1, dialFailed: 1 });
+});
+
 test('a bridge that tells no port of who came leaves it 0 in the second reply', async () => {
   const { listener, binder } = await world();
   const app = listener.connect();

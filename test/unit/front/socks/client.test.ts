@@ -76,6 +76,21 @@ test('D18 success comes after the stream and not before, in every dialect', asyn
   }
 });
 
+test('D18 without a place in the relay there is no success, and the stream is closed', async () => {
+  for (const { ask, greeting, reply } of Object.values(DIALECTS)) {
+    const { listener, dialer, relay, counts } = await world();
+    relay.isFull = true;
+    const app = listener.connect();
+    app.stream.write(ask('a.i2p'));
+    await settle();
+    const service = dialer.only().succeed();
+    await settle();
+    assert.equal(spaced(app.received()), greeting + reply('01'));
+    assert.deepEqual([relay.joins, service.ended], [[], true]);
+    assert.deepEqual(counts(), { accepted: 1, dialFailed: 1 });
+  }
+});
+
 /** For each kind of error: RFC 1928's code or what comes closest, and the extended one. */
 const CODES: Readonly<Record<ErrorKind, readonly [standard: string, extended: string]>> = {
   config: ['01', '01'],

@@ -7,7 +7,7 @@ import type { Arrival, Binder, BindOptions, Bound } from '../../../../src/core/i
 import { type AddressNames, addressNames } from '../../../../src/core/naming/addresses.ts';
 import { peerTable } from '../../../../src/core/peers/table.ts';
 import type { ClientOrigin, ListenerPort } from '../../../../src/core/ports.ts';
-import type { Relay, RelayOptions, RelayReport } from '../../../../src/core/relay/report.ts';
+import type { Join, Relay, RelayOptions, RelayReport } from '../../../../src/core/relay/report.ts';
 import { type Access, type AccessLists, accessOf } from '../../../../src/front/socks/access.ts';
 import type { Authenticate } from '../../../../src/front/socks/authentication.ts';
 import { type SocksServer, type SocksServerOptions, socksServer } from '../../../../src/front/socks/server.ts';
@@ -205,29 +205,30 @@ function fakeBinder(): FakeBinder {
 }
 
 export interface FakeRelay extends Relay {
+  /** There is no place for one more pair. */
+  isFull: boolean;
   readonly joins: ReadonlyArray<{ readonly near: RelayEnd; readonly far: RelayEnd; readonly options: RelayOptions }>;
 }
 
 /** Moves bytes both ways; over when either side closes or it is cancelled. */
 function fakeRelay(): FakeRelay {
   const joins: Array<{ near: RelayEnd; far: RelayEnd; options: RelayOptions }> = [];
-  return {
-    joins,
-    join: (near, far, options) =>
-      new Promise<RelayReport>((resolve) => {
-        joins.push({ near, far, options });
-        near.stream.pipe(far.stream);
-        far.stream.pipe(near.stream);
-        const over = (ended: RelayReport['ended']) => {
-          near.stream.destroy();
-          far.stream.destroy();
-          resolve({ bytesOut: 0, bytesIn: 0, ended });
-        };
-        near.stream.once('close', () => over('both-finished'));
-        far.stream.once('close', () => over('both-finished'));
-        options.signal.addEventListener('abort', () => over('cancelled'));
-      }),
-  };
+  const join: Join = (near, far, options) =>
+    new Promise<RelayReport>((resolve) => {
+      joins.push({ near, far, options });
+      near.stream.pipe(far.stream);
+      far.stream.pipe(near.stream);
+      const over = (ended: RelayReport['ended']) => {
+        near.stream.destroy();
+        far.stream.destroy();
+        resolve({ bytesOut: 0, bytesIn: 0, ended });
+      };
+      near.stream.once('close', () => over('both-finished'));
+      far.stream.once('close', () => over('both-finished'));
+      options.signal.addEventListener('abort', () => over('cancelled'));
+    });
+  const relay: FakeRelay = { joins, isFull: false, join, reserve: () => (relay.isFull ? undefined : join) };
+  return relay;
 }
 
 export interface FakeListener extends ListenerPort {
