@@ -83,7 +83,7 @@ export class LinkStream implements StreamFacts {
   #toEcho: number | undefined;
   #received = 0;
   #isVouched = false;
-  /** The peer says what has arrived, so that what is under way can be bounded. Who has said so once is held to it. */
+  /** The peer says what has arrived, so that what is under way can be bounded. */
   #isMeasured = false;
 
   constructor(parts: LinkStreamParts) {

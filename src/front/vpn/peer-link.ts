@@ -81,6 +81,7 @@ export class PeerLink {
       opened: (end) => this.#carry(end, 'out', 'verified'),
       failed: (error) => {
         this.#ledger.dialFailed(error);
+        if (error.kind.startsWith('peer-')) this.#streams.contradicted();
         logFailure(world.log, error, 'connecting to a peer');
         this.#retryLater();
       },
