@@ -58,7 +58,10 @@ export class Pinger {
     return this.#refused;
   }
 
-  /** @throws GateError `peer-unreachable` for a name that no peer has, `limit` when there are too many already */
+  /**
+   * @param name or whatever else findPeer takes
+   * @throws GateError `peer-unreachable` when that is no peer's, `limit` when there are too many pings already
+   */
   async ping(name: string, timeoutMs: number, signal: AbortSignal): Promise<PingReport> {
     const leave = this.#places.take();
     if (leave === undefined) {
@@ -74,7 +77,14 @@ export class Pinger {
 }
 
 async function pingPeer(parts: PingParts, name: string, timeoutMs: number, signal: AbortSignal): Promise<PingReport> {
-  const peer = findPeer(parts.gateway, name);
+  const peer = findPeer(parts.gateway.peers, name);
+  if (peer === undefined) {
+    throw new GateError(
+      'peer-unreachable',
+      'ping.unknown-peer',
+      'no peer has this name or address; see `garligate peers`',
+    );
+  }
   const { vpn } = parts.gateway;
   if (vpn === undefined) {
     throw new GateError('unsupported', 'ping.no-vpn', 'this gateway runs without the VPN, and has no links to peers');

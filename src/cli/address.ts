@@ -9,7 +9,7 @@ import type { Places } from '../io/places.ts';
 import { GateError } from '../kit/errors.ts';
 import { type Address, addressesOf, addressKey, formatAddress, shortNameOf } from '../wire/i2p/address.ts';
 import type { B32 } from '../wire/i2p/destination.ts';
-import { classifyHost } from '../wire/i2p/hostname.ts';
+import { classifyTyped } from '../wire/i2p/hostname.ts';
 import { type Terminal, table } from './terminal.ts';
 
 /**
@@ -66,7 +66,7 @@ async function namedIn(file: string | undefined, places: Places): Promise<NamedD
  * @throws GateError `name-invalid`, or what `named` throws
  */
 async function convert(text: string, named: () => Promise<NamedDestinations>): Promise<readonly string[]> {
-  const host = classifyHost(/^[a-z2-7]{52}$/i.test(text) ? `${text}.b32.i2p` : text);
+  const host = classifyTyped(text);
   switch (host.kind) {
     case 'b32':
       return namesOf(host.b32);
