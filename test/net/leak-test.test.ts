@@ -1,6 +1,6 @@
 /**
- * `garligate leak-test` on machines that leak and on machines that do not: with the gateway up, killed, or never started,
- * with routes that somebody else has set, and with something else than a gateway at the SOCKS port.
+ * `garligate leak-test` on machines that leak and on machines that do not: with the gateway up, without its router, killed, or
+ * never started, with routes that somebody else has set, and with something else than a gateway at the SOCKS port.
  */
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
@@ -14,18 +14,12 @@ import { fileURLToPath } from 'node:url';
 import { startDaemon } from '../helpers/daemon.ts';
 import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
 import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
+import { until } from '../helpers/until.ts';
+import { LAN } from './lan-kit.ts';
 import { declareScenarios, type Scenario } from './namespace.ts';
 
 const COMMAND = fileURLToPath(new URL('../../bin/garligate', import.meta.url));
 const PORT = 9_160;
-/** A way out of this machine, with a neighbour who is known. */
-const LAN = [
-  'ip link add lan0 type veth peer name lan1',
-  'ip link set lan0 up; ip link set lan1 up',
-  'ip addr add 2001:db8::1/64 dev lan0 nodad',
-  'ip neigh add 2001:db8::2 lladdr 02:00:00:00:00:02 dev lan0 nud permanent',
-  'ip route add default via 2001:db8::2',
-].join('; ');
 
 interface Outcome {
   readonly code: unknown;
@@ -100,6 +94,26 @@ await declareScenarios(import.meta.filename, {
       assert.match(await daemon.command('leak-test'), /nothing left/);
       await daemon.stop();
       await bridge.stop();
+    },
+  },
+  'a gateway whose router falls silent, is gone, or was never there holds its packets and names back': {
+    prepare: LAN,
+    longestMs: 60_000,
+    run: async () => {
+      const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament: 'i2pd-2.45' });
+      const daemon = await startDaemon({ bridge: bridge.address, vpn: true, listen: `127.0.0.1:${PORT}` });
+      const holds = /names +4 asked for at 127\.0\.0\.1:9160\nnothing left/;
+      bridge.misbehave({ on: '', action: { kind: 'silence' } });
+      assert.match(await daemon.command('leak-test'), holds);
+      await bridge.stop();
+      await until('it knows', async () => (await daemon.status()).sessions[0]?.state !== 'ready');
+      assert.match(await daemon.command('leak-test'), holds);
+      await daemon.kill();
+      assert.match(await daemon.command('leak-test'), /nothing left/);
+      await daemon.stop();
+      const lonely = await startDaemon({ bridge: bridge.address, vpn: true, listen: `127.0.0.1:${PORT}` });
+      assert.match(await lonely.command('leak-test'), holds);
+      await lonely.stop();
     },
   },
   'however a gateway ends - by a fault of memory, by an abort for want of it, by being told to - nothing leaves': {

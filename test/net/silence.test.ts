@@ -86,7 +86,7 @@ await declareScenarios(import.meta.filename, {
       canary.stop();
     },
   },
-  'the gateway asks nobody but its router, whatever its clients ask for': {
+  'the gateway asks nobody but its router, whatever its clients ask for, and nobody at all when that is gone': {
     prepare: CANARY_IS_THE_RESOLVER,
     longestMs: 60_000,
     run: async () => {
@@ -102,8 +102,10 @@ await declareScenarios(import.meta.filename, {
       const { counters } = (await daemon.status()).socks[0] ?? assert.fail('no listener');
       assert.equal(counters['accepted'], requests.length + ADDRESSES.length);
       assert.ok((counters['dnsLeak'] ?? 0) >= ADDRESSES.length);
-      await daemon.stop();
       await bridge.stop();
+      // Each waits for the router in vain.
+      await Promise.all(requests.map((request) => answered(daemon.socksPort, request)));
+      await daemon.stop();
 
       const lines = await watch.seen();
       const { port } = bridge.address;

@@ -18,53 +18,17 @@ import {
   makePlace,
   NO_ROUTER,
   OWN_ROUTER,
-  type Place,
-  type Running,
   routes,
   run,
-  START_MS,
   slowProgram,
   tables,
   UNREACHABLE,
   withBridge,
 } from './daemon-place.ts';
 import { declareScenarios } from './namespace.ts';
+import { STAGES, STANDS, START, type Stage, untilReached } from './start-stages.ts';
 
 const LEAVES_NO_ROUTE = '[vpn]\nkeep_unreachable = false\n';
-
-/** How far a start has come, told by what it has made. */
-interface Stage {
-  readonly name: string;
-  reached(place: Place, gateway: Running): boolean;
-}
-
-const START: Stage = { name: 'is a process', reached: () => true };
-const STANDS: Stage = { name: 'stands', reached: (_, gateway) => gateway.isUp() };
-/** In the order of a start, up to a router. */
-const STAGES: readonly Stage[] = [
-  START,
-  { name: 'has a key', reached: ({ key }) => existsSync(key) },
-  { name: 'holds its key', reached: ({ key }) => existsSync(`${key}.last-use`) },
-  { name: 'has its interface', reached: () => existsSync('/sys/class/net/garli0') },
-  { name: 'has its rules', reached: () => tables() !== '' },
-  { name: 'has its addresses', reached: () => readFileSync('/proc/self/net/if_inet6', 'latin1').includes('garli0') },
-  { name: 'has its control socket', reached: ({ socket }) => existsSync(socket) },
-  { name: 'is not root any more', reached: (_, { pid }) => !/^Uid:\t0\t/m.test(procStatus(pid)) },
-  STANDS,
-];
-
-function procStatus(pid: number): string {
-  return readFileSync(`/proc/${pid}/status`, 'latin1');
-}
-
-/** Looks with every turn of the event loop, since a start goes through most of its stages within milliseconds. */
-async function untilReached({ name, reached }: Stage, place: Place, gateway: Running): Promise<void> {
-  const end = performance.now() + START_MS;
-  while (!reached(place, gateway)) {
-    assert.ok(performance.now() < end && !gateway.hasEnded(), `it never ${name}: ${gateway.said()}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
 
 /** A start at a place of its own, ended at each of these stages. @param routeStays the unreachable one, which it has by then */
 async function endAt(
