@@ -5,12 +5,12 @@
  * Node-API keeps its binary interface, so one build serves every Node from 20 on; the libc and the processor do not, which
  * is why it is built on the machine that runs it.
  */
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { CompilerError, compileInto, compiler } from './lib/c-compiler.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const sources = join(root, 'native');
@@ -38,66 +38,37 @@ const FLAGS = [
   '-Wl,-z,relro,-z,now',
 ];
 
-const INSTALL = 'install one, on Debian and Ubuntu with: apt-get install gcc libc6-dev';
-
-/** A failure that the person at the keyboard can mend: its message is all there is to say. */
-class BuildError extends Error {}
-
 /**
  * @param {{ force?: boolean }} [options]
  * @returns {{ target: string, built: boolean }} `built` is false when the last build still fits
- * @throws {BuildError} without a compiler, without the headers, or when the compiler refuses
+ * @throws {CompilerError} without a compiler, without the headers, or when the compiler refuses
  */
 export function buildNative({ force = false } = {}) {
-  if (process.platform !== 'linux') throw new BuildError('garligate runs on Linux only: the native part is not built.');
-  const compiler = process.env['CC'] || 'cc';
+  if (process.platform !== 'linux')
+    throw new CompilerError('garligate runs on Linux only: the native part is not built.');
   const names = readdirSync(sources)
     .filter((name) => /\.[ch]$/.test(name))
     .sort();
-  const fingerprint = fingerprintOf(compiler, names);
+  const fingerprint = fingerprintOf(names);
   if (!force && existsSync(target) && existsSync(stamp) && readFileSync(stamp, 'utf8') === fingerprint) {
     return { target, built: false };
   }
   if (!existsSync(join(headers, 'node_api.h'))) {
-    throw new BuildError('The Node-API headers are missing (package node-api-headers): run "npm ci" first.');
+    throw new CompilerError('The Node-API headers are missing (package node-api-headers): run "npm ci" first.');
   }
 
   mkdirSync(directory, { recursive: true });
-  // Moved into place when whole: another process may be loading, or building, the same file.
-  const fresh = `${target}.${process.pid}`;
   const files = names.filter((name) => name.endsWith('.c')).map((name) => join(sources, name));
-  const run = spawnSync(compiler, [...FLAGS, '-I', headers, '-o', fresh, ...files], { encoding: 'utf8' });
-  if (run.error !== undefined || run.status !== 0) {
-    rmSync(fresh, { force: true });
-    throw new BuildError(complaint(compiler, run));
-  }
-  renameSync(fresh, target);
+  compileInto('the native part', target, [...FLAGS, '-I', headers, ...files]);
   writeFileSync(stamp, fingerprint);
   return { target, built: true };
 }
 
-/**
- * @param {string} compiler
- * @param {readonly string[]} names
- */
-function fingerprintOf(compiler, names) {
-  const hash = createHash('sha256').update(JSON.stringify([process.arch, compiler, FLAGS]));
+/** @param {readonly string[]} names */
+function fingerprintOf(names) {
+  const hash = createHash('sha256').update(JSON.stringify([process.arch, compiler(), FLAGS]));
   for (const name of names) hash.update(`\0${name}\0`).update(readFileSync(join(sources, name)));
   return hash.digest('hex');
-}
-
-/**
- * @param {string} compiler
- * @param {import('node:child_process').SpawnSyncReturns<string>} run
- */
-function complaint(compiler, run) {
-  if (run.error !== undefined && 'code' in run.error && run.error.code === 'ENOENT') {
-    return `There is no C compiler ("${compiler}") to build the native part with: ${INSTALL}`;
-  }
-  if (run.error !== undefined) return `The C compiler "${compiler}" could not be started: ${run.error.message}`;
-  const headersMissing = /fatal error: .*No such file or directory/.test(run.stderr);
-  const advice = headersMissing ? `\nThe C library's headers are missing: ${INSTALL}` : '';
-  return `Building the native part failed:\n${run.stderr.trim()}${advice}`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
@@ -105,7 +76,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const { target: path, built } = buildNative({ force: process.argv.includes('--force') });
     console.log(built ? `built ${path}` : `${path} is up to date`);
   } catch (error) {
-    if (!(error instanceof BuildError)) throw error;
+    if (!(error instanceof CompilerError)) throw error;
     console.error(error.message);
     process.exitCode = 1;
   }

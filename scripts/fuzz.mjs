@@ -2,10 +2,11 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { exitCodeOf, main, ROOT } from './lib/command.mjs';
+import { COMPILER_PACKAGES } from './lib/debian.mjs';
 import { setUp } from './setup.mjs';
 
 async function fuzz() {
-  await setUp({ native: false, dist: false });
+  await setUp({ packages: COMPILER_PACKAGES, native: false, dist: false });
   const child = spawn(
     process.execPath,
     ['--import', 'tsx', join(ROOT, 'test/fuzz/main.ts'), ...process.argv.slice(2)],

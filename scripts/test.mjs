@@ -6,7 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { check } from './check.mjs';
 import { isRoot, main, SetUpError } from './lib/command.mjs';
-import { CLIENT_PACKAGES, TEST_PACKAGES } from './lib/debian.mjs';
+import { CLIENT_PACKAGES, COMPILER_PACKAGES, TEST_PACKAGES } from './lib/debian.mjs';
 import { endAll, runFiles } from './lib/run-tests.mjs';
 import { GROUPS, select } from './lib/test-groups.mjs';
 import { setUp } from './setup.mjs';
@@ -33,8 +33,13 @@ async function test(wanted) {
     );
   }
   const whole = needRoot.length > 0;
-  const live = selections.some(({ group }) => group.name === 'live');
-  const packages = [...(whole ? TEST_PACKAGES : []), ...(live ? CLIENT_PACKAGES : [])];
+  /** @param {string} name */
+  const runs = (name) => selections.some(({ group }) => group.name === name);
+  const packages = [
+    ...(whole ? TEST_PACKAGES : []),
+    ...(runs('live') ? CLIENT_PACKAGES : []),
+    ...(runs('fuzz') ? COMPILER_PACKAGES : []),
+  ];
   await setUp({ packages, native: whole, dist: whole });
 
   let sum = { passed: 0, failed: 0 };

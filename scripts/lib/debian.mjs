@@ -42,7 +42,10 @@ const PACKAGES = {
     service: { name: 'nftables', what: 'the rules of /etc/nftables.conf, which flush all others' },
     why: 'the firewall: garligate loads the rules that keep peers from what they may not reach',
   },
-  gcc: { program: 'cc', why: 'compiles native/, the part that opens the TUN interface' },
+  gcc: {
+    program: 'cc',
+    why: 'compiles native/, the part that opens the TUN interface, and has the sanitizers that it is fuzzed under',
+  },
   'libc6-dev': { file: '/usr/include/stdio.h', why: 'the C headers for native/' },
   chromium: { program: 'chromium', why: 'a browser that loads a page through SOCKS, in test/live/clients.test.ts' },
   git: { program: 'git', why: 'a repository for test/live/clients.test.ts, and its clone through SOCKS' },

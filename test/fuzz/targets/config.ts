@@ -1,12 +1,12 @@
 /** Config files: any text is a config or a list of problems, each with a line of the file. */
 import { decodeConfig } from '../../../src/config/decode.ts';
 import { renderExample } from '../../../src/config/render.ts';
-import type { FuzzTarget } from '../engine.ts';
+import { inProcess } from '../engine.ts';
 
 const PATHS = { keyFile: '/k', routerDirectory: '/r', controlSocket: '/c' };
 const PEER = 'ktmhezukbp6jyuldedcjmso6p4e6aegeikqli2mne67hnttgmvfa.b32.i2p';
 
-export const target: FuzzTarget = {
+export const target = inProcess({
   name: 'config',
   seeds: [
     Buffer.from(
@@ -27,4 +27,4 @@ export const target: FuzzTarget = {
     const lines = text.split('\n').length;
     for (const { line } of decoded.problems) if (line < 1 || line > lines) throw new Error(`line ${line} of ${lines}`);
   },
-};
+});

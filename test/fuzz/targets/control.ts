@@ -3,10 +3,10 @@ import { LineBuffer } from '../../../src/control/line-buffer.ts';
 import { LONGEST_REQUEST, parseAnswer, parseRequest } from '../../../src/control/protocol.ts';
 import { parseStatus } from '../../../src/control/status.ts';
 import { sampleReport } from '../../unit/control/sample-report.ts';
-import type { FuzzTarget } from '../engine.ts';
+import { inProcess } from '../engine.ts';
 import { answerOf, inPiecesOf } from '../support.ts';
 
-export const target: FuzzTarget = {
+export const target = inProcess({
   name: 'control',
   seeds: [
     Buffer.from('\x09{"v":1,"id":1,"method":"status","params":{}}\n'),
@@ -23,7 +23,7 @@ export const target: FuzzTarget = {
       if (typeof answer === 'object' && 'ok' in answer) parseStatus(answer.ok);
     }
   },
-};
+});
 
 function linesOf(pieces: readonly Buffer[]): readonly string[] {
   const buffer = new LineBuffer(LONGEST_REQUEST);

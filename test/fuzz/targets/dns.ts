@@ -2,7 +2,7 @@
 import { answerQuery } from '../../../src/wire/dns/ptr.ts';
 import { addressesOf } from '../../../src/wire/i2p/address.ts';
 import { parseB32 } from '../../../src/wire/i2p/destination.ts';
-import type { FuzzTarget } from '../engine.ts';
+import { inProcess } from '../engine.ts';
 
 const NAME = parseB32('j3dtidfppd6mkxecq6cz7raw44auavkmihlvuqb4fea7qcwuqtua');
 const ADDRESS = addressesOf(NAME).ocat4;
@@ -14,7 +14,7 @@ function question(address: Buffer, head: string): Buffer {
   return Buffer.concat([Buffer.from(head, 'hex'), name]);
 }
 
-export const target: FuzzTarget = {
+export const target = inProcess({
   name: 'dns',
   seeds: [
     question(ADDRESS, '04c200000001000000000000'),
@@ -32,4 +32,4 @@ export const target: FuzzTarget = {
     if (reply.length > input.length + LONGEST_RECORD) throw new Error('the answer says more than it was asked');
     if (reply.includes(NAME) !== (outcome.kind === 'answered')) throw new Error('a name in the wrong answer');
   },
-};
+});

@@ -1,12 +1,12 @@
 /** Prefaces of flows and the frames behind them: any bytes end in an outcome, the same in any pieces. */
 import { FrameReader } from '../../../src/wire/flow/frames.ts';
 import { flowAcceptMachine, flowRequestMachine } from '../../../src/wire/flow/preface.ts';
-import type { FuzzTarget } from '../engine.ts';
+import { inProcess } from '../engine.ts';
 import { answerOf, inPiecesOf, sameInPieces } from '../support.ts';
 
 const seed = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex');
 
-export const target: FuzzTarget = {
+export const target = inProcess({
   name: 'flow',
   seeds: [
     seed('03 f601 0050 00 0003 616263 0000'),
@@ -21,7 +21,7 @@ export const target: FuzzTarget = {
     const [whole, pieces] = [framesOf([input.subarray(1)]), framesOf(inPiecesOf(input))];
     if (whole !== pieces) throw new Error(`in one piece ${whole}, in several ${pieces}`);
   },
-};
+});
 
 function framesOf(pieces: readonly Buffer[]): string {
   const reader = new FrameReader();

@@ -2,7 +2,7 @@
 import { addressesOf } from '../../../src/wire/i2p/address.ts';
 import { parseB32 } from '../../../src/wire/i2p/destination.ts';
 import { encodeKeepalive, flowLabelOf, isKeepalive, parseKeepalive } from '../../../src/wire/packet/keepalive.ts';
-import type { FuzzTarget } from '../engine.ts';
+import { inProcess } from '../engine.ts';
 
 const NAME = parseB32('j3dtidfppd6mkxecq6cz7raw44auavkmihlvuqb4fea7qcwuqtua');
 const { oc } = addressesOf(NAME);
@@ -11,7 +11,7 @@ function encoded(announcement: ReturnType<typeof parseKeepalive>['announcement']
   return encodeKeepalive({ source: oc, destination: oc, flowLabel, name: NAME, announcement });
 }
 
-export const target: FuzzTarget = {
+export const target = inProcess({
   name: 'keepalive',
   seeds: [
     encoded(undefined),
@@ -34,4 +34,4 @@ export const target: FuzzTarget = {
       throw new Error(`${JSON.stringify(announcement)} was read, and ${JSON.stringify(again)} when written again`);
     }
   },
-};
+});

@@ -3,11 +3,11 @@
 import { GateError } from '../../../src/kit/errors.ts';
 import { parseDestination, parsePrivateKeys } from '../../../src/wire/i2p/destination.ts';
 import { generateKeys } from '../../helpers/fake-bridge/keys.ts';
-import type { FuzzTarget } from '../engine.ts';
+import { inProcess } from '../engine.ts';
 
 const KEYS = generateKeys();
 
-export const target: FuzzTarget = {
+export const target = inProcess({
   name: 'keys',
   seeds: [
     Buffer.from(KEYS.blob),
@@ -27,4 +27,4 @@ export const target: FuzzTarget = {
       }
     }
   },
-};
+});

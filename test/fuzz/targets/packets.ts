@@ -8,7 +8,7 @@ import { addressesOf } from '../../../src/wire/i2p/address.ts';
 import { parseB32 } from '../../../src/wire/i2p/destination.ts';
 import { encodeKeepalive } from '../../../src/wire/packet/keepalive.ts';
 import { peer } from '../../unit/core/support.ts';
-import type { FuzzTarget } from '../engine.ts';
+import { inProcess } from '../engine.ts';
 import { answerOf, inPiecesOf } from '../support.ts';
 
 const PEER_NAME = parseB32('j3dtidfppd6mkxecq6cz7raw44auavkmihlvuqb4fea7qcwuqtua');
@@ -40,7 +40,7 @@ function keepalive(to: Buffer): Buffer {
 
 const inPieces = (...packets: readonly Buffer[]) => Buffer.concat([Buffer.from([16]), ...packets]);
 
-export const target: FuzzTarget = {
+export const target = inProcess({
   name: 'packets',
   seeds: [
     inPieces(keepalive(OWN.oc), packet(PEER.oc, OWN.oc, 8), packet(PEER.ocat4, OWN.ocat4, 0)),
@@ -71,7 +71,7 @@ export const target: FuzzTarget = {
     const got = Buffer.concat(seen);
     if (!got.equals(expected)) throw new Error(`${got.toString('hex')} instead of ${expected.toString('hex')}`);
   },
-};
+});
 
 /** The second opinion, which reads everything again from the start. */
 function admitted(bytes: Buffer): Buffer {

@@ -12,7 +12,7 @@ import {
 } from '../../../src/wire/sam/conversation.ts';
 import { parseForwarded, parseReceived } from '../../../src/wire/sam/datagram.ts';
 import { NODE, RECORDED } from '../../unit/wire/sam/replies.ts';
-import type { FuzzTarget } from '../engine.ts';
+import { inProcess } from '../engine.ts';
 import { answerOf, sameInPieces } from '../support.ts';
 
 const CONVERSATIONS = [
@@ -27,7 +27,7 @@ const CONVERSATIONS = [
 ];
 const HELLO = 'HELLO REPLY RESULT=OK VERSION=3.1\n';
 
-export const target: FuzzTarget = {
+export const target = inProcess({
   name: 'sam',
   seeds: [
     ...RECORDED.map(({ line }) => Buffer.from(`\x05${HELLO}${line}\n`, 'latin1')),
@@ -40,4 +40,4 @@ export const target: FuzzTarget = {
     answerOf(() => parseForwarded(input.subarray(1)));
     answerOf(() => parseReceived(input.toString('latin1', 1)));
   },
-};
+});

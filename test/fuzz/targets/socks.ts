@@ -1,12 +1,12 @@
 /** What a SOCKS client says, or one that speaks HTTP CONNECT: any bytes end in a request or in a refusal, the same in any pieces. */
 import { socksMachine } from '../../../src/wire/socks/handshake.ts';
-import type { FuzzTarget } from '../engine.ts';
+import { inProcess } from '../engine.ts';
 import { sameInPieces } from '../support.ts';
 
 const seed = (text: string) => Buffer.from(`05${text.replaceAll(' ', '')}`, 'hex');
 const NAME = Buffer.from('ktmhezukbp6jyuldedcjmso6p4e6aegeikqli2mne67hnttgmvfa.b32.i2p').toString('hex');
 
-export const target: FuzzTarget = {
+export const target = inProcess({
   name: 'socks',
   seeds: [
     seed(`050100 05010003 3c${NAME} 0050 6869`),
@@ -20,4 +20,4 @@ export const target: FuzzTarget = {
     Buffer.from('\x05GET http://x.i2p/ HTTP/1.1\r\nHost: x.i2p\r\n\r\n', 'latin1'),
   ],
   run: (input) => sameInPieces(() => socksMachine({ httpConnect: true }), input),
-};
+});
