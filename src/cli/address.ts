@@ -3,6 +3,7 @@
  * not tell by itself is looked up in the config file.
  */
 import { b32Of } from '../config/rules.ts';
+import { findPeer, type PeersByName } from '../core/peers/find.ts';
 import { loadConfig } from '../io/config-file.ts';
 import { readKeys } from '../io/key-file.ts';
 import type { Places } from '../io/places.ts';
@@ -43,26 +44,32 @@ export function namesOf(b32: B32): readonly string[] {
   ]);
 }
 
-/** The destinations that the config file names. */
-interface NamedDestinations {
-  /** By the name of the peer, in lower case. */
-  readonly peers: ReadonlyMap<string, B32>;
+/** The destinations that the config file names: its peers by all that they go by, and its aliases. */
+interface NamedDestinations extends PeersByName<B32> {
   /** By a name under .i2p. */
-  readonly aliases: ReadonlyMap<string, B32>;
+  byAlias(host: string): B32 | undefined;
 }
 
 /** @throws GateError */
 async function namedIn(file: string | undefined, places: Places): Promise<NamedDestinations> {
   const { config } = await loadConfig(file, places);
+  const peers = config.peer.map(({ name, destination }) => ({ name: name.toLowerCase(), b32: b32Of(destination) }));
+  const has = (b32: B32, key: string) => Object.values(addressesOf(b32)).some((address) => addressKey(address) === key);
+  const aliases = new Map(Object.entries(config.names));
   return {
-    peers: new Map(config.peer.map(({ name, destination }) => [name.toLowerCase(), b32Of(destination)])),
-    aliases: new Map(Object.entries(config.names).map(([name, destination]) => [name, b32Of(destination)])),
+    byName: (name) => peers.find((peer) => peer.name === name)?.b32,
+    byB32: (b32) => peers.find((peer) => peer.b32 === b32)?.b32,
+    byAddress: (key) => peers.find(({ b32 }) => has(b32, key))?.b32,
+    byAlias: (host) => {
+      const destination = aliases.get(host);
+      return destination && b32Of(destination);
+    },
   };
 }
 
 /**
- * @param text the name of a peer, with or without `.peer.b32.i2p`; a b32 name, with or without `.b32.i2p`; a base64
- *   destination; `<16>.oc.b32.i2p`; an address of the VPN; or a name of the config file's [names]
+ * @param text whatever a peer goes by; any b32 name, with or without `.b32.i2p`; a base64 destination; `<16>.oc.b32.i2p`; an
+ *   address of the VPN; or a name of the config file's [names]
  * @throws GateError `name-invalid`, or what `named` throws
  */
 async function convert(text: string, named: () => Promise<NamedDestinations>): Promise<readonly string[]> {
@@ -72,34 +79,30 @@ async function convert(text: string, named: () => Promise<NamedDestinations>): P
       return namesOf(host.b32);
     case 'destination':
       return namesOf(host.destination.b32);
-    case 'address':
-      return namesBehind(host.address, await named());
+    case 'address': {
+      // 80 bits do not tell a destination: only a peer's can be named.
+      const peer = findPeer(await named(), text);
+      return peer === undefined ? shortNamesOf(host.address) : namesOf(peer);
+    }
     case 'peer':
-      return namesOfSomebody((await named()).peers.get(host.name), 'no [[peer]] of the config file has this name');
+      return namesOfSomebody(findPeer(await named(), text), 'no [[peer]] of the config file has this name');
     case 'b33':
       throw invalid('the name of an encrypted lease set has no address');
     case 'address-book': {
-      const { aliases, peers } = await named();
+      const known = await named();
       const why = 'only a router knows the destination behind this name; its b32 name is wanted';
-      return namesOfSomebody(aliases.get(host.host) ?? peers.get(text.toLowerCase()), why);
+      return namesOfSomebody(findPeer(known, text) ?? known.byAlias(host.host), why);
     }
     case 'foreign': {
       const why = 'this is not a name or address inside I2P, nor the name of a [[peer]] of the config file';
-      return namesOfSomebody((await named()).peers.get(text.toLowerCase()), why);
+      return namesOfSomebody(findPeer(await named(), text), why);
     }
     default:
       return host satisfies never;
   }
 }
 
-/** 80 bits do not tell a destination: only a peer's can be named. */
-function namesBehind(address: Address, { peers }: NamedDestinations): readonly string[] {
-  const key = addressKey(address);
-  const owner = [...peers.values()].find((b32) => {
-    const { oc, ocat4 } = addressesOf(b32);
-    return addressKey(oc) === key || addressKey(ocat4) === key;
-  });
-  if (owner !== undefined) return namesOf(owner);
+function shortNamesOf(address: Address): readonly string[] {
   return table([
     ['address', formatAddress(address)],
     ['name', `${shortNameOf(address)}.oc.b32.i2p`],

@@ -1,10 +1,19 @@
 /** Which peer a person means by what he types: its name in the config, or any name or address that it goes by. */
 import { addressKey } from '../../wire/i2p/address.ts';
+import type { B32 } from '../../wire/i2p/destination.ts';
 import { classifyTyped, type HostName } from '../../wire/i2p/hostname.ts';
-import type { Peer, PeerTable } from './table.ts';
+
+/** @typeParam One what is known of each */
+export interface PeersByName<One> {
+  /** @param name in lower case */
+  byName(name: string): One | undefined;
+  byB32(b32: B32): One | undefined;
+  /** @param key of `addressKey` */
+  byAddress(key: string): One | undefined;
+}
 
 /** @returns undefined for what is nobody's, whether it could be a name at all or not */
-export function findPeer(peers: PeerTable, text: string): Peer | undefined {
+export function findPeer<One>(peers: PeersByName<One>, text: string): One | undefined {
   const named = peers.byName(text.toLowerCase());
   if (named !== undefined) return named;
   const host = understood(text);
