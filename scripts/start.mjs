@@ -130,10 +130,7 @@ function runGateway(args) {
     });
     /** @param {NodeJS.Signals} signal */
     const forward = (signal) => void child.kill(signal);
-    process.on('SIGINT', forward);
-    process.on('SIGTERM', forward);
-    // The terminal was closed: that means stop, and SIGHUP would not.
-    process.on('SIGHUP', () => forward('SIGTERM'));
+    for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) process.on(signal, forward);
     child.on('error', (error) => {
       console.error(`The gateway could not be started: ${error.message}`);
       finished(1);

@@ -62,10 +62,9 @@ export function socksSchema() {
       description:
         'With identity = "isolated": the tunnels of its sessions, where they are to be others than those of [tunnels].',
     }),
-    users: z.array(value.userLine, 'a list of lines as `garligate password NAME` prints them').prefault([]).meta({
+    users: value.userLines.prefault([]).meta({
       description:
         'Who may use this listener, each with a hashed password from `garligate password NAME`. Without any, credentials open nothing and are checked against nothing. SOCKS 4 knows no passwords and is refused where there are users.',
-      wanted: 'a list of lines as `garligate password NAME` prints them',
     }),
     prefer_no_auth: value.flag.prefault(false).meta({
       description:

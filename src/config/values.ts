@@ -171,11 +171,15 @@ export const identityChoice = parsed(
 export const isUserName = (text: string): boolean =>
   /^[^:\p{Cc}]+$/u.test(text) && Buffer.byteLength(text) <= LONGEST_CREDENTIAL;
 
-export const userLine = parsed('a line as `garligate password NAME` prints it', (text): UserLine | undefined => {
+const userLine = parsed('a line as `garligate password NAME` prints it', (text): UserLine | undefined => {
   const [, name = '', hashed = ''] = /^([^:]*):(.*)$/s.exec(text) ?? [];
   const hash = parsePasswordHash(hashed);
   return hash === undefined || !isUserName(name) ? undefined : { name, hash };
 }).meta({ secret: true });
+
+const USER_LINES = 'a list of lines as `garligate password NAME` prints them';
+
+export const userLines = z.array(userLine, USER_LINES).meta({ wanted: USER_LINES });
 
 /** Goes into a SAM command, bare: old routers refuse quotes. */
 const samWord = parsed('a text without blanks, quotes and control characters', (text) =>

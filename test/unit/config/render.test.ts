@@ -45,6 +45,11 @@ test('example and reference name every key, and every key is explained', () => {
   }
 });
 
+test('the reference says of every key what a correct value is', () => {
+  const empty = REFERENCE.split('\n').filter((row) => /^(\|[^|]*){2}\|\s*\|/.test(row));
+  assert.deepEqual(empty, []);
+});
+
 function keysOf(schema: z.core.$ZodType, path = ''): Array<{ name: string; path: string; description?: string }> {
   if (schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) return keysOf(schema.unwrap(), path);
   if (schema instanceof z.ZodRecord) return keysOf(schema.valueType, path);
