@@ -1,4 +1,7 @@
-/** A gateway on real sockets that loses its router over and over: it always comes back, and nothing that was open stays open. */
+/**
+ * A gateway on real sockets that loses its session over and over, or is given a wrong one: it always comes back, and
+ * nothing that was open stays open.
+ */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { test } from 'node:test';
@@ -6,7 +9,7 @@ import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
 import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
 import { FakeClock } from '../helpers/fake-clock.ts';
 import { until } from '../helpers/until.ts';
-import { startGateway } from './gateway-kit.ts';
+import { generateKeys, startGateway } from './gateway-kit.ts';
 
 const LOSSES = 100;
 const ACCEPTS = 3;
@@ -83,3 +86,33 @@ test(`after ${LOSSES} losses in a row the gateway is back, with as many sockets,
   for (let loss = 1; loss <= LOSSES; loss += 1) await lose(loss);
   assert.deepEqual(await openAtRest(), before);
 });
+
+for (const temperament of ['i2pd-2.45', 'i2pd-2.59', 'java'] as const) {
+  test(`a session that ${temperament} makes with another destination carries nothing, and is asked for again`, async (t) => {
+    const clock = new FakeClock();
+    const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament, clock });
+    const other = generateKeys().blob.reveal();
+    const lie = (answer: string) => answer.replace(/DESTINATION=\S+/, `DESTINATION=${other}`);
+    bridge.misbehave({ on: 'SESSION CREATE', times: 1, action: { kind: 'answer', alter: lie } });
+    const gate = await startGateway({ bridge, clock });
+    t.after(async () => {
+      await gate.stop();
+      await bridge.stop();
+    });
+    const state = () => gate.gateway.sessions.list()[0]?.session.state ?? assert.fail('no session');
+    const became = (kind: string) =>
+      until(`the session is ${kind}`, async () => {
+        if (state().kind !== kind) await clock.advance(100);
+        return state().kind === kind;
+      });
+    await became('waiting');
+    const seen = state();
+    assert.ok(seen.kind === 'waiting' && seen.why.code === 'sam.foreign-destination', JSON.stringify(seen));
+    assert.equal(gate.gateway.accepting.armed, 0);
+    await became('ready');
+    assert.deepEqual(
+      bridge.sessions.map(({ b32 }) => b32),
+      [gate.b32],
+    );
+  });
+}
