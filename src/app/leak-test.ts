@@ -5,9 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { type Endpoint, formatEndpoint } from '../config/endpoint.ts';
 import { b32Of } from '../config/rules.ts';
 import type { Config } from '../config/schema.ts';
 import { type Capture, openCapture } from '../io/capture.ts';
@@ -16,6 +14,7 @@ import { GateError } from '../kit/errors.ts';
 import { type Address, addressesOf, addressOfShortName, formatAddress } from '../wire/i2p/address.ts';
 import { encodeBase32 } from '../wire/i2p/base32.ts';
 import { type Departure, departureOf } from '../wire/packet/departure.ts';
+import { askForNames, type NamesAsked } from './leak-names.ts';
 
 /** A packet that gave something away, and by which interface it left. */
 export interface Leak {
@@ -29,7 +28,7 @@ export interface LeakReport {
   /** Packets that were sent to addresses of the VPN, and those that the kernel refused at once. */
   readonly packets: { readonly tried: number; readonly refused: number };
   /** Where names were asked for, and where nobody could be asked. */
-  readonly names: ReadonlyArray<{ readonly listen: string; readonly asked: number; readonly why?: string }>;
+  readonly names: readonly NamesAsked[];
   readonly leaks: readonly Leak[];
   /** Packets that left while too many did, and were not looked at. */
   readonly missed: number;
@@ -54,7 +53,7 @@ export async function leakTest(config: Config, clock: Clock, signal: AbortSignal
     const packets = await sendTo([...probes, ...peers]);
     const names = [];
     for (const { listen, users } of config.socks) {
-      names.push(await askAt(listen, users.length > 0, label, clock, signal));
+      names.push(await askForNames(listen, users.length > 0, label, clock, signal));
     }
     await sleep(clock, LOOKING_ON_MS, signal);
     return {
@@ -121,52 +120,6 @@ async function bound(socket: Socket, source: string | undefined): Promise<boolea
     () => true,
     () => false,
   );
-}
-
-/** Asks for names inside and outside of I2P, as SOCKS 5 and 4a have it. What is answered does not matter. */
-async function askAt(
-  listen: Endpoint,
-  hasUsers: boolean,
-  label: string,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<LeakReport['names'][number]> {
-  const where = { listen: formatEndpoint(listen), asked: 0 };
-  if (hasUsers) return { ...where, why: 'it has users, and a name is not heard before a password' };
-  const names = [`${label}.i2p`, `${label}.example.com`];
-  for (const request of names.flatMap((name) => [socks5(name), socks4a(name)])) {
-    const reached = await exchange(listen, request, clock, signal);
-    if (!reached) return { ...where, why: 'nothing listens there' };
-    where.asked += 1;
-  }
-  return where;
-}
-
-async function exchange(listen: Endpoint, request: Buffer, clock: Clock, signal: AbortSignal): Promise<boolean> {
-  const socket = connect(listen.kind === 'unix' ? { path: listen.path } : { host: listen.host, port: listen.port });
-  const limit = deadline(clock, ANSWER_MS, new GateError('cancelled', 'leak-test.silent', 'no answer'), signal);
-  const closed = new Promise<void>((resolve) => socket.on('close', () => resolve()));
-  let reached = false;
-  socket.on('connect', () => {
-    reached = true;
-    socket.write(request);
-  });
-  socket.on('error', () => {}); // Told by `reached`.
-  socket.resume();
-  const giveUp = () => socket.destroy();
-  limit.signal.addEventListener('abort', giveUp, { once: true });
-  await closed;
-  limit.clear();
-  signal.throwIfAborted();
-  return reached;
-}
-
-function socks5(name: string): Buffer {
-  return Buffer.concat([Buffer.of(5, 1, 0, 5, 1, 0, 3, name.length), Buffer.from(name), Buffer.of(0, 80)]);
-}
-
-function socks4a(name: string): Buffer {
-  return Buffer.from(`\x04\x01\x00\x50\x00\x00\x00\x01\x00${name}\x00`, 'latin1');
 }
 
 function leaksAmong(capture: Capture, ownInterface: string, label: string): readonly Leak[] {

@@ -6,9 +6,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { stripVTControlCharacters } from 'node:util';
-import { within } from '../kit/clock.ts';
+import { type Clock, within } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
-import { systemClock } from './clock.ts';
 import { findProgram, type UserIds } from './processes.ts';
 
 export interface LauncherSettings {
@@ -18,6 +17,7 @@ export interface LauncherSettings {
   readonly directory: string;
   /** The search path for setpriv, as in the environment variable. */
   readonly searchPath: string;
+  readonly clock: Clock;
 }
 
 /** One run of a program. */
@@ -34,7 +34,8 @@ export interface Launcher {
    * One at a time.
    *
    * @param words the program, with its path, and its arguments
-   * @throws GateError `local-io` when it cannot be started, `launcher.gone` when the launcher itself has ended
+   * @throws GateError `local-io` when it cannot be started, and ends then should it still begin; `launcher.gone` when the
+   *   launcher itself has ended
    */
   run(words: readonly string[]): Promise<LaunchedRun>;
   /** Ends what still runs. Idempotent, never rejects. */
@@ -51,7 +52,7 @@ done`;
 
 /** Who is bound to his parent only after that has died is never told: so he looks whether it is still there. */
 const WITH_PARENT = '[ "$PPID" = "$parent" ] || exit 0';
-/** Tells its number in a line that begins with the mark, before it becomes the program, so that this is the first line. */
+/** Tells its process id in a line that begins with the mark of the run, before it becomes the program, so that this is the first line. */
 const BECOME = `${WITH_PARENT}; unset parent; echo "$1 started $$"; shift; exec "$@"`;
 /** Tells, in such a line too, how it ended. Both in one line, as a word. */
 const REPORT_RUN = [
@@ -71,7 +72,7 @@ const LONGEST_REASON = 200;
 const BY_SIGNAL = 128;
 
 /** @throws GateError `local-io` when there is no shell, or the user cannot be had */
-export async function startLauncher({ user, directory, searchPath }: LauncherSettings): Promise<Launcher> {
+export async function startLauncher({ user, directory, searchPath, clock }: LauncherSettings): Promise<Launcher> {
   const setpriv = await findProgram('setpriv', searchPath);
   /** With setpriv the kernel ends a child when its parent dies without a word. */
   const boundTo = (signal: string, rights: readonly string[]) =>
@@ -90,16 +91,20 @@ export async function startLauncher({ user, directory, searchPath }: LauncherSet
     const why = await new Promise<string>((resolve) => shell.once('error', ({ message }) => resolve(message)));
     throw new GateError('local-io', 'launcher.start', `the shell that starts programs cannot be started: ${why}`);
   }
-  const mark = randomUUID();
-  const become = [...boundTo('TERM', []), '/bin/sh', '-c', BECOME, 'sh', mark];
-  const report = [...boundTo('KILL', []), '/bin/sh', '-c', REPORT_RUN, 'sh', mark, ...become];
-  return new ShellLauncher(shell, pid, mark, report);
+  const reporting = (mark: string, words: readonly string[]) => {
+    const become = [...boundTo('TERM', []), '/bin/sh', '-c', BECOME, 'sh', mark];
+    return [...boundTo('KILL', []), '/bin/sh', '-c', REPORT_RUN, 'sh', mark, ...become, ...words];
+  };
+  return new ShellLauncher(shell, pid, clock, reporting);
 }
+
+/** What the shell is told for a program to run that reports itself with this mark. */
+type Reporting = (mark: string, words: readonly string[]) => readonly string[];
 
 /** Of a line that has no end yet. Characters. */
 const LONGEST_LINE = 4_096;
 
-/** Who waits for what the shell says of the one run. */
+/** Who waits for what the shell says of a run. */
 interface Reports {
   started(pid: number): void;
   ended(why: string): void;
@@ -110,20 +115,22 @@ interface Reports {
 class ShellLauncher implements Launcher {
   readonly pid: number;
   readonly #shell: ChildProcess;
-  readonly #mark: string;
-  readonly #report: readonly string[];
+  readonly #clock: Clock;
+  readonly #reporting: Reporting;
   readonly #closed: Promise<void>;
   #isGone = false;
-  #reports: Reports | undefined;
-  #running: number | undefined;
-  /** The last line that the program, or a shell, has said. */
+  /** By mark: the run that is wanted, and those given up of which it is not known that they have ended. */
+  readonly #runs = new Map<string, Reports>();
+  /** Process ids of the programs that run. */
+  readonly #running = new Set<number>();
+  /** The last line that a program, or a shell, has said. */
   #lastWords = '';
 
-  constructor(shell: ChildProcess, pid: number, mark: string, report: readonly string[]) {
+  constructor(shell: ChildProcess, pid: number, clock: Clock, reporting: Reporting) {
     this.pid = pid;
     this.#shell = shell;
-    this.#mark = mark;
-    this.#report = report;
+    this.#clock = clock;
+    this.#reporting = reporting;
     // It may be gone while it is being told something: its end says so.
     shell.stdin?.on('error', () => {});
     for (const output of [shell.stdout, shell.stderr]) {
@@ -133,7 +140,7 @@ class ShellLauncher implements Launcher {
     this.#closed = new Promise((resolve) => {
       shell.once('exit', () => {
         this.#isGone = true;
-        this.#reports?.lost();
+        for (const run of this.#runs.values()) run.lost();
         resolve();
       });
     });
@@ -142,44 +149,51 @@ class ShellLauncher implements Launcher {
   async run(words: readonly string[]): Promise<LaunchedRun> {
     if (this.#isGone) throw gone();
     const late = new GateError('local-io', 'launcher.late', 'the shell that starts programs does not answer');
-    return within(systemClock, START_MS, late, undefined, () => this.#start(words));
+    return within(this.#clock, START_MS, late, undefined, (limit) => this.#start(words, limit));
   }
 
   async close(): Promise<void> {
-    // Without setpriv nothing else would tell it.
-    if (this.#running !== undefined) this.#signal(this.#running, 'TERM');
+    // Without setpriv nothing else would tell them.
+    for (const pid of this.#running) this.#signal(pid, 'TERM');
     this.#shell.stdin?.end();
     const late = new GateError('local-io', 'launcher.late', 'the shell that starts programs does not end');
     // It ends with its input; where it is stopped or stuck, nothing here has to wait for it.
-    await within(systemClock, CLOSE_MS, late, undefined, () => this.#closed).catch(() => {});
+    await within(this.#clock, CLOSE_MS, late, undefined, () => this.#closed).catch(() => {});
   }
 
-  #start(words: readonly string[]): Promise<LaunchedRun> {
+  /** @param limit gives the run up; what was told to the shell cannot be taken back */
+  #start(words: readonly string[], limit: AbortSignal): Promise<LaunchedRun> {
     this.#lastWords = '';
+    const mark = randomUUID();
     return new Promise((resolve, reject) => {
+      limit.addEventListener('abort', () => reject(limit.reason), { once: true });
+      let running: number | undefined;
       const ended = new Promise<string>((end) => {
-        this.#reports = {
+        this.#runs.set(mark, {
           started: (pid) => {
-            this.#running = pid;
-            resolve({ pid, ended, signal: (name) => this.#signal(pid, name) });
+            running = pid;
+            this.#running.add(pid);
+            if (limit.aborted) this.#signal(pid, 'KILL');
+            else resolve({ pid, ended, signal: (name) => this.#signal(pid, name) });
           },
           ended: (why) => {
-            this.#running = undefined;
+            if (running !== undefined) this.#running.delete(running);
+            this.#runs.delete(mark);
             end(why);
           },
           lost: () => {
             reject(gone());
             end(gone().message);
           },
-        };
+        });
       });
-      this.#tell([...this.#report, ...words]);
+      this.#tell(this.#reporting(mark, words));
     });
   }
 
   /** Once it has ended, another process may have its number. */
   #signal(pid: number, name: 'TERM' | 'KILL'): void {
-    if (this.#running === pid && this.#shell.stdin?.writable) this.#tell(['kill', '-s', name, String(pid)]);
+    if (this.#running.has(pid) && this.#shell.stdin?.writable) this.#tell(['kill', '-s', name, String(pid)]);
   }
 
   #tell(words: readonly string[]): void {
@@ -190,10 +204,11 @@ class ShellLauncher implements Launcher {
   }
 
   #hearLine(line: string): void {
-    const [mark, what, number] = line.split(' ');
-    if (mark !== this.#mark) this.#lastWords = line === '' ? this.#lastWords : printable(line);
-    else if (what === 'started') this.#reports?.started(Number(number));
-    else this.#reports?.ended(reason(Number(number), this.#lastWords));
+    const [mark = '', what, number] = line.split(' ');
+    const run = this.#runs.get(mark);
+    if (run === undefined) this.#lastWords = line === '' ? this.#lastWords : printable(line);
+    else if (what === 'started') run.started(Number(number));
+    else run.ended(reason(Number(number), this.#lastWords));
   }
 }
 

@@ -91,13 +91,13 @@ export class ManagedRouter implements Service {
    */
   async prepare(): Promise<void> {
     if (this.#prepared !== undefined) return;
-    const { directory, searchPath, gatewayUser } = this.#parts;
+    const { clock, directory, searchPath, gatewayUser } = this.#parts;
     try {
       const user = process.geteuid?.() === 0 ? await routersUser(gatewayUser) : undefined;
       const record = await claimRecord(`${directory}.pid`, directory, this.#parts);
       try {
         await prepareDirectory(directory, user);
-        const launcher = await startLauncher({ user, directory, searchPath });
+        const launcher = await startLauncher({ user, directory, searchPath, clock });
         this.#prepared = { launcher, record, uid: user?.uid ?? process.geteuid?.() ?? 0 };
       } catch (error) {
         await record.release();

@@ -43,16 +43,15 @@ export async function claimRecord(path: string, directory: string, parts: Record
         throw asGateError(error, `recording the own i2pd in ${path}`);
       }),
     release: async () => {
-      try {
-        // Without the rights to remove it, it stays and names nothing.
-        await file.truncate(0);
-        await file.close();
-        await rm(path, { force: true }).catch(() => {});
-      } catch (error) {
-        // Harmless: what it names does not run any more, and the next start sees that.
+      // Harmless: what it names does not run any more, and the next start sees that.
+      const report = (error: unknown) => {
         const { message, code } = asGateError(error, 'clearing the record of the own i2pd');
         parts.log.warn(message, { code });
-      }
+      };
+      await file.truncate(0).catch(report);
+      await file.close().catch(report);
+      // Without the rights to remove it, it stays and names nothing.
+      await rm(path, { force: true }).catch(() => {});
     },
   };
 }
@@ -73,11 +72,20 @@ async function endLeftover(path: string, directory: string, { clock, log }: Reco
     throw new GateError('local-io', 'router.directory-in-use', message);
   }
   log.warn('ending an i2pd that a killed gateway left behind', { pid: child.pid });
-  process.kill(child.pid, 'SIGTERM');
+  signalIfThere(child.pid, 'SIGTERM');
   const end = clock.now() + TERMINATE_MS;
   const never = new AbortController().signal;
   while (clock.now() < end && (await isAlive(child))) await sleep(clock, POLL_MS, never);
-  if (await isAlive(child)) process.kill(child.pid, 'SIGKILL');
+  if (await isAlive(child)) signalIfThere(child.pid, 'SIGKILL');
+}
+
+/** It may have ended just now, of itself or by an earlier signal. */
+function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
 }
 
 async function worksIn(pid: number, directory: string): Promise<boolean> {

@@ -1,16 +1,18 @@
 /** The shell that starts programs for us; as another user it is seen in test/net/router.test.ts. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { systemClock } from '../../../src/io/clock.ts';
 import { startLauncher } from '../../../src/io/launcher.ts';
 import { isAlive, markOf } from '../../../src/io/processes.ts';
 import { GateError } from '../../../src/kit/errors.ts';
+import { FakeClock } from '../../helpers/fake-clock.ts';
 import { until } from '../../helpers/until.ts';
 
-const settings = { user: undefined, directory: tmpdir(), searchPath: process.env['PATH'] ?? '' };
+const settings = { user: undefined, directory: tmpdir(), searchPath: process.env['PATH'] ?? '', clock: systemClock };
 const shell = (script: string) => ['/bin/sh', '-c', script];
 
 test('programs run one after the other, and the end of each is told with its last words', async () => {
@@ -98,6 +100,39 @@ test('a program that is only about to begin when the launcher is killed never do
   await launcher.close();
   rmSync(directory, { recursive: true });
 });
+
+test('a program that begins when nobody waits for it any more is ended, and not taken for the next one', async () => {
+  const clock = new FakeClock();
+  const launcher = await startLauncher({ ...settings, clock });
+  const [given, wanted] = ['61.061061', '61.16116'];
+  process.kill(launcher.pid, 'SIGSTOP');
+  const late = assert.rejects(launcher.run(['/bin/sleep', given]), { code: 'launcher.late' });
+  await clock.advance(10_000);
+  await late;
+  const next = launcher.run(['/bin/sleep', wanted]);
+  process.kill(launcher.pid, 'SIGCONT');
+  const run = await next;
+  await until('it is the wanted one', () => wordsOf(String(run.pid)).join(' ') === `/bin/sleep ${wanted}`, 5_000);
+  await until('the other one has ended', () => running().every((words) => !words.includes(given)), 5_000);
+  run.signal('TERM');
+  assert.match(await run.ended, /^it ended by signal 15/);
+  await launcher.close();
+  assert.equal(clock.pending, 0);
+});
+
+function wordsOf(pid: string): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0').slice(0, -1);
+  } catch {
+    return [];
+  }
+}
+
+function running(): ReadonlyArray<readonly string[]> {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(wordsOf);
+}
 
 test('a word that would be taken for two is refused', async () => {
   const launcher = await startLauncher(settings);

@@ -1,7 +1,17 @@
 /** The record of a process that a gateway has started: whom the next gateway ends, and whom never. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -47,6 +57,42 @@ test('a record names the process and its gateway, closed to others, and goes', a
   assert.equal(statSync(path).mode & 0o777, 0o600);
   await record.release();
   assert.throws(() => statSync(path), { code: 'ENOENT' });
+});
+
+test('one that ends by itself before its signal comes is no trouble', async (t) => {
+  const { mark, end } = await sleepIn(directory);
+  const path = join(directory, 'quick.pid');
+  writeFileSync(path, JSON.stringify([mark, GONE]));
+  const kill = t.mock.method(process, 'kill', (pid: number) => {
+    void end();
+    throw Object.assign(new Error(`kill ${pid}`), { code: 'ESRCH' });
+  });
+  const record = await claimRecord(path, directory, parts);
+  assert.ok(kill.mock.callCount() > 0);
+  await record.release();
+});
+
+test('a record that cannot be cleared is closed and removed all the same, and the log says so', async (t) => {
+  const path = join(directory, 'full.pid');
+  const warned: string[] = [];
+  const log = { ...silentLogger, warn: (text: string) => void warned.push(text) };
+  const record = await claimRecord(path, directory, { ...parts, log });
+  const isHeld = () =>
+    readdirSync('/proc/self/fd').some((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).startsWith(path);
+      } catch {
+        return false;
+      }
+    });
+  assert.equal(isHeld(), true);
+  const other = await open(path);
+  t.mock.method(Object.getPrototypeOf(other), 'truncate', () => Promise.reject(new Error('no')));
+  await other.close();
+  await record.release();
+  assert.equal(isHeld(), false);
+  assert.throws(() => statSync(path), { code: 'ENOENT' });
+  assert.match(warned.join(), /clearing the record/);
 });
 
 test('a link in the place of the record is not followed', async () => {
