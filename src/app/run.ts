@@ -84,7 +84,7 @@ async function start(
   for (const socks of config.socks) {
     const listener = await listen(
       { endpoint: socks.listen, mode: socks.mode, owner: socks.owner, group: socks.group, keeper, ...STREAM_MARKS },
-      log,
+      { clock: systemClock, log },
     );
     listeners.push(listener);
     undo(() => listener.close());

@@ -6,11 +6,12 @@ import { address } from './address.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts';
 import { exposure } from './exposure.ts';
 import { init } from './init.ts';
-import { ping } from './ping.ts';
+import { LONGEST_TIMEOUT, MOST_PINGS, ping } from './ping.ts';
 import { reload } from './reload.ts';
 import { peers, status } from './status.ts';
 import { type Terminal, terminalOn } from './terminal.ts';
 import { version } from './version.ts';
+import { wholeNumber } from './whole-number.ts';
 
 interface Context {
   readonly places: Places;
@@ -107,8 +108,8 @@ function program({ places, terminal, signal, exit }: Context): Command {
     // Here -c counts, as for everybody's ping.
     .addOption(new Option('--config <file>', 'the config file').env('GARLIGATE_CONFIG'))
     .option('--socket <path>', 'the control socket, instead of the one of the config file')
-    .option('-c, --count <n>', 'so many times, a second apart')
-    .option('--timeout <seconds>', 'for each ping, all parts of it together')
+    .option('-c, --count <n>', 'so many times, a second apart', wholeNumber(1, MOST_PINGS))
+    .option('--timeout <seconds>', 'for each ping, all parts of it together', wholeNumber(1, LONGEST_TIMEOUT))
     .option('--json', 'as JSON, in a form that stays')
     .action(async (peer, options) => exit(await ping(peer, options, places, terminal, signal)));
   root

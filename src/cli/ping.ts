@@ -6,22 +6,24 @@ import {
   type PingStepName,
   type PingStepReport,
   parsePing,
-  SHORTEST_PING_MS,
 } from '../control/ping.ts';
 import { systemClock } from '../io/clock.ts';
 import type { Places } from '../io/places.ts';
 import { sleep } from '../kit/clock.ts';
-import { GateError } from '../kit/errors.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { type ControlOptions, connect, understood } from './status.ts';
 import { json, type Terminal, table } from './terminal.ts';
 
 export interface PingOptions extends ControlOptions {
   /** Number of pings. */
-  readonly count?: string;
+  readonly count?: number;
   /** Seconds for each. */
-  readonly timeout?: string;
+  readonly timeout?: number;
 }
+
+/** Seconds. */
+export const LONGEST_TIMEOUT = LONGEST_PING_MS / 1_000;
+export const MOST_PINGS = 1_000_000;
 
 const EXIT_OF_STEP: Readonly<Record<PingStepName, ExitCode>> = {
   sam: EXIT.router,
@@ -53,9 +55,8 @@ export async function ping(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  const count = wholeNumber('--count', options.count ?? '1', 1, 1_000_000);
-  const seconds = wholeNumber('--timeout', options.timeout ?? '60', 1, LONGEST_PING_MS / 1_000);
-  const timeoutMs = Math.max(seconds * 1_000, SHORTEST_PING_MS);
+  const { count = 1, timeout = 60 } = options;
+  const timeoutMs = timeout * 1_000;
   let exit: ExitCode = EXIT.ok;
   for (let done = 0; done < count; done += 1) {
     if (done > 0) await sleep(systemClock, PAUSE_MS, signal);
@@ -97,10 +98,4 @@ function outcomeText({ outcome, ms, text }: PingStepReport): string {
     default:
       return outcome satisfies never;
   }
-}
-
-function wholeNumber(option: string, text: string, least: number, most: number): number {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= least && value <= most) return value;
-  throw new GateError('name-invalid', 'ping.option', `${option} wants a whole number from ${least} to ${most}`);
 }

@@ -76,9 +76,9 @@ export class ControlServer implements Service {
   }
 
   async start(): Promise<void> {
-    const { path, mode, keeper, log } = this.#parts;
+    const { path, mode, keeper } = this.#parts;
     await makeSocketDirectory(dirname(path), keeper);
-    this.#listener = await listen({ endpoint: { kind: 'unix', path }, mode, keeper }, log);
+    this.#listener = await listen({ endpoint: { kind: 'unix', path }, mode, keeper }, this.#parts);
     this.#listener.accept((client) => this.#admit(client));
   }
 

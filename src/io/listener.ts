@@ -8,10 +8,10 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { type Endpoint, formatEndpoint } from '../config/endpoint.ts';
 import type { ListenerPort } from '../core/ports.ts';
+import type { Clock } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { acceptFailures } from './accept-failures.ts';
-import { systemClock } from './clock.ts';
 import { type Ownership, ownershipOf } from './owners.ts';
 import { type Client, leaveToOwner, type Sockets, type StreamMarks } from './sockets.ts';
 import { systemSockets } from './system-sockets.ts';
@@ -27,6 +27,11 @@ export interface ListenSettings extends StreamMarks {
   readonly keeper?: Ownership | undefined;
 }
 
+export interface ListenWorld {
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
 /**
  * Binds and listens at once; clients that come before `accept` is called wait in the kernel or are kept paused.
  *
@@ -34,7 +39,7 @@ export interface ListenSettings extends StreamMarks {
  */
 export async function listen(
   { endpoint, mode, owner = '', group = '', keeper, ...marks }: ListenSettings,
-  log: Logger,
+  { clock, log }: ListenWorld,
   sockets: Sockets = systemSockets(),
 ): Promise<ListenerPort> {
   if (sockets.plain !== undefined) log.debug(`clients are accepted without the native part: ${sockets.plain.message}`);
@@ -62,7 +67,7 @@ export async function listen(
             return client.localAddress;
           },
         });
-      arrivals.accept(take, acceptFailures(systemClock, log));
+      arrivals.accept(take, acceptFailures(clock, log));
     },
     close: () => arrivals.close(),
   };

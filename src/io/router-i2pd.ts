@@ -7,6 +7,7 @@ import type { TcpEndpoint } from '../config/endpoint.ts';
 import type { DatagramPortChoice } from '../config/values.ts';
 import type { RouterState } from '../control/status.ts';
 import type { DatagramBridgePort } from '../core/ports.ts';
+import { firstOf } from '../kit/abort.ts';
 import { type BackoffRange, backoffDelay } from '../kit/backoff.ts';
 import { type Clock, sleep } from '../kit/clock.ts';
 import { abortError, asGateError, GateError } from '../kit/errors.ts';
@@ -213,12 +214,14 @@ export class ManagedRouter implements Service {
 
   /** Never rejects. */
   async #watchReadiness(run: Run, uid: number): Promise<void> {
-    const over = AbortSignal.any([this.#stopping.signal, abortedBy(run.ended)]);
+    const over = firstOf(this.#stopping.signal, abortedBy(run.ended));
     try {
-      while (!(await listensAt(uid, run.port))) await sleep(this.#parts.clock, POLL_MS, over);
+      while (!(await listensAt(uid, run.port))) await sleep(this.#parts.clock, POLL_MS, over.signal);
       run.ready = true;
     } catch {
       // The run is over before its bridge came up: the supervisor says so.
+    } finally {
+      over.end();
     }
   }
 }

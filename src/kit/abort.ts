@@ -8,6 +8,28 @@ export function sharedController(): AbortController {
   return controller;
 }
 
+/** A signal made of others. */
+export interface JoinedSignal {
+  readonly signal: AbortSignal;
+  /** Must be called when the work that it was made for is over: lets go of the others, and cancels what still goes on. */
+  end(): void;
+}
+
+/**
+ * Aborts with the first of `signals`, for its reason. Unlike AbortSignal.any, which on Node 20 leaves a piece of itself at
+ * every signal that lives longer, it lets go of them.
+ */
+export function firstOf(...signals: readonly AbortSignal[]): JoinedSignal {
+  const controller = sharedController();
+  const end = () => {
+    for (const signal of signals) signal.removeEventListener('abort', end);
+    controller.abort(signals.find(({ aborted }) => aborted)?.reason);
+  };
+  for (const signal of signals) signal.addEventListener('abort', end);
+  if (signals.some(({ aborted }) => aborted)) end();
+  return { signal: controller.signal, end };
+}
+
 type Listener = Parameters<AbortSignal['addEventListener']>[1];
 
 /** One for all to which nobody listens. */
@@ -55,13 +77,21 @@ export class Cancellation implements AbortSignal {
   }
 
   dispatchEvent(event: Event): boolean {
-    this.onabort?.call(this, event);
-    for (const listener of this.#listeners) {
-      // Whoever was told before may have taken somebody away.
-      if (!this.#listeners.includes(listener)) continue;
+    if (this.onabort !== null) this.#tell(this.onabort, event);
+    // Whoever was told before may have taken somebody away.
+    for (const listener of this.#listeners) if (this.#listeners.includes(listener)) this.#tell(listener, event);
+    return true;
+  }
+
+  #tell(listener: Listener, event: Event): void {
+    try {
       if (typeof listener === 'function') listener.call(this, event);
       else listener.handleEvent(event);
+    } catch (error) {
+      // As the platform has it: everybody else is told all the same, and the process learns of the defect.
+      queueMicrotask(() => {
+        throw error;
+      });
     }
-    return true;
   }
 }

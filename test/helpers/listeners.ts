@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { type Endpoint, parseEndpoint, type TcpEndpoint } from '../../src/config/endpoint.ts';
 import type { ListenerPort } from '../../src/core/ports.ts';
+import { systemClock } from '../../src/io/clock.ts';
 import { listen } from '../../src/io/listener.ts';
 import type { Sockets } from '../../src/io/sockets.ts';
 import { type ErrorKind, GateError } from '../../src/kit/errors.ts';
@@ -69,7 +70,8 @@ export function readAll(stream: Duplex): Promise<string> {
 }
 
 export function testListeners(sockets: Sockets): void {
-  const listenAt = (endpoint: Endpoint = ANY_PORT, mode = 0o600) => listen({ endpoint, mode }, silentLogger, sockets);
+  const listenAt = (endpoint: Endpoint = ANY_PORT, mode = 0o600) =>
+    listen({ endpoint, mode }, { clock: systemClock, log: silentLogger }, sockets);
   let folder = '';
   before(() => {
     folder = mkdtempSync(join(tmpdir(), 'garligate-sockets-'));

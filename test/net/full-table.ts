@@ -3,6 +3,7 @@
  * can have no more. Told to make room, it answers those it has and every later one, and lets them go.
  */
 import type { Duplex } from 'node:stream';
+import { systemClock } from '../../src/io/clock.ts';
 import { listen } from '../../src/io/listener.ts';
 import { loadNative } from '../../src/io/native.ts';
 import { SocketSet } from '../../src/io/socket-set.ts';
@@ -12,7 +13,7 @@ const say = (text: string) => process.stdout.write(`${text}\n`);
 const log = { ...silentLogger, warn: (_text: string, facts?: object) => say(String(Object(facts).errno)) };
 const listener = await listen(
   { endpoint: { kind: 'tcp', host: '127.0.0.1', port: 0 }, mode: 0o600 },
-  log,
+  { clock: systemClock, log },
   new SocketSet(loadNative()),
 );
 let hasRoom = false;

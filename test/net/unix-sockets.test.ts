@@ -27,11 +27,13 @@ async function inDirectory(run: (endpoint: Endpoint & { readonly path: string })
   }
 }
 
+const WORLD = { clock: systemClock, log: silentLogger };
+
 await declareScenarios(import.meta.filename, {
   'a unix socket is given to a user and a group by name or number, with its mode': {
     run: () =>
       inDirectory(async (endpoint) => {
-        const listener = await listen({ endpoint, mode: 0o660, owner: 'nobody', group: String(NOBODY) }, silentLogger);
+        const listener = await listen({ endpoint, mode: 0o660, owner: 'nobody', group: String(NOBODY) }, WORLD);
         const { uid, gid, mode } = statSync(endpoint.path);
         assert.deepEqual([uid, gid, mode & 0o777], [NOBODY, NOBODY, 0o660]);
         await listener.close();
@@ -40,7 +42,7 @@ await declareScenarios(import.meta.filename, {
   'a user or a group that is not there is told with the file that knows them': {
     run: () =>
       inDirectory(async (endpoint) => {
-        const to = (owner: string, group: string) => listen({ endpoint, mode: 0o660, owner, group }, silentLogger);
+        const to = (owner: string, group: string) => listen({ endpoint, mode: 0o660, owner, group }, WORLD);
         await assert.rejects(to('nobody-of-this-name', ''), refuses('config.user', /\/etc\/passwd/));
         await assert.rejects(to('', 'nobody-of-this-name'), refuses('config.group', /\/etc\/group/));
         assert.equal(existsSync(endpoint.path), false);
@@ -71,9 +73,9 @@ await declareScenarios(import.meta.filename, {
   'a socket that took our place is not removed at the end': {
     run: () =>
       inDirectory(async (endpoint) => {
-        const first = await listen({ endpoint, mode: 0o600 }, silentLogger);
+        const first = await listen({ endpoint, mode: 0o600 }, WORLD);
         renameSync(endpoint.path, `${endpoint.path}.moved`);
-        const second = await listen({ endpoint, mode: 0o600 }, silentLogger);
+        const second = await listen({ endpoint, mode: 0o600 }, WORLD);
         await first.close();
         assert.ok(existsSync(endpoint.path));
         await second.close();
@@ -84,7 +86,7 @@ await declareScenarios(import.meta.filename, {
     unprivileged: true,
     run: () =>
       inDirectory(async (endpoint) => {
-        const given = listen({ endpoint, mode: 0o660, owner: 'root' }, silentLogger);
+        const given = listen({ endpoint, mode: 0o660, owner: 'root' }, WORLD);
         await assert.rejects(given, refuses('listener.owner', /run as root/));
         assert.equal(existsSync(endpoint.path), false);
       }),
@@ -92,14 +94,14 @@ await declareScenarios(import.meta.filename, {
   'a dead socket of somebody else is not touched, one of the wanted owner is replaced': {
     run: () =>
       inDirectory(async (endpoint) => {
-        const dead = await listen({ endpoint, mode: 0o600, owner: 'nobody' }, silentLogger);
+        const dead = await listen({ endpoint, mode: 0o600, owner: 'nobody' }, WORLD);
         renameSync(endpoint.path, `${endpoint.path}.kept`);
         await dead.close();
         renameSync(`${endpoint.path}.kept`, endpoint.path);
-        const refused = listen({ endpoint, mode: 0o600 }, silentLogger);
+        const refused = listen({ endpoint, mode: 0o600 }, WORLD);
         await assert.rejects(refused, refuses('listener.foreign-socket', /user 65534/));
         assert.ok(existsSync(endpoint.path));
-        await (await listen({ endpoint, mode: 0o600, owner: 'nobody' }, silentLogger)).close();
+        await (await listen({ endpoint, mode: 0o600, owner: 'nobody' }, WORLD)).close();
       }),
   },
 });

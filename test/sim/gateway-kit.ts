@@ -66,14 +66,15 @@ export async function startGateway(plan: GatewayPlan): Promise<RunningGateway> {
       plan.log?.push(line);
     },
   });
+  const clock = plan.clock ?? systemClock;
   const listeners: ListenerPort[] = [];
-  for (const { listen: endpoint, mode } of config.socks) listeners.push(await listen({ endpoint, mode }, log));
+  for (const { listen: endpoint, mode } of config.socks)
+    listeners.push(await listen({ endpoint, mode }, { clock, log }));
   const services = new Map<string, Server>();
   const tun = new FakeTun();
   const vpnUdp = new FakeUdp();
   const { host, port } = plan.bridge.address;
   const endpoint = { kind: 'tcp', host, port } as const;
-  const clock = plan.clock ?? systemClock;
   const gateway = assembleGateway(config, {
     bridge: withDatagrams(
       tcpBridge(endpoint, clock),

@@ -3,6 +3,8 @@
  * always on a router that carries no ports, the one who last sent to its sender; and else the only one there is.
  */
 
+import { freePort } from '../session/free-port.ts';
+
 export interface Attached {
   /** Its I2P port, 1 to 65535, not that of any other. */
   readonly port: number;
@@ -13,10 +15,6 @@ export type Choice<One> = One | 'nobody' | 'ambiguous';
 
 /** Destinations of which it is known who sent to them last. */
 const REMEMBERED = 1024;
-/** RFC 6335: ports that nobody expects a service at. */
-const FIRST_DYNAMIC_PORT = 49_152;
-const LAST_PORT = 65_535;
-
 export class Attachments<One extends Attached> {
   readonly #byPort = new Map<number, One>();
   /** By the receiver's b32 name, the oldest first. */
@@ -29,9 +27,10 @@ export class Attachments<One extends Attached> {
   /**
    * @param wanted the port to have if nobody has it, as NAT does it; 0 for any
    * @param make of the port that is given
+   * @throws GateError `limit` when there is no port left
    */
   add(wanted: number, make: (port: number) => One): One {
-    const one = make(this.#freePort(wanted));
+    const one = make(freePort(this.#byPort, wanted));
     this.#byPort.set(one.port, one);
     return one;
   }
@@ -57,13 +56,5 @@ export class Attachments<One extends Attached> {
     if (this.#byPort.size > 1) return 'ambiguous';
     const [only] = this.#byPort.values();
     return only ?? 'nobody';
-  }
-
-  #freePort(wanted: number): number {
-    if (wanted !== 0 && !this.#byPort.has(wanted)) return wanted;
-    let port = FIRST_DYNAMIC_PORT;
-    // Ends: the users of a session are limited far below the number of ports.
-    while (this.#byPort.has(port) && port < LAST_PORT) port += 1;
-    return port;
   }
 }

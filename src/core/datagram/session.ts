@@ -115,6 +115,7 @@ export class DatagramSession {
   /**
    * @param wantedPort the I2P port to have if it is free in this session; 0 for any
    * @param take must not throw
+   * @throws GateError `limit` when there is no port left
    */
   attach(wantedPort: number, take: TakeDatagram): Attachment {
     return this.#users.add(wantedPort, (port) => {

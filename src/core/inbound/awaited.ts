@@ -2,9 +2,9 @@
  * Streams that clients of this gateway await on one session (SOCKS BIND): from whom, and on which port. A stream that
  * nobody awaits is not taken.
  */
-import { GateError } from '../../kit/errors.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
 import type { InboundStream } from '../session/acceptor.ts';
+import { freePort } from '../session/free-port.ts';
 
 /** Whose stream is awaited: one destination's, or that of the first who may come. */
 export type AwaitedFrom = B32 | Anyone;
@@ -24,15 +24,12 @@ export interface AwaitedStreams {
   /**
    * @param wished the port to have if it is free; 0 for any
    * @param take called at most once, with a stream that is the caller's then
+   * @throws GateError `limit` when streams are awaited on every port
    */
   expect(from: AwaitedFrom, wished: number, take: (inbound: InboundStream) => void): Expectation;
   /** @returns whether somebody awaited the stream, and has it now */
   offer(inbound: InboundStream): boolean;
 }
-
-/** Where nobody wishes a port, one that means nothing elsewhere (RFC 6335). */
-const FIRST_DYNAMIC_PORT = 49_152;
-const LAST_PORT = 65_535;
 
 interface Awaiting {
   readonly from: AwaitedFrom;
@@ -44,18 +41,12 @@ export function awaitedStreams(): AwaitedStreams {
   /** By port, in the order in which they came. */
   const awaiting = new Map<number, Awaiting>();
 
-  const freePort = (wished: number): number => {
-    if (wished !== 0 && !awaiting.has(wished)) return wished;
-    for (let port = FIRST_DYNAMIC_PORT; port <= LAST_PORT; port += 1) if (!awaiting.has(port)) return port;
-    throw new GateError('limit', 'inbound.no-port', 'streams are awaited on every port of this session');
-  };
-
   /** Most bridges tell no port, and many programs call none: only another port than ours says that we are not meant. */
   const meant = ({ toPort }: InboundStream, port: number) => toPort === undefined || toPort === 0 || toPort === port;
 
   return {
     expect: (from, wished, take) => {
-      const port = freePort(wished);
+      const port = freePort(awaiting, wished);
       const one: Awaiting = { from, port, take };
       awaiting.set(port, one);
       return {

@@ -35,6 +35,7 @@ export class PeerStreams {
 
   /** Closes the stream when the peer has been removed while the stream was made. */
   add(peer: Peer, stream: Duplex): void {
+    if (stream.destroyed) return;
     if (!this.#peers.has(peer)) {
       stream.destroy();
       return;

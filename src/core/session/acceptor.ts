@@ -3,7 +3,7 @@
  * with the destination it comes from: the only authenticated fact about it.
  */
 import type { Duplex } from 'node:stream';
-import { sharedController } from '../../kit/abort.ts';
+import { firstOf, sharedController } from '../../kit/abort.ts';
 import { type BackoffRange, backoffDelay } from '../../kit/backoff.ts';
 import { type Clock, sleep, within } from '../../kit/clock.ts';
 import { abortError, GateError } from '../../kit/errors.ts';
@@ -67,7 +67,8 @@ export function acceptor(options: AcceptorOptions): Acceptor {
     for (let failures = 0; !signal.aborted; ) {
       try {
         const ready = await session.readySomeTime(signal);
-        await keepArmed(ready, AbortSignal.any([signal, ready.over]));
+        const over = firstOf(signal, ready.over);
+        await keepArmed(ready, over.signal).finally(over.end);
         failures = 0;
       } catch (error) {
         const { kind } = logFailure(log, error, 'accepting streams');

@@ -43,10 +43,15 @@ export async function watchControl(
     // i2pd would close the connection.
     if (kind === 'java' && !stream.destroyed) timer = clock.after(PING_EVERY_MS, ping);
   });
-  const over = AbortSignal.any([signal, silent.signal]);
   try {
     for (;;) {
-      const message = await continueConversation(stream, receiveControl(), 'watching the session', over);
+      const message = await continueConversation(
+        stream,
+        receiveControl(),
+        'watching the session',
+        signal,
+        silent.signal,
+      );
       if (message.kind === 'datagram') {
         take?.(message.datagram);
         continue;

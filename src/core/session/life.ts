@@ -3,7 +3,7 @@
  * it. Builds it, watches it, and builds it again after a pause when it is lost; everybody else only sees its state.
  */
 import type { Duplex } from 'node:stream';
-import { sharedController } from '../../kit/abort.ts';
+import { firstOf, sharedController } from '../../kit/abort.ts';
 import { type BackoffRange, backoffDelay } from '../../kit/backoff.ts';
 import { type Clock, within } from '../../kit/clock.ts';
 import { abortError, GateError } from '../../kit/errors.ts';
@@ -277,8 +277,9 @@ export class SessionLife {
     if (this.#isLost) log.info('the session stands again', { code: 'session.back' });
     this.#isLost = false;
     this.#become({ kind: 'ready', since: clock.now(), session });
-    const over = AbortSignal.any([signal, loss]);
-    const why = await watchControl(control, clock, session.router, over, carrier.take);
+    const over = firstOf(signal, loss);
+    const why = await watchControl(control, clock, session.router, over.signal, carrier.take);
+    over.end();
     end.abort(why);
     carrier.end?.();
     this.#keyHold?.begin();

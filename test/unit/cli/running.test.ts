@@ -77,7 +77,15 @@ test('status and peers show what the gateway says', async () => {
         .map((line) => JSON.parse(line)),
       [samplePing(), samplePing()],
     );
-    assert.equal((await garligate('ping', 'alice', '--config', config, '--timeout', 'soon')).code, 2);
+    for (const [option, value] of [
+      ['--timeout', 'soon'],
+      ['--timeout', '301'],
+      ['--count', '0'],
+    ] as const) {
+      const wrong = await garligate('ping', 'alice', '--config', config, option, value);
+      assert.equal(wrong.code, 2);
+      assert.match(wrong.err, /argument '\w+' is invalid. A whole number from 1 to \d+ is wanted\./);
+    }
 
     const watching = start(['status', '--watch', '-c', config]);
     let seen = '';

@@ -16,7 +16,7 @@ import { ANY_PORT, dialAt, endpointOf, fails, firstClient, readAll } from '../..
 const NEVER = new AbortController().signal;
 
 function open(): Promise<ListenerPort> {
-  return listen({ endpoint: ANY_PORT, mode: 0o600 }, silentLogger);
+  return listen({ endpoint: ANY_PORT, mode: 0o600 }, { clock: systemClock, log: silentLogger });
 }
 
 test('the bridge hands out a paused connection with half-close', async () => {

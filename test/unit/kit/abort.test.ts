@@ -1,7 +1,8 @@
 /** Our own signal does what the platform's does: every test runs with both. */
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { describe, test } from 'node:test';
-import { Cancellation } from '../../../src/kit/abort.ts';
+import { Cancellation, firstOf } from '../../../src/kit/abort.ts';
 import { abortError, GateError } from '../../../src/kit/errors.ts';
 
 const REASON = new GateError('limit', 'test.reason', 'enough');
@@ -61,3 +62,51 @@ for (const [name, make] of [
     });
   });
 }
+
+test('a listener that throws keeps nobody from being told, and its error is not lost', (t) => {
+  const thrown: Array<() => void> = [];
+  t.mock.method(globalThis, 'queueMicrotask', (run: () => void) => void thrown.push(run));
+  const signal = new Cancellation();
+  const told: string[] = [];
+  const defect = new TypeError('a defect');
+  const fail = () => {
+    throw defect;
+  };
+  signal.onabort = fail;
+  signal.addEventListener('abort', fail);
+  signal.addEventListener('abort', () => told.push('second'));
+  signal.abort(REASON);
+  assert.deepEqual(told, ['second']);
+  assert.equal(thrown.length, 2);
+  for (const run of thrown) assert.throws(run, defect);
+});
+
+describe('the first of several signals', () => {
+  const OTHER = new GateError('shutdown', 'test.other', 'other');
+
+  test('gives its reason, whether it comes before or after', () => {
+    for (const at of [0, 1]) {
+      const controllers = [new AbortController(), new AbortController()];
+      const { signal } = firstOf(...controllers.map((one) => one.signal));
+      assert.equal(signal.aborted, false);
+      controllers[at]?.abort(REASON);
+      controllers[1 - at]?.abort(OTHER);
+      assert.equal(signal.reason, REASON);
+    }
+    const both = firstOf(AbortSignal.abort(REASON), new AbortController().signal);
+    assert.equal(both.signal.reason, REASON);
+  });
+
+  test('leaves nothing at the others, and what goes on behind its end is cancelled', () => {
+    const controllers = [new AbortController(), new AbortController()];
+    const signals = controllers.map((one) => one.signal);
+    const listening = () => signals.map((signal) => getEventListeners(signal, 'abort').length);
+    const ended = firstOf(...signals);
+    assert.deepEqual(listening(), [1, 1]);
+    ended.end();
+    assert.deepEqual([listening(), ended.signal.aborted], [[0, 0], true]);
+    firstOf(...signals);
+    controllers[0]?.abort(REASON);
+    assert.deepEqual(listening(), [0, 0]);
+  });
+});

@@ -55,9 +55,14 @@ export class Seats {
       leave(oldest[1]);
     }
     const { session, release } = this.#leases.lease(key);
-    const attachment = session.attach(this.#wantedPort, (datagram) => this.#take(datagram, attachment));
-    session.open();
-    return { attachment, release };
+    try {
+      const attachment = session.attach(this.#wantedPort, (datagram) => this.#take(datagram, attachment));
+      session.open();
+      return { attachment, release };
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 }
 

@@ -22,6 +22,14 @@ test('the wanted port is given to the first who wants it, and then another one',
   assert.equal(users.add(4000, named('third')).port, 4000);
 });
 
+test('when every port is taken, the next one is refused and takes nobody the port', () => {
+  const users = new Attachments<User>();
+  const all = Array.from({ length: 65_536 - 49_152 }, () => users.add(0, named('one')));
+  assert.throws(() => users.add(0, named('one too many')), { kind: 'limit', code: 'session.no-port' });
+  const last = all.at(-1) ?? assert.fail();
+  assert.deepEqual([last.port, users.receiver('x', last.port)], [65_535, last]);
+});
+
 test('a port decides, even where another user has written to the sender', () => {
   const users = new Attachments<User>();
   const first = users.add(1, named('first'));

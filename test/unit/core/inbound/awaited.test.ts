@@ -76,6 +76,6 @@ test('what is not awaited any more is not taken', () => {
 test('more ports than there are cannot be had', () => {
   const { expect } = setting();
   for (let port = 49_152; port <= 65_535; port += 1) expect('x', ANNA.b32);
-  assert.throws(() => expect('x', ANNA.b32), { code: 'inbound.no-port' });
+  assert.throws(() => expect('x', ANNA.b32), { kind: 'limit', code: 'session.no-port' });
   assert.equal(expect('x', ANNA.b32, 80).port, 80);
 });

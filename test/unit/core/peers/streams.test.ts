@@ -24,6 +24,13 @@ test('ends the streams of one peer and of nobody else', () => {
   assert.deepEqual([one.destroyed, two.destroyed, other.destroyed], [true, true, false]);
 });
 
+test('a stream that has ended already is not kept', () => {
+  const { alice, streams } = setting();
+  const ended = new PassThrough().destroy();
+  streams.add(alice, ended);
+  assert.equal(ended.listenerCount('close'), 0);
+});
+
 test('another session of the peer ends the streams of the one before, and no others', async () => {
   const { alice, bob, clock, streams } = setting();
   const [before, unsaid, foreign, after] = Array.from({ length: 4 }, () => new PassThrough());

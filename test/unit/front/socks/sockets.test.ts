@@ -39,7 +39,10 @@ interface Client {
 }
 
 async function loopback(): Promise<Loopback> {
-  const listener = await listen({ endpoint: { kind: 'tcp', host: '127.0.0.1', port: 0 }, mode: 0o600 }, silentLogger);
+  const listener = await listen(
+    { endpoint: { kind: 'tcp', host: '127.0.0.1', port: 0 }, mode: 0o600 },
+    { clock: systemClock, log: silentLogger },
+  );
   const dialer = fakeDialer();
   const clock = systemClock;
   const relay = relayCore({ clock, maxPairs: 10, heldEndMs: 5_000 });

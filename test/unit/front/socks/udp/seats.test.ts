@@ -1,8 +1,30 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Attachment } from '../../../../../src/core/datagram/session.ts';
-import type { SessionKey } from '../../../../../src/core/session/key.ts';
+import { GATEWAY, type SessionKey } from '../../../../../src/core/session/key.ts';
 import { Seats } from '../../../../../src/front/socks/udp/seats.ts';
+import { GateError } from '../../../../../src/kit/errors.ts';
+
+test('a session that has no port left is given back', () => {
+  let held = 0;
+  const lease = () => {
+    held += 1;
+    return {
+      session: {
+        attach: () => {
+          throw new GateError('limit', 'session.no-port', 'no port');
+        },
+        open: () => {},
+      },
+      release: () => {
+        held -= 1;
+      },
+    };
+  };
+  const seats = new Seats({ lease }, 0, () => {});
+  assert.throws(() => seats.at(GATEWAY), { code: 'session.no-port' });
+  assert.equal(held, 0);
+});
 
 test('an association has four sessions at most, and leaves the one that has been of no use for longest', () => {
   const held = new Set<string>();
