@@ -11,11 +11,13 @@ import type { Duplex } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { type Endpoint, parseEndpoint, type TcpEndpoint } from '../../src/config/endpoint.ts';
 import type { ListenerPort } from '../../src/core/ports.ts';
+import { tcpBridge } from '../../src/io/bridge-tcp.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { listen } from '../../src/io/listener.ts';
 import type { Sockets } from '../../src/io/sockets.ts';
 import { type ErrorKind, GateError } from '../../src/kit/errors.ts';
 import { silentLogger } from '../../src/kit/log.ts';
+import { noDelayAt } from './no-delay.ts';
 import { until } from './until.ts';
 
 export const ANY_PORT: TcpEndpoint = { kind: 'tcp', host: '127.0.0.1', port: 0 };
@@ -77,6 +79,22 @@ export function testListeners(sockets: Sockets): void {
     folder = mkdtempSync(join(tmpdir(), 'garligate-sockets-'));
   });
   after(() => rmSync(folder, { recursive: true }));
+
+  test('no socket waits to fill its segments, whoever has connected', async () => {
+    const listener = await listenAt();
+    const near = firstClient(listener);
+    const endpoint = endpointOf(listener);
+    const far = await tcpBridge(endpoint, systemClock, sockets).open(new AbortController().signal);
+    opened.push(far);
+    await near;
+    assert.deepEqual(noDelayAt(endpoint.port), [true, true]);
+    // One that is not ours, and is as the kernel makes it: it can be told.
+    const arrival = new Promise((resolve) => listener.accept(resolve));
+    dial(listener);
+    await arrival;
+    assert.deepEqual(noDelayAt(endpoint.port).toSorted(), [false, true, true, true]);
+    await listener.close();
+  });
 
   test(`clients arrive paused, with half-close, and with their address`, async () => {
     const listener = await listenAt();

@@ -8,7 +8,7 @@ await declareScenarios(import.meta.filename, {
   'hosts behind two gateways reach each other as far as the rules say, and a killed gateway lets nothing out': {
     longestMs: 120_000,
     run: () =>
-      twoSites({ atA: [], atB: ['icmp'] }, async ({ a, b, start }) => {
+      twoSites({ atA: [], atB: ['icmp'], mtuOfB: 1400 }, async ({ a, b, start }) => {
         const [gatewayA, gatewayB] = [start(a), start(b)];
         const endedA = once(gatewayA, 'close');
         const endedB = once(gatewayB, 'close');
@@ -20,6 +20,12 @@ await declareScenarios(import.meta.filename, {
         assert.equal(await b.host.succeeds(ping(`${a.lan}2`)), false, 'b is allowed nothing');
         assert.equal(await b.gateway.succeeds(ping(a.vpn)), false, 'b is allowed nothing');
         assert.match(await a.gateway.run('nft list counter ip6 garligate denied'), /packets [1-9]/);
+
+        // What is longer than b takes is answered by gateway a, past its own rules, to a host of its network; which sends less.
+        const long = (more: string) => `ping -6 -n -c 1 -W 5 -s 1380 ${more} ${b.lan}2`;
+        const answer = await a.host.run(`${long('-M do')} 2>&1 || true`);
+        assert.match(answer, new RegExp(`From ${a.vpn}.*Packet too big: mtu=1400`));
+        assert.ok(await a.host.succeeds(long('-M dont')), 'in fragments it arrives');
 
         gatewayA.kill('SIGKILL');
         await endedA;

@@ -26,19 +26,21 @@ export interface NetGatewayPlan {
   /** TOML; there is no SOCKS. */
   readonly config: string;
   readonly mtu?: number;
+  /** With its firewall; without it what stands here has to hold by itself. */
+  readonly firewall?: boolean;
 }
 
-export async function startNetGateway({ bridge, keys, config: toml, mtu = 1500 }: NetGatewayPlan): Promise<NetGateway> {
+export async function startNetGateway(plan: NetGatewayPlan): Promise<NetGateway> {
+  const { bridge, keys, config: toml, mtu = 1500, firewall: enabled = false } = plan;
   const decoded = decodeConfig(`socks = []\n${toml}`, SYSTEM_PATHS);
   if (decoded.kind !== 'config') throw new Error(JSON.stringify(decoded));
   const { config } = decoded;
   const addresses = addressesOf(keys.destination.b32);
   const peers = configuredPeers(config, addresses);
-  // Without its firewall: what stands here has to hold by itself.
   const log = pinoLogger('error');
   const undo: UndoStep[] = [];
   const { tun } = await bringUpInterface(
-    { ...config, vpn: { ...config.vpn, mtu }, firewall: { ...config.firewall, enabled: false } },
+    { ...config, vpn: { ...config.vpn, mtu }, firewall: { ...config.firewall, enabled } },
     { own: addresses, peers: peers.list(), clock: systemClock, log, undo: (step) => undo.push(step) },
   );
   const gateway = assembleGateway(config, {

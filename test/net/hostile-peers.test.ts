@@ -3,7 +3,7 @@
  * to see, and what it does not.
  */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -176,18 +176,7 @@ await declareScenarios(import.meta.filename, {
   },
   'an OnionCat asks whose our address is, through the tunnel, and is told; a peer of our kind is not': {
     run: async () => {
-      const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament: 'i2pd-2.45' });
-      const [server, other] = [await rawPeer(bridge), await rawPeer(bridge)];
-      const gateway = await startNetGateway({
-        bridge: tcpBridge({ kind: 'tcp', ...bridge.address }, systemClock),
-        keys: generateKeys(),
-        config: [
-          `[[peer]]\nname = "cat"\ndestination = "${server.b32}.b32.i2p"\ncompat = "onioncat4"\nconnect = "demand"`,
-          `[[peer]]\nname = "other"\ndestination = "${other.b32}.b32.i2p"\nconnect = "demand"`,
-        ].join('\n'),
-      });
-      await until('the gateway accepts', () => gateway.gateway.accepting.armed > 0);
-      assert.equal(gateway.gateway.dns?.problem(), undefined);
+      const { gateway, server, other, ask, end } = await withOnionCat(false);
       // What this host sends to it comes from the address that it knows; to others from the usual one.
       for (const [peer, source] of [
         [server, gateway.addresses.ocat4],
@@ -197,24 +186,63 @@ await declareScenarios(import.meta.filename, {
           assert.match(ip('-6', 'route', 'get', formatAddress(to)), new RegExp(`src ${formatAddress(source)} `));
         }
       }
-      assert.equal(gateway.tun.state(), 'up');
-      const cat = new OnionCat({
-        name: server.b32,
-        clock: systemClock,
-        dial: (to) => server.connect(to),
-        accept: async () => (await server.accept()).stream,
-      });
-      cat.start();
-      cat.knows(gateway.gateway.own.b32);
+      await ask();
+      await until('it was heard', () => gateway.gateway.dns?.counters().notAPeer === 1);
+      await end();
+    },
+  },
+  'where every peer is denied everything, an OnionCat is told all the same, and a peer of our kind does not get so far':
+    {
+      run: async () => {
+        const { gateway, ask, end } = await withOnionCat(true);
+        await ask();
+        const denied = () =>
+          execFileSync('nft', ['list', 'counter', 'ip6', 'garligate', 'denied'], { encoding: 'utf8' });
+        await until('it was refused', () => denied().includes('packets 1 '));
+        assert.equal(gateway.gateway.dns?.counters().notAPeer, 0);
+        await end();
+      },
+    },
+});
+
+/** A gateway with two peers of which neither has rules: an OnionCat, and one of our kind. */
+async function withOnionCat(firewall: boolean) {
+  const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament: 'i2pd-2.45' });
+  const [server, other] = [await rawPeer(bridge), await rawPeer(bridge)];
+  const gateway = await startNetGateway({
+    bridge: tcpBridge({ kind: 'tcp', ...bridge.address }, systemClock),
+    keys: generateKeys(),
+    firewall,
+    config: [
+      `[[peer]]\nname = "cat"\ndestination = "${server.b32}.b32.i2p"\ncompat = "onioncat4"\nconnect = "demand"`,
+      `[[peer]]\nname = "other"\ndestination = "${other.b32}.b32.i2p"\nconnect = "demand"`,
+    ].join('\n'),
+  });
+  await until('the gateway accepts', () => gateway.gateway.accepting.armed > 0);
+  assert.equal(gateway.gateway.dns?.problem(), undefined);
+  assert.equal(gateway.tun.state(), 'up');
+  const cat = new OnionCat({
+    name: server.b32,
+    clock: systemClock,
+    dial: (to) => server.connect(to),
+    accept: async () => (await server.accept()).stream,
+  });
+  cat.start();
+  cat.knows(gateway.gateway.own.b32);
+  return {
+    gateway,
+    server,
+    other,
+    /** The OnionCat asks at each of the two ports and is answered; then the other one asks. */
+    ask: async () => {
       const { ocat4, oc } = gateway.addresses;
-      cat.send(datagram(cat.address, ocat4, 'makes it dial'));
-      await until('it has dialled', () => cat.peers.length === 1);
-      for (const [port, about] of [
-        [53, ocat4],
-        [8060, oc],
-      ] as const) {
+      const asks = (port: number, about: Buffer) =>
         cat.send(udpPacket(cat.address, ocat4, [4_001, port], question(about)));
-      }
+      // The first question is lost, as with every OnionCat: there is no stream yet.
+      asks(53, ocat4);
+      await until('it has dialled', () => cat.peers.length === 1);
+      asks(53, ocat4);
+      asks(8060, oc);
       const answers = () => cat.delivered.filter((one) => one[6] === 17).map((one) => one.subarray(48));
       await until('two answers', () => answers().length === 2);
       for (const answer of answers()) {
@@ -224,14 +252,15 @@ await declareScenarios(import.meta.filename, {
       const stream = await other.connect(gateway.gateway.own.b32);
       stream.resume();
       stream.write(udpPacket(other.addresses.oc, oc, [4_001, 53], question(oc)));
-      await until('it was heard', () => gateway.gateway.dns?.counters().notAPeer === 1);
+    },
+    end: async () => {
       cat.stop();
       for (const one of [server, other]) one.close();
       await gateway.stop();
       await bridge.stop();
     },
-  },
-});
+  };
+}
 
 /** 90 bytes, as OnionCat 4.11 sends them. */
 function question(about: Buffer): Buffer {

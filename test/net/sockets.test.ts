@@ -3,9 +3,10 @@
  * are given away again in the middle of everything.
  */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { after, test } from 'node:test';
@@ -17,6 +18,7 @@ import { systemClock } from '../../src/io/clock.ts';
 import { connected } from '../../src/io/connected.ts';
 import { loadNative } from '../../src/io/native.ts';
 import { NativeSocket } from '../../src/io/native-socket.ts';
+import { SOCKET_EVENT } from '../../src/io/native-sockets.ts';
 import { SocketSet } from '../../src/io/socket-set.ts';
 import { type Client, leaveToOwner, STREAM_MARKS } from '../../src/io/sockets.ts';
 import { GateError } from '../../src/kit/errors.ts';
@@ -308,6 +310,66 @@ test('sockets that close others in the same turn, whose places are taken again, 
   assert.equal(strays, 0);
   for (const { ours, theirs } of pairs) {
     ours.destroy();
+    theirs.destroy();
+  }
+});
+
+/** The descriptor of the other end of a connection within this process. */
+function descriptorBehind({ localPort = 0, remotePort = 0 }: Socket): number {
+  const end = (port: number) => `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const row = readFileSync('/proc/net/tcp', 'utf8').split('\n');
+  const inode = row
+    .find((one) => one.includes(` ${end(remotePort)} ${end(localPort)} `))
+    ?.trim()
+    .split(/ +/)[9];
+  const found = readdirSync('/proc/self/fd').find((fd) => {
+    const link = `/proc/self/fd/${fd}`;
+    // That of the directory itself is gone by now.
+    return lstatSync(link, { throwIfNoEntry: false }) !== undefined && readlinkSync(link) === `socket:[${inode}]`;
+  });
+  return Number(found ?? assert.fail('there is no such socket'));
+}
+
+test('what happens to a socket that a child process still holds is not told of the one that has got its place', async (t) => {
+  await ready;
+  const address = server.address();
+  const port = address !== null && typeof address === 'object' ? address.port : 0;
+  const told: number[] = [];
+  const events = new Uint32Array(2 * 64);
+  const native = loadNative().openSockets((count) => {
+    for (let at = 0; at < count; at += 1) told.push(events[2 * at] ?? assert.fail());
+  }, events);
+  const connect = async () => {
+    const arrival = once(server, 'connection');
+    const place = native.connectTcp(LOOPBACK, port);
+    await until('it is connected', () => native.isConnected(place));
+    const [theirs]: Socket[] = await arrival;
+    native.watch(place, SOCKET_EVENT.readable);
+    return { place, theirs: theirs ?? assert.fail() };
+  };
+  const isHeard = async ({ place, theirs }: Awaited<ReturnType<typeof connect>>) => {
+    told.length = 0;
+    theirs.write('a');
+    await until('it is told', () => told.includes(place));
+    native.read(place, Buffer.alloc(1));
+  };
+  const [first, other] = [await connect(), await connect()];
+  // As between fork and exec.
+  const child = spawn('sleep', ['60'], { stdio: ['ignore', 'ignore', 'ignore', descriptorBehind(first.theirs)] });
+  t.after(() => child.kill('SIGKILL'));
+  await once(child, 'spawn');
+  native.close(first.place, false);
+  await isHeard(other);
+  const second = await connect();
+  assert.equal(second.place, first.place);
+  first.theirs.resetAndDestroy();
+  for (let round = 0; round < 5; round += 1) {
+    await isHeard(other);
+    assert.ok(!told.includes(second.place));
+  }
+  await isHeard(second);
+  for (const { place, theirs } of [other, second]) {
+    native.close(place, false);
     theirs.destroy();
   }
 });

@@ -89,6 +89,7 @@ async function makeSide(
   sam: string,
   keys: PrivateKeys,
   peer: string,
+  mtu: number,
 ): Promise<Side> {
   const [host, gateway] = [new Place(), new Place()];
   const lan = `fd0${letter}:1::`;
@@ -122,6 +123,7 @@ key_file = "${keyFile}"
 socket = "${join(directory, `${letter}.sock`)}"
 [vpn]
 networks = ["${lan}/64"]
+mtu = ${mtu}
 ${peer}`,
     { mode: 0o600 },
   );
@@ -147,11 +149,11 @@ export interface Sites {
 }
 
 /**
- * @param allow what b may reach at a, and a at b
+ * @param allow what b may reach at a, and a at b; and how long packets to b may be
  * @param work has to end the gateways that it starts
  */
 export async function twoSites(
-  allow: { readonly atA: readonly string[]; readonly atB: readonly string[] },
+  allow: { readonly atA: readonly string[]; readonly atB: readonly string[]; readonly mtuOfB?: number },
   work: (sites: Sites) => Promise<void>,
 ): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'garligate-sites-'));
@@ -166,8 +168,8 @@ export async function twoSites(
   const address = way.address();
   const sam = String(typeof address === 'object' && address !== null ? address.port : assert.fail());
   const [ofA, ofB] = [generateKeys(), generateKeys()];
-  const a = await makeSide('a', 1, directory, sam, ofA, peerTable('b', ofB, allow.atA));
-  const b = await makeSide('b', 2, directory, sam, ofB, peerTable('a', ofA, allow.atB));
+  const a = await makeSide('a', 1, directory, sam, ofA, peerTable('b', ofB, allow.atA), 1500);
+  const b = await makeSide('b', 2, directory, sam, ofB, peerTable('a', ofA, allow.atB), allow.mtuOfB ?? 1500);
   await work({
     a,
     b,

@@ -61,14 +61,24 @@ describe('a gateway among strangers', () => {
     assert.equal(link(gateway).drops.foreignSource, liars.length);
   });
 
-  it('drops every packet that is not for us', async () => {
-    const stream = await peer.connect(gateway.b32);
+  it('drops every packet that is not for us, and says nothing of it at the most talkative level', async () => {
+    const lines: string[] = [];
+    // It dials nobody by itself, and so has nothing else to say.
+    const config = `[[peer]]\nname = "p"\ndestination = "${peer.b32}.b32.i2p"\nconnect = "demand"\n`;
+    const quiet = await startGateway({ bridge, config, log: lines });
+    await until('it accepts', () => quiet.gateway.accepting.armed > 0);
+    const stream = await peer.connect(quiet.b32);
+    stream.write(keepalive(peer, quiet));
+    await until('the link is up', () => link(quiet).state.kind === 'up');
+    const before = lines.length;
     const targets = ['2001:db8::2', '::1', 'ff02::1', formatAddress(peer.addresses.ocat4)];
     const strays = targets.map((target) => packet(peer.addresses.oc, bytesOf(target), Buffer.from('stray')));
-    const last = packet(peer.addresses.oc, gateway.addresses.ocat4, Buffer.from('for us'));
-    stream.write(Buffer.concat([keepalive(peer), ...strays, last]));
-    assert.deepEqual(await gateway.tun.has(1), [last]);
-    assert.equal(link(gateway).drops.foreignDestination, targets.length);
+    const last = packet(peer.addresses.oc, quiet.addresses.ocat4, Buffer.from('for us'));
+    stream.write(Buffer.concat([...strays, last]));
+    assert.deepEqual(await quiet.tun.has(1), [last]);
+    assert.equal(link(quiet).drops.foreignDestination, targets.length);
+    assert.deepEqual(lines.slice(before), []);
+    await quiet.stop();
   });
 
   it('closes a stream that loses the framing, after what was right before it', async () => {
@@ -201,10 +211,10 @@ describe('a gateway among strangers', () => {
   });
 });
 
-function keepalive(from: RawPeer): Buffer {
+function keepalive(from: RawPeer, to = gateway): Buffer {
   return encodeKeepalive({
     source: from.addresses.oc,
-    destination: gateway.addresses.oc,
+    destination: to.addresses.oc,
     flowLabel: 1,
     name: from.b32,
     announcement: { wantsAnswer: false, knowsFlows: true },
