@@ -1,7 +1,7 @@
 /** docs/security.md keeps its word: threats and OnionCat's weaknesses have their rows, and the tests that a row names exist. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assertShown, names, readDocument } from './helpers/shown-by.ts';
+import { assertShown, readDocument } from './helpers/shown-by.ts';
 
 const WEAKNESSES = 38;
 
@@ -44,11 +44,11 @@ for (const { number, cells } of rows) {
   });
 }
 
-test('a title that no test has would be noticed', () => {
-  assert.equal(
-    names(readDocument('test/security-docs.test.ts'), 'no such title, since it is written in two ' + 'parts'),
-    false,
-  );
+test('a title that no test has would be noticed, also where the file has the text', () => {
+  const file = 'test/security-docs.test.ts';
+  assert.doesNotThrow(() => assertShown(`\`${file}\`: each threat has one row, with what stands against it`));
+  assert.throws(() => assertShown(`\`${file}\`: what stands against it`), /has no test/);
+  assert.throws(() => assertShown('`test/none.test.ts`: anything'), /does not exist/);
 });
 
 test('the unit gives a user of its own, one capability, and no way to more', () => {

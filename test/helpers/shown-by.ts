@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { titlesIn } from './titles.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -15,11 +16,6 @@ export function assertShown(cell: string): void {
     const [, file, title] = /^`(test\/[\w/.-]+\.ts)`: (.+)$/.exec(part) ?? [];
     assert.ok(file !== undefined && title !== undefined, `not a file and a title: ${part}`);
     assert.ok(existsSync(join(ROOT, file)), `${file} does not exist`);
-    assert.ok(names(readDocument(file), title), `${file} has no test "${title}"`);
+    assert.ok(titlesIn(readDocument(file)).has(title), `${file} has no test "${title}"`);
   }
-}
-
-/** As a whole string of the source: a test, a row of a table of tests, or a scenario. */
-export function names(source: string, title: string): boolean {
-  return [`'${title}'`, `"${title}"`, `\`${title}\``].some((literal) => source.includes(literal));
 }
