@@ -52,11 +52,58 @@ void question_end_nest(struct question *question, struct rtattr *nest)
     nest->rta_len = (uint16_t)(end - (const uint8_t *)nest);
 }
 
-const struct rtattr *answer_attributes(const struct nlmsghdr *message, size_t size, unsigned *length)
+static const void *behind(const void *bytes, size_t size)
+{
+    return (const uint8_t *)bytes + size;
+}
+
+const struct nlmsghdr *message_first(const void *bytes, size_t left)
+{
+    const struct nlmsghdr *message = bytes;
+    if (left < sizeof *message || message->nlmsg_len < sizeof *message || message->nlmsg_len > left) return NULL;
+    return message;
+}
+
+const struct nlmsghdr *message_next(const struct nlmsghdr *message, size_t *left)
+{
+    size_t size = NLMSG_ALIGN(message->nlmsg_len);
+    if (size >= *left) return NULL;
+    *left -= size;
+    return message_first(behind(message, size), *left);
+}
+
+const void *message_body(const struct nlmsghdr *message, size_t size)
+{
+    return message->nlmsg_len >= NLMSG_LENGTH(size) ? behind(message, NLMSG_HDRLEN) : NULL;
+}
+
+static const struct rtattr *attribute_first(const void *bytes, size_t left)
+{
+    const struct rtattr *attribute = bytes;
+    if (left < sizeof *attribute || attribute->rta_len < sizeof *attribute || attribute->rta_len > left) return NULL;
+    return attribute;
+}
+
+const struct rtattr *message_attributes(const struct nlmsghdr *message, size_t size, size_t *left)
 {
     size_t body = NLMSG_LENGTH(NLMSG_ALIGN(size));
-    *length = message->nlmsg_len > body ? (unsigned)(message->nlmsg_len - body) : 0;
-    return (const struct rtattr *)(const void *)((const uint8_t *)message + body);
+    if (message->nlmsg_len <= body) return NULL;
+    *left = message->nlmsg_len - body;
+    return attribute_first(behind(message, body), *left);
+}
+
+const struct rtattr *attribute_nested(const struct rtattr *attribute, size_t *left)
+{
+    *left = RTA_PAYLOAD(attribute);
+    return attribute_first(RTA_DATA(attribute), *left);
+}
+
+const struct rtattr *attribute_next(const struct rtattr *attribute, size_t *left)
+{
+    size_t size = RTA_ALIGN(attribute->rta_len);
+    if (size >= *left) return NULL;
+    *left -= size;
+    return attribute_first(behind(attribute, size), *left);
 }
 
 uint32_t attribute_uint32(const struct rtattr *attribute)
@@ -71,9 +118,9 @@ uint32_t attribute_uint32(const struct rtattr *attribute)
 static void keep_words(const struct nlmsghdr *message, struct failure *failure)
 {
     if ((message->nlmsg_flags & NLM_F_ACK_TLVS) == 0) return;
-    unsigned length;
-    const struct rtattr *attribute = answer_attributes(message, sizeof(struct nlmsgerr), &length);
-    for (; RTA_OK(attribute, length); attribute = RTA_NEXT(attribute, length)) {
+    size_t left;
+    const struct rtattr *attribute = message_attributes(message, sizeof(struct nlmsgerr), &left);
+    for (; attribute != NULL; attribute = attribute_next(attribute, &left)) {
         if ((attribute->rta_type & NLA_TYPE_MASK) != NLMSGERR_ATTR_MSG) continue;
         size_t size = RTA_PAYLOAD(attribute);
         if (size >= sizeof failure->detail) size = sizeof failure->detail - 1;
@@ -90,7 +137,8 @@ static enum progress read_message(const struct nlmsghdr *message, answer *each, 
     if (message->nlmsg_flags & NLM_F_DUMP_INTR) return DISTURBED;
     if (message->nlmsg_type == NLMSG_ERROR || message->nlmsg_type == NLMSG_DONE) {
         int error = 0;
-        if (message->nlmsg_len >= NLMSG_LENGTH(sizeof error)) memcpy(&error, NLMSG_DATA(message), sizeof error);
+        const void *body = message_body(message, sizeof error);
+        if (body != NULL) memcpy(&error, body, sizeof error);
         if (error >= 0) return COMPLETE;
         fail(failure, -error, stage);
         if (message->nlmsg_type == NLMSG_ERROR) keep_words(message, failure);
@@ -117,8 +165,8 @@ static enum progress read_answer(int fd, uint32_t sequence, answer *each, void *
             return FAILED;
         }
         size_t left = (size_t)got;
-        const struct nlmsghdr *message = &buffer.header;
-        for (; NLMSG_OK(message, left); message = NLMSG_NEXT(message, left)) {
+        const struct nlmsghdr *message = message_first(buffer.bytes, left);
+        for (; message != NULL; message = message_next(message, &left)) {
             if (message->nlmsg_seq != sequence) continue;
             enum progress progress = read_message(message, each, context, failure, stage);
             if (progress != GOING_ON) return progress;

@@ -37,8 +37,18 @@ typedef void answer(void *context, const struct nlmsghdr *message);
 /* Asks on a socket of its own and waits for the end of the answer. `each` may be NULL. */
 bool netlink_ask(struct question *question, answer *each, void *context, struct failure *failure, const char *stage);
 
-/* The first attribute of a message whose body has `size` bytes; iterate with RTA_OK and RTA_NEXT over `*length`. */
-const struct rtattr *answer_attributes(const struct nlmsghdr *message, size_t size, unsigned *length);
+/*
+ * Messages, attributes and bodies are looked at in what has come and no further. NLMSG_NEXT and RTA_NEXT count below zero,
+ * and so read on, behind a last one that is not padded. `*left` is what stands from the returned one on.
+ */
+const struct nlmsghdr *message_first(const void *bytes, size_t left);
+const struct nlmsghdr *message_next(const struct nlmsghdr *message, size_t *left);
+/* NULL in a message that is too short for it. */
+const void *message_body(const struct nlmsghdr *message, size_t size);
+/* Those behind a body of `size` bytes. */
+const struct rtattr *message_attributes(const struct nlmsghdr *message, size_t size, size_t *left);
+const struct rtattr *attribute_nested(const struct rtattr *attribute, size_t *left);
+const struct rtattr *attribute_next(const struct rtattr *attribute, size_t *left);
 
 /* The value of a 32-bit attribute, 0 when it is too short. */
 uint32_t attribute_uint32(const struct rtattr *attribute);

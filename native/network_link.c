@@ -26,13 +26,13 @@ static struct ifinfomsg *about_link(struct question *question, uint16_t type, un
 /* IFLA_AF_SPEC { AF_INET6 { IFLA_INET6_ADDR_GEN_MODE } } */
 static void read_family_part(const struct rtattr *families, struct link *link)
 {
-    unsigned left = (unsigned)RTA_PAYLOAD(families);
-    const struct rtattr *family = RTA_DATA(families);
-    for (; RTA_OK(family, left); family = RTA_NEXT(family, left)) {
+    size_t left;
+    size_t inner;
+    const struct rtattr *family = attribute_nested(families, &left);
+    for (; family != NULL; family = attribute_next(family, &left)) {
         if ((family->rta_type & NLA_TYPE_MASK) != AF_INET6) continue;
-        unsigned inner = (unsigned)RTA_PAYLOAD(family);
-        const struct rtattr *attribute = RTA_DATA(family);
-        for (; RTA_OK(attribute, inner); attribute = RTA_NEXT(attribute, inner)) {
+        const struct rtattr *attribute = attribute_nested(family, &inner);
+        for (; attribute != NULL; attribute = attribute_next(attribute, &inner)) {
             if ((attribute->rta_type & NLA_TYPE_MASK) != IFLA_INET6_ADDR_GEN_MODE) continue;
             if (RTA_PAYLOAD(attribute) >= 1) link->address_generation = *(const uint8_t *)RTA_DATA(attribute);
         }
@@ -43,11 +43,12 @@ static void read_link(void *context, const struct nlmsghdr *message)
 {
     struct link *link = context;
     if (message == NULL || message->nlmsg_type != RTM_NEWLINK) return;
-    const struct ifinfomsg *body = NLMSG_DATA(message);
+    const struct ifinfomsg *body = message_body(message, sizeof *body);
+    if (body == NULL) return;
     link->up = (body->ifi_flags & IFF_UP) != 0;
-    unsigned left;
-    const struct rtattr *attribute = answer_attributes(message, sizeof *body, &left);
-    for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+    size_t left;
+    const struct rtattr *attribute = message_attributes(message, sizeof *body, &left);
+    for (; attribute != NULL; attribute = attribute_next(attribute, &left)) {
         switch (attribute->rta_type & NLA_TYPE_MASK) {
         case IFLA_MTU:
             link->mtu = attribute_uint32(attribute);
@@ -142,11 +143,12 @@ static void look_for_address(void *context, const struct nlmsghdr *message)
         search->found = false;
         return;
     }
-    const struct ifaddrmsg *body = NLMSG_DATA(message);
-    if (message->nlmsg_type != RTM_NEWADDR || body->ifa_family != AF_INET6 || body->ifa_index != search->index) return;
-    unsigned left;
-    const struct rtattr *attribute = answer_attributes(message, sizeof *body, &left);
-    for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+    const struct ifaddrmsg *body = message_body(message, sizeof *body);
+    if (message->nlmsg_type != RTM_NEWADDR || body == NULL) return;
+    if (body->ifa_family != AF_INET6 || body->ifa_index != search->index) return;
+    size_t left;
+    const struct rtattr *attribute = message_attributes(message, sizeof *body, &left);
+    for (; attribute != NULL; attribute = attribute_next(attribute, &left)) {
         /* IFA_ADDRESS is the other end on a point-to-point address, and then IFA_LOCAL is there too. */
         int type = attribute->rta_type & NLA_TYPE_MASK;
         if ((type != IFA_ADDRESS && type != IFA_LOCAL) || RTA_PAYLOAD(attribute) != IPV6_ADDRESS) continue;
@@ -169,8 +171,12 @@ bool address_stands(unsigned index, const uint8_t *address, bool *stands, struct
 static void look_for_local(void *context, const struct nlmsghdr *message)
 {
     bool *local = context;
-    if (message == NULL) *local = false;
-    else if (message->nlmsg_type == RTM_NEWROUTE) *local = ((const struct rtmsg *)NLMSG_DATA(message))->rtm_type == RTN_LOCAL;
+    if (message == NULL) {
+        *local = false;
+        return;
+    }
+    const struct rtmsg *body = message_body(message, sizeof *body);
+    if (message->nlmsg_type == RTM_NEWROUTE && body != NULL) *local = body->rtm_type == RTN_LOCAL;
 }
 
 /* Also without duplicate address detection it is a worker of the kernel's that makes packets for an address come in, some

@@ -59,16 +59,17 @@ static bool keep(struct routes *found, const struct route *route)
 
 bool route_read(const struct nlmsghdr *message, struct route *route, uint32_t *table)
 {
-    const struct rtmsg *body = NLMSG_DATA(message);
+    const struct rtmsg *body = message_body(message, sizeof *body);
     if (message->nlmsg_type != RTM_NEWROUTE && message->nlmsg_type != RTM_DELROUTE) return false;
+    if (body == NULL) return false;
     if (body->rtm_family != AF_INET6 || (body->rtm_flags & RTM_F_CLONED) != 0) return false;
 
     /* The default route has no destination attribute. */
     *route = (struct route){.kind = kind_of(body), .destination = {.bits = body->rtm_dst_len}};
     *table = body->rtm_table;
-    unsigned left;
-    const struct rtattr *attribute = answer_attributes(message, sizeof *body, &left);
-    for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+    size_t left;
+    const struct rtattr *attribute = message_attributes(message, sizeof *body, &left);
+    for (; attribute != NULL; attribute = attribute_next(attribute, &left)) {
         size_t size = RTA_PAYLOAD(attribute);
         switch (attribute->rta_type & NLA_TYPE_MASK) {
         case RTA_TABLE:

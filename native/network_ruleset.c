@@ -13,9 +13,9 @@ static void read_generation(void *context, const struct nlmsghdr *message)
 {
     uint32_t *generation = context;
     if (message == NULL || message->nlmsg_type != ((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_NEWGEN)) return;
-    unsigned left;
-    const struct rtattr *attribute = answer_attributes(message, sizeof(struct nfgenmsg), &left);
-    for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
+    size_t left;
+    const struct rtattr *attribute = message_attributes(message, sizeof(struct nfgenmsg), &left);
+    for (; attribute != NULL; attribute = attribute_next(attribute, &left)) {
         if ((attribute->rta_type & NLA_TYPE_MASK) == NFTA_GEN_ID) *generation = ntohl(attribute_uint32(attribute));
     }
 }

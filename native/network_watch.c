@@ -51,13 +51,15 @@ static bool is_about_route(const struct network_watch *watch, const struct nlmsg
 
 static bool is_about_us(const struct network_watch *watch, const struct nlmsghdr *message)
 {
+    const struct ifinfomsg *link = message_body(message, sizeof *link);
+    const struct ifaddrmsg *address = message_body(message, sizeof *address);
     switch (message->nlmsg_type) {
     case RTM_NEWLINK:
     case RTM_DELLINK:
-        return ((const struct ifinfomsg *)NLMSG_DATA(message))->ifi_index == (int)watch->index;
+        return link != NULL && link->ifi_index == (int)watch->index;
     case RTM_NEWADDR:
     case RTM_DELADDR:
-        return ((const struct ifaddrmsg *)NLMSG_DATA(message))->ifa_index == watch->index;
+        return address != NULL && address->ifa_index == watch->index;
     default:
         return is_about_route(watch, message);
     }
@@ -78,8 +80,8 @@ bool network_watch_changed(struct network_watch *watch)
         /* ENOBUFS: more has happened than was kept for us. Whatever else it is, looking is never wrong. */
         if (got <= 0) return true;
         size_t left = (size_t)got;
-        const struct nlmsghdr *message = &buffer.header;
-        for (; NLMSG_OK(message, left); message = NLMSG_NEXT(message, left)) {
+        const struct nlmsghdr *message = message_first(buffer.bytes, left);
+        for (; message != NULL; message = message_next(message, &left)) {
             changed = changed || is_about_us(watch, message);
         }
     }

@@ -11,7 +11,7 @@ import { compileInto, compiler } from '../../scripts/lib/c-compiler.mjs';
 import { ROOT } from '../../scripts/lib/command.mjs';
 import type { FuzzTarget } from './engine.ts';
 
-type Scenario = 'write' | 'read' | 'sockets';
+type Scenario = 'write' | 'read' | 'sockets' | 'netlink';
 
 /** A kind of work of the native part; the names of test/fuzz/native/main.c. */
 export type Work =
@@ -26,7 +26,8 @@ export type Work =
   | 'noRoom'
   | 'connected'
   | 'moved'
-  | 'stale';
+  | 'stale'
+  | 'answered';
 
 export interface NativeTarget extends FuzzTarget {
   /** What many inputs must have met: where nothing comes that far, nothing was tested. */
@@ -38,8 +39,22 @@ export interface NativeTarget extends FuzzTarget {
 const NATIVE = join(ROOT, 'native');
 const SCENARIOS = join(ROOT, 'test/fuzz/native');
 const FOLDER = join(ROOT, 'build/fuzz');
-/** What reads or moves bytes of others, or keeps account of who they are. */
-const PARTS = ['checksum', 'coalesce', 'intake', 'packets', 'segment', 'sockets', 'whole', 'write'];
+/** What reads what others have said or counts whose it is; not what asks the kernel for something that a test cannot play. */
+const PARTS = [
+  'checksum',
+  'coalesce',
+  'intake',
+  'netlink',
+  'network_link',
+  'network_route',
+  'network_ruleset',
+  'network_watch',
+  'packets',
+  'segment',
+  'sockets',
+  'whole',
+  'write',
+];
 const FLAGS = [
   '-std=c11',
   '-O1',
@@ -53,8 +68,8 @@ const FLAGS = [
   '-Wconversion',
   '-Wcast-qual',
   '-Werror',
-  // What is read from a TUN and written to it goes through the scenario.
-  '-Wl,--wrap=read,--wrap=readv,--wrap=writev',
+  // What is read from a TUN or from netlink, and written there, goes through the scenario.
+  ...['read', 'readv', 'writev', 'socket', 'bind', 'send', 'recv'].map((call) => `-Wl,--wrap=${call}`),
 ];
 /** The program takes about 20 ms to begin, and a thousand inputs a second. */
 const BATCH = 500;

@@ -88,7 +88,7 @@ for (const target of TARGETS) {
 
 for (const target of NATIVE_TARGETS) {
   test(`${target.name} is led into each kind of its work`, () => {
-    fuzz(target, { seed: 1, ms: 60_000, inputs: ENOUGH });
+    fuzz(target, { seed: 1, ms: 60_000, inputs: ENOUGH, corpus: [...corpusOf(target).values()] });
     assert.deepEqual(
       target.work.filter((what) => (target.met.get(what) ?? 0) === 0),
       [],

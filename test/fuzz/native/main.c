@@ -20,13 +20,17 @@ enum { LONGEST_SECONDS = 20, LONGEST_INPUT = 1 << 20, BROKEN = 3 };
 static const struct scenario {
     const char *name;
     void (*run)(struct choices *choices);
-} SCENARIOS[] = {{"write", scenario_write}, {"read", scenario_read}, {"sockets", scenario_sockets}};
+} SCENARIOS[] = {{"write", scenario_write},
+                 {"read", scenario_read},
+                 {"sockets", scenario_sockets},
+                 {"netlink", scenario_netlink}};
 
 static const char *const REACHED[REACHES] = {
     [REACH_ALONE] = "alone",         [REACH_JOINED] = "joined",       [REACH_WHOLE] = "whole",
     [REACH_REFUSED] = "refused",     [REACH_CUT] = "cut",             [REACH_COMPLETED] = "completed",
     [REACH_UNCUT] = "uncut",         [REACH_MALFORMED] = "malformed", [REACH_NO_ROOM] = "noRoom",
     [REACH_CONNECTED] = "connected", [REACH_MOVED] = "moved",         [REACH_STALE] = "stale",
+    [REACH_ANSWERED] = "answered",
 };
 
 static uint64_t reached[REACHES];

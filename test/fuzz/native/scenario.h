@@ -12,6 +12,8 @@ void scenario_write(struct choices *choices);
 void scenario_read(struct choices *choices);
 /* A set of sockets in whatever order it is used (sockets.c). */
 void scenario_sockets(struct choices *choices);
+/* Answers of a kernel about interfaces, routes and rules (netlink.c, network_*.c). */
+void scenario_netlink(struct choices *choices);
 
 /* Kinds of work that a good run of inputs has met: one that is never reached was never tested. */
 enum reach {
@@ -27,6 +29,7 @@ enum reach {
     REACH_CONNECTED,
     REACH_MOVED,
     REACH_STALE,
+    REACH_ANSWERED,
     REACHES
 };
 

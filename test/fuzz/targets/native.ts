@@ -1,4 +1,4 @@
-/** What the native part does for peers: it writes their packets to the TUN, reads what goes to them, and holds sockets. */
+/** What the native part does for peers: it writes their packets to the TUN, reads what goes to them, holds sockets, and asks the kernel. */
 import { randomNumbers } from '../../helpers/random.ts';
 import { nativeTarget } from '../native-program.ts';
 
@@ -14,4 +14,5 @@ export const targets = [
   nativeTarget('write', SEEDS, ['alone', 'joined', 'whole', 'refused']),
   nativeTarget('read', SEEDS, ['completed', 'cut', 'uncut', 'malformed', 'noRoom', 'joined']),
   nativeTarget('sockets', SEEDS, ['connected', 'moved', 'stale']),
+  nativeTarget('netlink', SEEDS, ['answered']),
 ];
