@@ -11,7 +11,8 @@
 
 enum {
     ANSWER_SIZE = 32768, /* the size that the kernel itself limits a part of an answer to */
-    ATTEMPTS = 5
+    ATTEMPTS = 5,
+    LAST_ERRNO = 4095 /* MAX_ERRNO of the kernel */
 };
 
 void *question_begin(struct question *question, uint16_t type, uint16_t flags, size_t size)
@@ -140,7 +141,7 @@ static enum progress read_message(const struct nlmsghdr *message, answer *each, 
         const void *body = message_body(message, sizeof error);
         if (body != NULL) memcpy(&error, body, sizeof error);
         if (error >= 0) return COMPLETE;
-        fail(failure, -error, stage);
+        fail(failure, error >= -LAST_ERRNO ? -error : EPROTO, stage);
         if (message->nlmsg_type == NLMSG_ERROR) keep_words(message, failure);
         return FAILED;
     }

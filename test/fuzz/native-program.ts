@@ -134,7 +134,7 @@ function lastLineOf(output: string): Readonly<Record<string, number>> {
 
 /** One line for people, and all of it behind. */
 function summaryOf(stderr: string, ending: string): string {
-  const [summary] = /(?<=^broken: |^SUMMARY: ).*$/m.exec(stderr) ?? [ending];
+  const [summary] = /(?<=^broken: |^SUMMARY: ).*$|^\S+: runtime error: .*$/m.exec(stderr) ?? [ending];
   return `${summary.replaceAll(/\/\S*\//g, '')}\n${stderr.trimEnd()}`;
 }
 

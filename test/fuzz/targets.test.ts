@@ -86,6 +86,12 @@ for (const target of TARGETS) {
   });
 }
 
+test('an input that ends the program of the native part without a word is found among others', () => {
+  const [target] = NATIVE_TARGETS;
+  const tooLong = Buffer.alloc(2 * 1024 * 1024);
+  assert.equal(target?.firstFailure([Buffer.of(1), Buffer.of(2), tooLong, Buffer.of(3)])?.index, 2);
+});
+
 for (const target of NATIVE_TARGETS) {
   test(`${target.name} is led into each kind of its work`, () => {
     fuzz(target, { seed: 1, ms: 60_000, inputs: ENOUGH, corpus: [...corpusOf(target).values()] });
