@@ -189,7 +189,13 @@ export function assembleGateway(config: Config, world: World) {
     refuse: (stream) => inbound.refuse(stream),
   });
   const datagrams = datagramSessions(
-    { ...identities, credentials, most: config.limits.datagram_sessions, idleMs: DATAGRAM_IDLE_MS },
+    {
+      ...identities,
+      credentials,
+      most: config.limits.datagram_sessions,
+      atLimit: config.limits.isolated_at_limit,
+      idleMs: DATAGRAM_IDLE_MS,
+    },
     { bridge, clock, log, random },
   );
   const associations: AssociationWorld = {

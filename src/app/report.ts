@@ -87,7 +87,8 @@ export function statusReport(parts: ReportParts): StatusReport {
         }),
     peers,
     peerTotals: peerTotals(peers, gateway.vpn?.rebuilds() ?? 0),
-    isolated: isolatedStatus(gateway.sessions.isolated()),
+    isolated: poolStatus(gateway.sessions.isolated()),
+    datagramPool: poolStatus(gateway.datagrams.snapshot()),
     socks: gateway.socks.map((front, index) => {
       const { where, clients, counts, udp } = front.snapshot();
       return {
@@ -175,7 +176,7 @@ function placesStatus({ counts, ...places }: SharesSnapshot): StatusReport['dial
   return { ...places, counters: { ...counts } };
 }
 
-function isolatedStatus({ counts, ...pool }: PoolSnapshot): StatusReport['isolated'] {
+function poolStatus({ counts, ...pool }: PoolSnapshot): StatusReport['isolated'] {
   return { ...pool, counters: { ...counts } };
 }
 

@@ -17,10 +17,11 @@ export function statusText(report: StatusReport): readonly string[] {
     `${b32 === undefined ? 'no destination' : `${b32}.b32.i2p`}: ${state} for ${span(age)}, ${users} associations` +
       `${reason === undefined ? '' : `, ${reason}`}${dropText(drops, 'datagrams')}`,
   ]);
-  const socks = report.socks.map(({ listen, clients, meaning, udp }) => [
-    'socks',
-    `${listen}, ${clients} clients; ${meaning}${udp === undefined ? '' : udpText(udp)}`,
-  ]);
+  const socks = report.socks.flatMap(({ listen, clients, counters, meaning, udp }) =>
+    [`${listen}, ${clients} clients; ${meaning}`, clientsText(counters), udp === undefined ? '' : udpText(udp)]
+      .filter((text) => text !== '')
+      .map((text, line) => [line === 0 ? 'socks' : '', text]),
+  );
   return [
     `garligate ${report.version}, up for ${span(report.uptimeSeconds)}`,
     ...table([
@@ -29,7 +30,8 @@ export function statusText(report: StatusReport): readonly string[] {
       ['router', routerText(report.router)],
       ['runs as', rightsText(report.rights)],
       ...sessions,
-      ['isolated', isolatedText(report.isolated)],
+      ['isolated', poolText(report.isolated)],
+      ['udp', poolText(report.datagramPool)],
       ...datagrams,
       [
         'vpn',
@@ -126,10 +128,11 @@ function againText(restored: number): string {
   return restored === 0 ? '' : `, put back ${restored} times`;
 }
 
-function isolatedText({ most, atLimit, inUse, idle, spare, counters }: StatusReport['isolated']): string {
+function poolText({ most, atLimit, inUse, idle, spare, counters }: StatusReport['isolated']): string {
   const { retiredForRoom = 0, refusedAtLimit = 0 } = counters;
   const limit = `at the limit ${atLimit}: ${retiredForRoom} retired, ${refusedAtLimit} clients refused`;
-  return `${inUse} in use, ${idle} idle, ${spare} ahead, of ${most} sessions; ${limit}`;
+  const ahead = spare === 0 ? '' : `, ${spare} ahead`;
+  return `${inUse} in use, ${idle} idle${ahead}, of ${most} sessions; ${limit}`;
 }
 
 function placesText({ most, taken, counters }: StatusReport['dials']): string {
@@ -137,11 +140,24 @@ function placesText({ most, taken, counters }: StatusReport['dials']): string {
   return `${taken} of ${most} under way${refused === 0 ? '' : `, ${refused} clients refused`}`;
 }
 
+/** How the clients of a listener have ended so far; empty while there were none. */
+function clientsText(counters: StatusReport['socks'][number]['counters']): string {
+  const counted = counterText(counters);
+  return counted === '' ? '' : `so far: ${counted}`;
+}
+
 function udpText({ associations, counters }: NonNullable<StatusReport['socks'][number]['udp']>): string {
-  const { sent = 0, received = 0, ...dropped } = counters;
-  return associations + sent === 0
-    ? ''
-    : `, udp: ${associations} associations, ${sent} sent, ${received} received${dropText(dropped, 'datagrams')}`;
+  const counted = counterText(counters);
+  if (associations === 0 && counted === '') return '';
+  return `udp: ${associations} associations${counted === '' ? '' : `; datagrams: ${counted}`}`;
+}
+
+/** Those that are not zero, by the names that the documentation has them under. */
+function counterText(counters: Readonly<Record<string, number>>): string {
+  return Object.entries(counters)
+    .filter(([, count]) => count > 0)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(', ');
 }
 
 function dropText(drops: Readonly<Record<string, number>>, what: string): string {

@@ -250,7 +250,7 @@ function limitsSchema() {
     }),
     datagram_sessions: value.wholeNumber(1, 256).prefault(8).meta({
       description:
-        'Sessions for datagrams at the same time: one for each identity in use, beside its session for streams.',
+        'Sessions for datagrams at the same time: one for each identity in use, beside its session for streams. What happens to one more is said by `limits.isolated_at_limit`.',
     }),
     isolated_sessions: value.wholeNumber(0, 256).prefault(8).meta({
       description:
@@ -262,7 +262,7 @@ function limitsSchema() {
     }),
     isolated_at_limit: value.oneOf(['retire-idle', 'refuse']).prefault('retire-idle').meta({
       description:
-        'What a client gets that would need one more. "retire-idle": the place of the one that has been idle longest; where all are in use it is refused. "refuse": nothing until one has ended by itself. No two ever share.',
+        'What a client gets that would need one more isolated session, or one more for datagrams. "retire-idle": the place of the one that has been idle longest; where all are in use it is refused. "refuse": nothing until one has ended by itself. No two ever share.',
     }),
   });
 }

@@ -36,8 +36,8 @@ const datagramSession = z.object({
   drops: counters,
 });
 
-/** The transient sessions of SOCKS clients that are kept apart. */
-const isolated = z.object({
+/** Sessions that come and go with those who need them. */
+const pool = z.object({
   most: count,
   /** What happens to a client that would need one more. */
   atLimit: z.enum(['retire-idle', 'refuse']),
@@ -131,7 +131,10 @@ export const statusReport = z.object({
   sessions: z.array(session),
   /** The sessions for datagrams of SOCKS clients. */
   datagrams: z.array(datagramSession),
-  isolated,
+  /** The transient sessions of SOCKS clients that are kept apart. */
+  isolated: pool,
+  /** The sessions for datagrams as a whole. */
+  datagramPool: pool,
   /** Absent when vpn.enabled is false. */
   vpn: z
     .object({

@@ -10,6 +10,7 @@ import { formatAddress } from '../../src/wire/i2p/address.ts';
 import { formatPasswordHash, hashPassword } from '../../src/wire/socks/password-hash.ts';
 import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
 import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
+import { UdpClient } from '../helpers/udp-client.ts';
 import { until } from '../helpers/until.ts';
 import { generateKeys, type RunningGateway, startGateway } from './gateway-kit.ts';
 import { type RawPeer, rawPeer } from './raw-peer.ts';
@@ -138,6 +139,19 @@ describe('a service sees', () => {
     await assert.rejects(connect(`${service.b32}.b32.i2p`, 0, { user: 'eve', password: '' }), /Failure/);
     assert.equal(gateway.gateway.sessions.isolated().counts.refusedAtLimit, 1);
     assert.deepEqual([await seen(0, ANN), await seen(0, BEN)], [ann, ben]);
+  });
+
+  it('nobody whom the limit keeps out of datagrams: an association is refused, and the one before keeps its name', async () => {
+    await start('[limits]\ndatagram_sessions = 1\nisolated_at_limit = "refuse"');
+    const where = { host: '127.0.0.1', port: gateway.socksPort };
+    const first = await UdpClient.associate(where, ANN);
+    first.close();
+    const { datagrams } = gateway.gateway;
+    await until('nobody uses its session', () => datagrams.snapshot().idle === 1);
+    await assert.rejects(UdpClient.associate(where, BEN), /answered with 1/);
+    const { atLimit, counts } = datagrams.snapshot();
+    assert.deepEqual([atLimit, counts.retiredForRoom, counts.refusedAtLimit], ['refuse', 0, 1]);
+    (await UdpClient.associate(where, ANN)).close();
   });
 
   it('users only, where there are users, each under a destination of their own', async () => {

@@ -11,13 +11,14 @@ import type { SessionOptions } from '../../wire/sam/command.ts';
 import type { DatagramBridgePort } from '../ports.ts';
 import { type IsolatedKey, keyText, type SessionKey } from '../session/key.ts';
 import type { SessionManagerOptions } from '../session/manager.ts';
-import { type PoolLease, sessionPool } from '../session/pool.ts';
+import { type AtLimit, type PoolLease, type PoolSnapshot, sessionPool } from '../session/pool.ts';
 import { DatagramSession } from './session.ts';
 
 export interface DatagramSessions extends Service {
   /** @throws GateError `limit` when no further session may be opened */
   lease(key: SessionKey): PoolLease<DatagramSession>;
   list(): readonly DatagramSession[];
+  snapshot(): PoolSnapshot;
 }
 
 /** The tunnels of all identities are those of their streams. */
@@ -25,6 +26,7 @@ export interface DatagramSessionsOptions
   extends Pick<SessionManagerOptions, 'options' | 'named' | 'tunnels' | 'credentials'> {
   /** Sessions at one time. */
   readonly most: number;
+  readonly atLimit: AtLimit;
   /** A session that nobody uses is closed after this long. Milliseconds. */
   readonly idleMs: number;
 }
@@ -40,11 +42,11 @@ export interface DatagramSessionsWorld {
 const BUILDS_AT_ONCE = 3;
 
 export function datagramSessions(options: DatagramSessionsOptions, world: DatagramSessionsWorld): DatagramSessions {
-  const { credentials, idleMs, most } = options;
+  const { atLimit, credentials, idleMs, most } = options;
   const takeTurn = turnstile(BUILDS_AT_ONCE);
   const tunnels = tunnelsByLabel(options);
   const pool = sessionPool(
-    { most, atLimit: 'retire-idle', idleMs, ahead: new Map(), setting: 'limits.datagram_sessions' },
+    { most, atLimit, idleMs, ahead: new Map(), setting: 'limits.datagram_sessions' },
     world.clock,
     (label) => {
       const own = tunnels.get(label);
@@ -58,6 +60,7 @@ export function datagramSessions(options: DatagramSessionsOptions, world: Datagr
     stop: () => pool.stop(),
     lease: (key) => pool.lease({ kind: 'isolated', token: keyText(key), tunnels: labelOf(key) }),
     list: () => pool.list().keyed,
+    snapshot: () => pool.snapshot(),
   };
 }
 

@@ -78,7 +78,7 @@ export function sampleReport(): StatusReport {
       {
         listen: '127.0.0.1:9160',
         clients: 3,
-        counters: { connected: 9 },
+        counters: { accepted: 12, connected: 9, policyRefused: 3, refusedCap: 0 },
         udp: { associations: 2, counters: { sent: 5, received: 4, fragment: 1 } },
         identity: 'gateway',
         meaning: 'sites see it',
@@ -86,6 +86,14 @@ export function sampleReport(): StatusReport {
     ],
     inbound: { armed: 4, counters: {} },
     flows: { counters: {} },
+    datagramPool: {
+      most: 8,
+      atLimit: 'refuse',
+      inUse: 1,
+      idle: 0,
+      spare: 0,
+      counters: { retiredForRoom: 0, refusedAtLimit: 2 },
+    },
     dials: { most: 128, taken: 2, counters: { refusedFull: 0, refusedShare: 3 } },
     lookups: { most: 128, taken: 0, counters: {} },
     relay: { active: 3, counters: {} },

@@ -1,0 +1,50 @@
+/** The sessions for datagrams as a whole: how many there may be, and what becomes of one more. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { datagramSessions } from '../../../../src/core/datagram/sessions.ts';
+import type { AtLimit } from '../../../../src/core/session/pool.ts';
+import { silentLogger } from '../../../../src/kit/log.ts';
+import { FakeClock } from '../../../helpers/fake-clock.ts';
+import { ScriptedBridge } from '../session/scripted-bridge.ts';
+
+function setting(atLimit: AtLimit) {
+  const clock = new FakeClock();
+  const bridge = new ScriptedBridge();
+  const sessions = datagramSessions(
+    {
+      options: {},
+      named: new Map(),
+      tunnels: new Map(),
+      credentials: undefined,
+      most: 2,
+      atLimit,
+      idleMs: 60_000,
+    },
+    {
+      bridge: { open: (signal) => bridge.open(signal), openDatagrams: async () => undefined },
+      clock,
+      log: silentLogger,
+      random: () => 0.5,
+    },
+  );
+  return { clock, sessions, lease: (token: string) => sessions.lease({ kind: 'isolated', token }) };
+}
+
+test('at the limit the place of an idle session is had, or none, as the operator wants it, and both are counted', async () => {
+  for (const [atLimit, counted] of [
+    ['retire-idle', { retiredForRoom: 1, refusedAtLimit: 1 }],
+    ['refuse', { retiredForRoom: 0, refusedAtLimit: 2 }],
+  ] as const) {
+    const { sessions, lease } = setting(atLimit);
+    const ann = lease('ann');
+    lease('ben');
+    assert.throws(() => lease('eve'), { kind: 'limit', code: 'session.limit' });
+    ann.release();
+    if (atLimit === 'refuse') assert.throws(() => lease('eve'), { kind: 'limit' });
+    else assert.notEqual(lease('eve').session, ann.session);
+    const { most, counts, ...rest } = sessions.snapshot();
+    assert.deepEqual([most, rest.atLimit], [2, atLimit]);
+    assert.deepEqual([counts.retiredForRoom, counts.refusedAtLimit], [counted.retiredForRoom, counted.refusedAtLimit]);
+    await sessions.stop();
+  }
+});
