@@ -355,6 +355,17 @@ test('an idle pair is closed, a busy one is not', async () => {
   assert.equal(setting.relay.counters().idle, 1);
 });
 
+test('D22 a quiet pair stands for as long as its two sides want where no idle time is set', async () => {
+  const setting = joined({ idleMs: 0 });
+  setting.service.resume();
+  setting.client.resume();
+  await setting.clock.advance(365 * 24 * 3_600_000);
+  assert.deepEqual([setting.near.destroyed, setting.clock.pending], [false, 0]);
+  setting.client.end('still here');
+  setting.service.end();
+  assert.equal((await checkOver(setting)).ended, 'both-finished');
+});
+
 test('pairs beyond the limit are closed at once and counted', async () => {
   const clock = new FakeClock();
   const relay = relayCore({ clock, maxPairs: 1, heldEndMs: HELD_END_MS });

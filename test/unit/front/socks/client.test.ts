@@ -306,6 +306,10 @@ const HTTP_FAILURES: ReadonlyArray<readonly [kind: ErrorKind, status: RegExp]> =
   ['peer-timeout', /^HTTP\/1\.1 504 No Answer In Time\r\n/],
   ['router-down', /^HTTP\/1\.1 503 I2P Router Not Ready\r\n/],
   ['bug', /^HTTP\/1\.1 500 Gateway Failed\r\n/],
+  ['limit', /^HTTP\/1\.1 500 Gateway Failed\r\n/],
+  ['router-refused', /^HTTP\/1\.1 500 Gateway Failed\r\n/],
+  ['policy', /^HTTP\/1\.1 403 Outside I2P Or Not Allowed\r\n/],
+  ['name-invalid', /^HTTP\/1\.1 400 No Valid Name\r\n/],
 ];
 
 for (const [kind, status] of HTTP_FAILURES) {
