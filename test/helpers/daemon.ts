@@ -35,7 +35,8 @@ const HEAP_PROBE = `
 `;
 
 export interface DaemonPlan {
-  readonly bridge: { readonly host: string; readonly port: number };
+  /** The port for datagrams is that of most routers unless told. */
+  readonly bridge: { readonly host: string; readonly port: number; readonly udpPort?: number };
   /** Keys of its one SOCKS listener, as TOML. */
   readonly socks?: string;
   /** Where its SOCKS listener listens; on a free port of loopback by default. */
@@ -86,6 +87,7 @@ export async function startDaemon(plan: DaemonPlan): Promise<Daemon> {
   chmodSync(directory, 0o755);
   const text = [
     `[router]\nsam = "${bridge.host}:${bridge.port}"\ndirectory = "${join(directory, 'router')}"`,
+    ...(bridge.udpPort === undefined ? [] : [`udp = "${bridge.udpPort}"`]),
     `[identity]\nkey_file = "${keyFile}"`,
     `[control]\nsocket = "${socket}"`,
     `[[socks]]\nlisten = "${listen}"\n${socks}`,

@@ -11,9 +11,10 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateKeys } from '../../src/io/key-generate.ts';
-import { startDaemon } from '../helpers/daemon.ts';
+import { type Daemon, startDaemon } from '../helpers/daemon.ts';
 import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
 import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
+import { UdpClient } from '../helpers/udp-client.ts';
 import { until } from '../helpers/until.ts';
 import { declareScenarios } from './namespace.ts';
 
@@ -26,6 +27,7 @@ const CANARY_IS_THE_RESOLVER = [
   'mount --bind /mnt/resolv.conf /etc/resolv.conf',
 ].join('; ');
 
+const [CONNECT, BIND, RESOLVE, RESOLVE_PTR] = [0x01, 0x02, 0xf0, 0xf1];
 const KNOWN = 'known.i2p';
 const NAMES = [
   KNOWN,
@@ -67,6 +69,11 @@ const ADDRESSES = [
   Buffer.of(4, 1, 0, 80, 192, 0, 2, 1, 0),
 ];
 
+/** What names are asked for, of addresses that stand for somebody, for nobody, and for others than I2P. */
+const POINTERS = ['fd60db4dddb500000000000000000001', '20010db8000000000000000000000001'].map((address) =>
+  Buffer.concat([Buffer.of(5, 1, 0, 5, RESOLVE_PTR, 0, 4), Buffer.from(address, 'hex'), Buffer.of(0, 0)]),
+);
+
 await declareScenarios(import.meta.filename, {
   'the watch sees a program that does ask, and so does the canary': {
     prepare: CANARY_IS_THE_RESOLVER,
@@ -75,7 +82,7 @@ await declareScenarios(import.meta.filename, {
       const watch = newWatch();
       const script = 'require("node:dns").lookup("canary.example.com", () => {})';
       await once(spawn(watch.command[0] ?? '', [...watch.command.slice(1), process.execPath, '-e', script]), 'exit');
-      const offences = (await watch.seen()).flatMap((line) => offenceIn(line, 0));
+      const offences = (await watch.seen()).flatMap((line) => offenceIn(line, []));
       for (const sign of [/^opens .*resolv\.conf/, /^opens .*hosts/, /htons\(53\)/]) {
         assert.ok(
           offences.some((offence) => sign.test(offence)),
@@ -94,29 +101,44 @@ await declareScenarios(import.meta.filename, {
       const network = new FakeNetwork();
       network.addressBook.set(KNOWN, generateKeys().destination.base64);
       const bridge = await FakeBridge.start({ network, temperament: 'i2pd-2.45' });
+      const router = { ...bridge.address, udpPort: bridge.udpPort };
       const watch = newWatch();
-      const socks = 'resolve = true\nhandshake_timeout = "5s"\nconnect_timeout = "5s"';
-      const daemon = await startDaemon({ bridge: bridge.address, socks, wrapper: watch.command });
-      const requests = NAMES.flatMap((name) => [byName(1, name), byName(0xf0, name), by4a(name)]);
-      for (const request of [...requests, ...ADDRESSES]) await answered(daemon.socksPort, request);
-      const { counters } = (await daemon.status()).socks[0] ?? assert.fail('no listener');
-      assert.equal(counters['accepted'], requests.length + ADDRESSES.length);
+      const socks = [
+        'resolve = true\nbind = "anyone"\nhttp_connect = true',
+        'handshake_timeout = "5s"\nconnect_timeout = "5s"\nbind_timeout = "5s"',
+      ].join('\n');
+      const daemon = await startDaemon({ bridge: router, socks, wrapper: watch.command });
+      const commands = [CONNECT, BIND, RESOLVE, RESOLVE_PTR];
+      const byNames = NAMES.flatMap((name) => [
+        ...commands.map((command) => byName(command, name)),
+        by4a(name),
+        byHttp(name),
+      ]);
+      const requests = [...byNames, ...ADDRESSES, ...POINTERS];
+      for (const request of requests) await answered(daemon.socksPort, request);
+      await sendToAll(daemon);
+      const { counters, udp } = (await daemon.status()).socks[0] ?? assert.fail('no listener');
+      assert.equal(counters['accepted'], requests.length + 1);
       assert.ok((counters['dnsLeak'] ?? 0) >= ADDRESSES.length);
+      for (const end of ['dialFailed', 'resolved', 'resolveFailed', 'associated', 'policyRefused'])
+        assert.ok((counters[end] ?? 0) > 0, `${end}: ${JSON.stringify(counters)}`);
+      for (const end of ['sent', 'policyRefused', 'nameFailed'])
+        assert.ok((udp?.counters[end] ?? 0) > 0, `${end}: ${JSON.stringify(udp)}`);
       await bridge.stop();
       // Each waits for the router in vain.
       await Promise.all(requests.map((request) => answered(daemon.socksPort, request)));
       await daemon.stop();
 
       const lines = await watch.seen();
-      const { port } = bridge.address;
-      const atWork = lines.findIndex((line) => line.includes('connect(') && line.includes(`(${port})`));
+      const atWork = lines.findIndex((line) => line.includes('connect(') && line.includes(`(${router.port})`));
+      const ports = [router.port, router.udpPort];
       assert.ok(atWork >= 0, 'the watch saw the gateway at work');
       assert.deepEqual(
-        lines.slice(atWork).flatMap((line) => offenceIn(line, port)),
+        lines.slice(atWork).flatMap((line) => offenceIn(line, ports)),
         [],
       );
       // Node loads its resolver, which reads how it would have to ask, for any server that listens at an address.
-      const before = lines.slice(0, atWork).flatMap((line) => offenceIn(line, port));
+      const before = lines.slice(0, atWork).flatMap((line) => offenceIn(line, ports));
       assert.deepEqual(
         before.filter((offence) => !/^opens .*(resolv|nsswitch)\.conf/.test(offence)),
         [],
@@ -129,11 +151,11 @@ await declareScenarios(import.meta.filename, {
 });
 
 /** What a line of strace tells of somebody else than the bridge being asked. */
-function offenceIn(line: string, bridgePort: number): readonly string[] {
+function offenceIn(line: string, bridgePorts: readonly number[]): readonly string[] {
   const [, call, rest = ''] = /^\d+\s+(\w+)\((.*)$/.exec(line) ?? [];
   switch (call) {
     case 'connect':
-      return rest.includes(`sin_port=htons(${bridgePort}), sin_addr=inet_addr("127.0.0.1")`)
+      return bridgePorts.some((port) => rest.includes(`sin_port=htons(${port}), sin_addr=inet_addr("127.0.0.1")`))
         ? []
         : [`connects ${rest}`];
     case 'sendto':
@@ -193,6 +215,22 @@ function byName(command: number, name: string): Buffer {
 
 function by4a(name: string): Buffer {
   return Buffer.concat([Buffer.of(4, 1, 0, 80, 0, 0, 0, 1, 0), Buffer.from(`${name}\0`, 'latin1')]);
+}
+
+function byHttp(name: string): Buffer {
+  return Buffer.from(`CONNECT ${name}:80 HTTP/1.1\r\nHost: ${name}\r\n\r\n`, 'latin1');
+}
+
+/** A datagram to every name, by one association. Resolves when it is known of each what has become of it. */
+async function sendToAll(daemon: Daemon): Promise<void> {
+  const client = await UdpClient.associate({ host: '127.0.0.1', port: daemon.socksPort });
+  for (const name of NAMES) client.send(name, 53, Buffer.from('canary'));
+  const counted = async () => {
+    const { counters = {} } = (await daemon.status()).socks[0]?.udp ?? {};
+    return Object.values(counters).reduce((sum, count) => sum + count, 0);
+  };
+  await until('every datagram is counted', async () => (await counted()) === NAMES.length);
+  client.close();
 }
 
 /** Resolves when the gateway has given its answer: a reply, or the end of the connection. */
