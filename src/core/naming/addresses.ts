@@ -15,6 +15,12 @@ import { mayReachPeers, type SessionKey } from '../session/key.ts';
 import { Memories } from './memories.ts';
 import type { Resolver } from './resolver.ts';
 
+export interface Told {
+  /** That the client asked for. */
+  readonly name: string;
+  readonly destination: NamedDestination;
+}
+
 export interface AddressNames {
   /**
    * The destination that a client means.
@@ -34,6 +40,8 @@ export interface AddressNames {
   nameOf(address: Address, asker: SessionKey): string;
   /** An address that was told to the asker becomes what it was told for; everything else stays. */
   meaningOf(target: DialTarget, asker: SessionKey): DialTarget;
+  /** What an address was told for to the asker; undefined for every other target. */
+  toldFor(target: DialTarget, asker: SessionKey): Told | undefined;
   /** Tells the address of a destination. @throws GateError `policy` when the same 80 bits stand for somebody else */
   tell(name: string, destination: NamedDestination, asker: SessionKey): Address;
 }
@@ -48,11 +56,6 @@ export interface AddressNamesParts {
 
 /** From its last use. Programs look a name up once and connect for as long as they run, mostly at once. */
 const REMEMBERED_MS = 60 * 60_000;
-
-interface Told {
-  readonly name: string;
-  readonly destination: NamedDestination;
-}
 
 export function addressNames({ resolver, peers, own, clock }: AddressNamesParts): AddressNames {
   const told = new Memories<Told>();
@@ -103,9 +106,13 @@ export function addressNames({ resolver, peers, own, clock }: AddressNamesParts)
     return address;
   };
 
+  const toldFor: AddressNames['toldFor'] = (target, asker) =>
+    target.kind !== 'address' || peers.byAddress(addressKey(target.address)) !== undefined
+      ? undefined
+      : recall(target.address, asker);
+
   const meaningOf: AddressNames['meaningOf'] = (target, asker) => {
-    if (target.kind !== 'address' || peers.byAddress(addressKey(target.address)) !== undefined) return target;
-    const known = recall(target.address, asker);
+    const known = toldFor(target, asker);
     if (known === undefined) return target;
     const { b32, base64 } = known.destination;
     return base64 === undefined ? { kind: 'b32', b32 } : { kind: 'destination', destination: { b32, base64 } };
@@ -145,6 +152,7 @@ export function addressNames({ resolver, peers, own, clock }: AddressNamesParts)
   return {
     identify,
     meaningOf,
+    toldFor,
     tell,
     addressOf: async (target, asker, signal) => {
       const destination = await identify(target, asker, signal);

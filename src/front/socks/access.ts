@@ -4,6 +4,7 @@
  */
 import ipaddr from 'ipaddr.js';
 import type { DialTarget } from '../../core/dial/target.ts';
+import type { Told } from '../../core/naming/addresses.ts';
 import type { Peer, PeerTable } from '../../core/peers/table.ts';
 import { GateError } from '../../kit/errors.ts';
 import { type AccessList, admits, type HostRule } from '../../wire/access/rules.ts';
@@ -29,6 +30,8 @@ export interface Access {
   objection(target: DialTarget, port: number | undefined, behind?: B32): GateError | undefined;
   /** The same again for a name that turned out to be this destination. */
   objectionTo(host: string, b32: B32): GateError | undefined;
+  /** To an address that was told in place of a name, which is allowed where the name is. */
+  objectionToTold(told: Told, port: number | undefined): GateError | undefined;
   /** The part of `objection` that is about the port. */
   objectionToPort(port: number | undefined): GateError | undefined;
 }
@@ -92,6 +95,18 @@ export function accessOf(
     port === undefined || admits(ports, (range) => inRange(port, range)) ? undefined : denied('a port', 'socks.ports');
   const admitsHost = (facts: HostFacts, list = destinations) => admits(list, (rule) => fits(rule, facts));
 
+  const objection: Access['objection'] = (target, port, behind) => {
+    const ofPort = objectionToPort(port);
+    if (ofPort !== undefined) return ofPort;
+    const facts = factsOf(target, behind);
+    if (admitsHost(facts)) return undefined;
+    // What is behind a name may be allowed where the name is not.
+    const mayYetBe = target.kind === 'host' && destinations.allow.some(isAboutWhatIsReached);
+    return mayYetBe && admitsHost(facts, { ...destinations, allow: [] }) ? undefined : deniedHost();
+  };
+  const objectionTo: Access['objectionTo'] = (host, b32) =>
+    admitsHost(factsOfDestination(b32, host)) ? undefined : deniedHost();
+
   return {
     admitsClient: (address) => {
       if (address === undefined) return true;
@@ -99,16 +114,10 @@ export function accessOf(
       const bytes = Buffer.from(ipaddr.process(address).toByteArray());
       return admits(clients, (network) => contains(network, bytes));
     },
-    objection: (target, port, behind) => {
-      const ofPort = objectionToPort(port);
-      if (ofPort !== undefined) return ofPort;
-      const facts = factsOf(target, behind);
-      if (admitsHost(facts)) return undefined;
-      // What is behind a name may be allowed where the name is not.
-      const mayYetBe = target.kind === 'host' && destinations.allow.some(isAboutWhatIsReached);
-      return mayYetBe && admitsHost(facts, { ...destinations, allow: [] }) ? undefined : deniedHost();
-    },
-    objectionTo: (host, b32) => (admitsHost(factsOfDestination(b32, host)) ? undefined : deniedHost()),
+    objection,
+    objectionTo,
+    objectionToTold: ({ name, destination }, port) =>
+      objection({ kind: 'host', host: name }, port) ?? objectionTo(name, destination.b32),
     objectionToPort,
   };
 }

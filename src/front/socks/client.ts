@@ -131,8 +131,10 @@ function withTarget(
   serve: (target: DialTarget) => Promise<void>,
 ): Promise<void> {
   const port = request.command === 'connect' ? request.port : undefined;
-  // An address in place of a name is allowed where the name is.
-  const verdict = judge(request, (target) => access.objection(names.meaningOf(target, asker), port));
+  const verdict = judge(request, (target) => {
+    const told = names.toldFor(target, asker);
+    return told === undefined ? access.objection(target, port) : access.objectionToTold(told, port);
+  });
   if (verdict.kind === 'allowed') return serve(verdict.target);
   counts.add('policyRefused');
   if (verdict.dnsLeak) counts.add('dnsLeak');

@@ -4,6 +4,7 @@
  * address may be somebody who has written to the client, and is judged as who that is.
  */
 import type { DialTarget } from '../../../core/dial/target.ts';
+import type { Told } from '../../../core/naming/addresses.ts';
 import type { GateError } from '../../../kit/errors.ts';
 import type { Address } from '../../../wire/i2p/address.ts';
 import type { B32 } from '../../../wire/i2p/destination.ts';
@@ -13,9 +14,10 @@ import { judge, type Verdict } from '../policy.ts';
 import type { Correspondents } from './correspondents.ts';
 
 export interface AdmissionParts {
-  readonly access: Pick<Access, 'objection' | 'objectionTo' | 'objectionToPort'>;
+  readonly access: Omit<Access, 'admitsClient'>;
   /** An address that was told to the client becomes what it was told for; everything else stays. */
   readonly meaningOf: (target: DialTarget) => DialTarget;
+  readonly toldFor: (target: DialTarget) => Told | undefined;
   readonly correspondents: Correspondents;
 }
 
@@ -31,7 +33,7 @@ export class Admission {
   /** Of a datagram of the client. */
   judge(asked: Asked): Verdict {
     const { meaningOf } = this.#parts;
-    const verdict = judge(asked, (target) => this.#objection(meaningOf(target), asked.port));
+    const verdict = judge(asked, (target) => this.#objection(target, asked.port));
     return verdict.kind === 'allowed' ? { ...verdict, target: meaningOf(verdict.target) } : verdict;
   }
 
@@ -53,13 +55,17 @@ export class Admission {
     return correspondents.wasAsked(source) || access.objection(source, undefined) === undefined;
   }
 
-  #objection(target: DialTarget, port: number): GateError | undefined {
-    const { access, correspondents } = this.#parts;
+  #objection(asked: DialTarget, port: number): GateError | undefined {
+    const { access, correspondents, meaningOf, toldFor } = this.#parts;
+    const target = meaningOf(asked);
     const known = correspondents.find(target);
     // Through i2pd whoever writes shows port 0, which an answer names for want of another, and no rule can.
     const named = port === 0 && known !== undefined ? undefined : port;
     // It was judged when it was asked, by the name that it was asked by.
     if (correspondents.wasAsked(target)) return access.objectionToPort(named);
-    return access.objection(target, named, known?.destination.b32);
+    const told = toldFor(asked);
+    return told === undefined
+      ? access.objection(target, named, known?.destination.b32)
+      : access.objectionToTold(told, named);
   }
 }

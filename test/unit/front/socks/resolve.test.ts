@@ -5,7 +5,7 @@ import type { IsolationRules } from '../../../../src/front/socks/isolation.ts';
 import { addressesOf } from '../../../../src/wire/i2p/address.ts';
 import type { B32 } from '../../../../src/wire/i2p/destination.ts';
 import { hex, spaced } from '../../wire/socks/feed.ts';
-import { OTHER_SERVICE, OWN, PEER, SERVICE, settle, type World, world } from './fakes.ts';
+import { accessWith, fakeDialer, OTHER_SERVICE, OWN, PEER, SERVICE, settle, type World, world } from './fakes.ts';
 
 const NO_AUTH = '05 01 00';
 const credentials = (user: string) => `05 01 02 01 01 ${Buffer.from(user).toString('hex')} 00`;
@@ -112,6 +112,22 @@ test('an address told to one pair of credentials is nothing to another, and noth
   setting.listener.connect().stream.write(hex(`${anna} 05 01 00 04 ${ocOf(OTHER_SERVICE.b32)} 00 50`));
   await settle();
   assert.equal(setting.dialer.dials.at(-1)?.target.kind, 'destination');
+});
+
+test('where only a name is allowed, so is the address that was told in its place, and no other', async () => {
+  const allow = [{ kind: 'name', name: 'service.i2p' }] as const;
+  const setting = await world({}, fakeDialer(), accessWith({ destinations: { allow, deny: [] } }));
+  const connect = (b32: B32) =>
+    setting.listener.connect().stream.write(hex(`${NO_AUTH} 05 01 00 04 ${ocOf(b32)} 00 50`));
+  connect(SERVICE.b32);
+  await settle();
+  assert.deepEqual(setting.counts(), { accepted: 1, policyRefused: 1 });
+  await ask(setting, resolve('service.i2p'));
+  connect(SERVICE.b32);
+  connect(OTHER_SERVICE.b32);
+  await settle();
+  assert.deepEqual(setting.dialer.only().target, { kind: 'destination', destination: SERVICE });
+  assert.deepEqual(setting.counts(), { accepted: 4, policyRefused: 2, resolved: 1 });
 });
 
 test('where streams are isolated by destination and port, an address that was told is still good for its asker', async () => {

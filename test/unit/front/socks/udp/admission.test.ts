@@ -40,7 +40,12 @@ function client(lists: Lists, more: { readonly source?: 'address' | 'name'; read
     access,
     peer,
     settings: { rate: 1000, queueBytes: 10_000, source },
-    ...(told === undefined ? {} : { meaningOf: () => ({ kind: 'destination', destination: told }) }),
+    ...(told === undefined
+      ? {}
+      : {
+          meaningOf: () => ({ kind: 'destination', destination: told }),
+          toldFor: () => ({ name: 'told.i2p', destination: told }),
+        }),
   });
   const { association, toClient } = setting;
   return {
@@ -127,6 +132,15 @@ describe('where only some are allowed', () => {
       });
     }
   }
+
+  test('an address that was told in place of an allowed name is allowed, and so is its answer', async () => {
+    const told = newDestination();
+    const { arrive, counts, heard, sent, write } = client({ allow: ['told.i2p'] }, { told });
+    await write(addressOf(told));
+    arrive(told, 'answer');
+    assert.deepEqual([heard(), sent.map(({ to }) => to)], [['answer'], [told.b32]]);
+    assert.deepEqual(counts(), { sent: 1, received: 1 });
+  });
 
   test('strangers are not heard, and cannot be written to', async () => {
     const { arrive, counts, heard, names, sent, write } = client({ allow: ['forum.i2p'] });
