@@ -185,7 +185,7 @@ export const routes = () => ip('-6', 'route', 'show', PREFIX_TEXT).trim();
 export const hasInterface = () => / garli0: /.test(ip('-o', 'link'));
 
 /** But the unreachable route. */
-export function assertNothingLeft(place: Place): void {
+export function assertNothingLeft(place: Pick<Place, 'socket' | 'socks'>): void {
   assert.deepEqual([tables(), routes(), hasInterface()], ['', UNREACHABLE, false]);
   assert.deepEqual([existsSync(place.socket), existsSync(place.socks)], [false, false]);
 }

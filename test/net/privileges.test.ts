@@ -9,19 +9,23 @@ import {
   chownSync,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateKeys } from '../../src/io/key-generate.ts';
+import { SYSTEM_PATHS } from '../../src/io/places.ts';
 import { findUser, isAlive, markOf } from '../../src/io/processes.ts';
 import { addressesOf, formatAddress, PREFIX_TEXT } from '../../src/wire/i2p/address.ts';
 import { until } from '../helpers/until.ts';
 import {
   assertNothingLeft,
+  COMMAND,
   hasInterface,
   ip,
   makePlace,
@@ -129,6 +133,15 @@ const asUser = ({ uid, gid }: { readonly uid: number; readonly gid: number }) =>
   '--',
 ];
 
+/** As root, with the capabilities that the systemd unit leaves it, and no way to others. */
+function asUnit(): readonly string[] {
+  const unit = readFileSync(new URL('../../docs/examples/garligate.service', import.meta.url), 'utf8');
+  assert.doesNotMatch(unit, /^(User|Group|AmbientCapabilities)=/m);
+  const given = [...unit.matchAll(/^CapabilityBoundingSet=(.*)$/gm)].flatMap(([, names = '']) => names.split(' '));
+  const set = ['-all', ...given.map((name) => `+${name.replace(/^CAP_/, '').toLowerCase()}`)].join(',');
+  return ['setpriv', '--no-new-privs', `--bounding-set=${set}`, '--'];
+}
+
 await declareScenarios(import.meta.filename, {
   'started by root it is another user, with one capability, and cleans up all the same': {
     longestMs: 60_000,
@@ -206,6 +219,43 @@ await declareScenarios(import.meta.filename, {
       rmSync(place.directory, { recursive: true });
     },
   },
+  'with no more than its unit gives root, it becomes its user, has a router of another one that cannot read the key, and reloads':
+    {
+      // The unit's directories, as systemd makes them.
+      prepare: [
+        'mount -t tmpfs -o mode=755 none /run',
+        'mount -t tmpfs -o mode=755 none /var/lib',
+        'mkdir -m 750 /run/garligate',
+        'mkdir -m 700 /var/lib/garligate',
+      ].join('; '),
+      longestMs: 60_000,
+      run: async () => {
+        const { uid } = await accountOf('garligate');
+        const directory = mkdtempSync(join(tmpdir(), 'garligate-unit-'));
+        const place = { config: join(directory, 'toml'), socket: SYSTEM_PATHS.controlSocket };
+        writeFileSync(place.config, '[router]\nsam = "managed"\n', { mode: 0o644 });
+        chmodSync(directory, 0o755);
+        const gateway = await run(place, asUnit());
+        assertRights(gateway.pid, uid, NET_ADMIN);
+        assert.equal(mainThread(gateway.pid)?.get('CapBnd'), NET_ADMIN);
+        const [router] = threadsOf(await routerPid(gateway));
+        const [routerUid = 0, routerGid = 0] = ['Uid', 'Gid'].map((id) => Number(router?.get(id)?.split('\t')[0]));
+        assert.ok(routerUid !== 0 && routerUid !== uid, String(routerUid));
+        const asRouter = (...words: string[]) => {
+          const [command = '', ...rest] = [...asUser({ uid: routerUid, gid: routerGid }), ...words];
+          return execFileSync(command, rest, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+        };
+        assert.equal(statSync(SYSTEM_PATHS.keyFile).uid, 0);
+        assert.throws(() => asRouter('cat', SYSTEM_PATHS.keyFile), /Permission denied/);
+        // The attempt is a real one.
+        assert.equal(asRouter('cat', place.config), readFileSync(place.config, 'utf8'));
+        const [command = '', ...rest] = [...asUnit(), process.execPath, COMMAND, 'reload', '--config', place.config];
+        execFileSync(command, rest, { encoding: 'utf8' });
+        assert.equal(await gateway.kill('SIGTERM'), 0, gateway.said());
+        assertNothingLeft({ ...place, socks: '' });
+        rmSync(directory, { recursive: true });
+      },
+    },
   'killed, it starts again, and its router did not outlive it': {
     longestMs: 60_000,
     run: async () => {
