@@ -74,7 +74,13 @@ export interface VpnOptions {
 }
 
 /** Why a packet from the TUN went nowhere. */
-export type EgressDrop = 'multicastOrLinkLocal' | 'outsidePrefix' | 'foreignSource' | 'unknownPeer' | 'tooBig';
+export type EgressDrop =
+  | 'multicastOrLinkLocal'
+  | 'outsidePrefix'
+  | 'foreignSource'
+  | 'unknownPeer'
+  | 'tooBig'
+  | 'ownEchoOverflow';
 
 export interface VpnGateway extends Service {
   /**
@@ -109,6 +115,7 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
     'foreignSource',
     'unknownPeer',
     'tooBig',
+    'ownEchoOverflow',
   ]);
   const answerLimit = () => new TokenBucket(ANSWERS_BURST, ANSWERS_PER_SECOND, clock.now());
   const unreachables = answerLimit();
@@ -170,6 +177,7 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
     dial: options.dialOurselves,
     deliver: (run) => tun.write(run),
     undeliverable: (packet) => answer(packet, UNREACHABLE.address),
+    overflowed: () => drops.add('ownEchoOverflow'),
   });
 
   /** Is it an echo request that we answer ourselves, or send to ourselves? Then it is done. */

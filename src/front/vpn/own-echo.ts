@@ -29,6 +29,8 @@ export interface OwnEchoParts {
   deliver(run: PacketRun): void;
   /** A packet that cannot be sent. */
   undeliverable(packet: Buffer): void;
+  /** An echo of ours was dropped, because too much waits already. */
+  overflowed(): void;
 }
 
 export interface OwnEchoReport {
@@ -79,7 +81,10 @@ export class OwnEcho {
       return;
     }
     this.#waiting.push(Buffer.from(request));
-    if (this.#waiting.length > WAITING_MOST) this.#waiting.shift();
+    if (this.#waiting.length > WAITING_MOST) {
+      this.#waiting.shift();
+      this.#parts.overflowed();
+    }
     this.#dialing ??= this.#dial().finally(() => {
       this.#dialing = undefined;
     });
@@ -162,6 +167,7 @@ export class OwnEcho {
 
   #write(stream: Duplex, packet: Buffer): void {
     if (stream.writableLength + packet.length <= HELD_MOST) stream.write(packet);
+    else this.#parts.overflowed();
   }
 
   #expectAnswer(): void {

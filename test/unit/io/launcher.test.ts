@@ -33,6 +33,17 @@ test('programs run one after the other, and the end of each is told with its las
   }
 });
 
+test('of a line that does not end only the end is kept', async () => {
+  const launcher = await startLauncher(settings);
+  try {
+    // More than one read takes in, so that the beginning is there before the end.
+    const run = await launcher.run(shell('printf first; head -c 1000000 /dev/zero | tr "\\0" x; echo; exit 1'));
+    assert.match(await run.ended, /^it ended with code 1: x{200}$/);
+  } finally {
+    await launcher.close();
+  }
+});
+
 test('a program that speaks before it is known that it runs is heard all the same', async () => {
   const launcher = await startLauncher(settings);
   for (let round = 0; round < 40; round += 1) {

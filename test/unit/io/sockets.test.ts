@@ -1,17 +1,20 @@
 /** The bridge on real loopback sockets: what ports.ts promises of the streams that it hands out. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import type { ListenerPort } from '../../../src/core/ports.ts';
 import { tcpBridge } from '../../../src/io/bridge-tcp.ts';
 import { systemClock } from '../../../src/io/clock.ts';
 import { connected } from '../../../src/io/connected.ts';
 import { listen } from '../../../src/io/listener.ts';
+import { nodeSockets } from '../../../src/io/node-sockets.ts';
 import type { Remote, Sockets } from '../../../src/io/sockets.ts';
 import { GateError } from '../../../src/kit/errors.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
 import { FakeClock } from '../../helpers/fake-clock.ts';
 import { ANY_PORT, dialAt, endpointOf, fails, firstClient, readAll } from '../../helpers/listeners.ts';
+import { until } from '../../helpers/until.ts';
 
 const NEVER = new AbortController().signal;
 
@@ -31,6 +34,22 @@ test('the bridge hands out a paused connection with half-close', async () => {
   stream.end('after the end');
   assert.equal(await readAll(far), 'aafter the end');
   await listener.close();
+});
+
+test('clients that come before they are wanted wait, up to 128 of them', async () => {
+  const arrivals = await nodeSockets(new GateError('local-io', 'x', 'x')).listen(ANY_PORT, {});
+  const clients = Array.from({ length: 300 }, () => dialAt({ ...ANY_PORT, port: arrivals.port }));
+  let ended = 0;
+  for (const client of clients) client.resume().once('end', () => (ended += 1));
+  await until('the others are closed', () => ended === 300 - 128);
+  const accepted: Duplex[] = [];
+  arrivals.accept(
+    (client) => accepted.push(client),
+    () => {},
+  );
+  assert.equal(accepted.length, 128);
+  for (const client of accepted) client.destroy();
+  await arrivals.close();
 });
 
 test('the bridge says what to do when nobody listens, and keeps no timer', async () => {

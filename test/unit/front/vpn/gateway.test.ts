@@ -164,7 +164,14 @@ test('takes a mixed run apart: each packet to its peer, in order, and errors for
     { type: 1, code: 0, to: myself, quotes: 7 },
   ]);
   const drops = gateway.drops();
-  assert.deepEqual(drops, { multicastOrLinkLocal: 0, outsidePrefix: 1, foreignSource: 1, unknownPeer: 1, tooBig: 0 });
+  assert.deepEqual(drops, {
+    multicastOrLinkLocal: 0,
+    outsidePrefix: 1,
+    foreignSource: 1,
+    unknownPeer: 1,
+    tooBig: 0,
+    ownEchoOverflow: 0,
+  });
   await gateway.stop();
   await clock.settle();
   assert.equal(clock.pending, 0);
@@ -354,6 +361,28 @@ test('of the echo requests that wait for the stream to ourselves the newest sixt
   const bytes: unknown = dialled.get('ourselves')?.read();
   assert.ok(bytes instanceof Buffer);
   assert.deepEqual(split(bytes).slice(1), requests.slice(-16));
+  assert.equal(gateway.drops().ownEchoOverflow, 34);
+  await gateway.stop();
+});
+
+test('echoes that the stream to ourselves does not take are dropped beyond 64 KiB, and counted', async () => {
+  const { clock, tun, gateway, me, dialled } = await setting();
+  const request = echoRequest(me.oc, ROUTED_ECHO, 0);
+  tun.take(request);
+  await clock.settle();
+  const carried = dialled.get('ourselves') ?? assert.fail();
+  carried.read();
+  tun.take(Buffer.concat(Array.from({ length: 4_000 }, () => request)));
+  const dropped = gateway.drops().ownEchoOverflow;
+  let received = 0;
+  for (let bytes = 1; bytes > 0; received += bytes) {
+    await clock.settle();
+    const read: unknown = carried.read();
+    bytes = read instanceof Buffer ? read.length : 0;
+  }
+  assert.equal(received / request.length + dropped, 4_000);
+  // The line itself holds 16 KiB.
+  assert.ok(received > 64 * 1024 && received <= (64 + 16) * 1024, `${received} bytes`);
   await gateway.stop();
 });
 

@@ -174,6 +174,22 @@ test('a peer that stops answering gets the limit and nothing more', () => {
   assert.ok(bound.underWay < 16 * 1024 + PACKET);
 });
 
+test('a peer that owes 64 answers is not asked, until it gives one', () => {
+  const bound = new InFlight();
+  let asked = 0;
+  const send = () => {
+    for (let packets = 0; packets < 1_000; packets += 1) {
+      bound.sent(PACKET, 0);
+      if (bound.wantsAsk) bound.asked(asked++, 0);
+    }
+  };
+  send();
+  assert.equal(asked, 64);
+  bound.answered(9, 0, 1);
+  send();
+  assert.equal(asked, 74);
+});
+
 test('whatever a peer answers, the limit stays within its bounds and nothing arrives that was not sent', () => {
   const answer = fc.record({
     stamp: fc.integer({ min: 0, max: 60 }),
