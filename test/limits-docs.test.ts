@@ -88,6 +88,8 @@ const BOUNDS: Readonly<Record<string, string>> = {
 
 /** What sounds like one, and bounds nothing that is held. */
 const NO_BOUNDS: Readonly<Record<string, string>> = {
+  'cli/ping.ts LONGEST_TIMEOUT': 'how long a command waits',
+  'cli/ping.ts MOST_PINGS': 'how often a command asks, one after the other',
   'cli/status-text.ts MOST_SHOWN': 'what is printed',
   'config/decode.ts MOST_PROBLEMS': 'what is printed',
   'config/endpoint.ts LONGEST_UNIX_PATH': 'what the kernel takes as an address',
