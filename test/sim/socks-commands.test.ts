@@ -117,6 +117,39 @@ for (const temperament of ['i2pd-2.45', 'i2pd-2.59', 'java'] as const) {
   });
 }
 
+describe('where as many streams are joined as may be', () => {
+  it('a client is told so instead of success, and has its stream when there is a place again', async () => {
+    const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament: 'i2pd-2.45' });
+    const service = await rawPeer(bridge);
+    const gateway = await startGateway({ bridge, vpn: false, config: '[limits]\nstreams = 1' });
+    const sockets: Socket[] = [];
+    const connected = async (): Promise<{ readonly code: number | undefined; readonly app: App }> => {
+      const accepted = service.accept();
+      const app = new App(connect({ host: '127.0.0.1', port: gateway.socksPort }));
+      sockets.push(app.socket);
+      app.socket.write(Buffer.of(5, 1, 0));
+      await app.take(2);
+      app.request(CONNECT, byName(`${service.b32}.b32.i2p`), 80);
+      const [, code] = await app.take(10);
+      (await accepted).stream.resume().on('error', () => {});
+      return { code, app };
+    };
+    const first = await connected();
+    const second = await connected();
+    assert.deepEqual([first.code, second.code], [0, 1]);
+    const { relay, socks } = gateway.gateway;
+    assert.deepEqual([relay.active, relay.counters().refusedLimit], [1, 1]);
+    assert.equal(socks[0]?.snapshot().counts.dialFailed, 1);
+    first.app.socket.resetAndDestroy();
+    await until('there is a place', () => relay.active === 0);
+    assert.equal((await connected()).code, 0);
+    for (const socket of sockets) socket.destroy();
+    service.close();
+    await gateway.stop();
+    await bridge.stop();
+  });
+});
+
 /** What comes from the gateway, as bytes in order. */
 class App {
   readonly socket: Socket;
