@@ -124,7 +124,7 @@ function routerSchema(paths: DefaultPaths) {
         'The UDP port of the SAM bridge, for datagrams of SOCKS clients. "auto": one below its TCP port, as routers have it. "off": they go over the TCP connection, which on i2pd carries up to some 7 KB and loses bursts.',
     }),
     user: value.samUser.prefault('').meta({ description: 'User name for a SAM bridge that asks for one.' }),
-    password_file: value.optionalPath.prefault('').meta({
+    password_file: value.secretFile.prefault('').meta({
       description:
         'A file whose first line is the password for that user. Only its owner and group may have rights to it.',
     }),

@@ -27,7 +27,7 @@ export function tunnelsSchema() {
 
 export function identitySchema() {
   return z.strictObject({
-    key_file: value.optionalPath.prefault('').meta({
+    key_file: value.secretFile.prefault('').meta({
       description:
         'Its private key, made at the first start like the one of the gateway. "" means none: it is another destination after each start.',
     }),

@@ -94,9 +94,10 @@ export const absolutePath = parsed('an absolute path', (text) =>
   text.startsWith('/') && !text.includes('\0') ? text : undefined,
 );
 
-export const optionalPath = parsed('an absolute path, or "" for none', (text) =>
+/** Of a file with a secret, which people also write here in the place of its file. */
+export const secretFile = parsed('an absolute path, or "" for none', (text) =>
   text === '' || (text.startsWith('/') && !text.includes('\0')) ? text : undefined,
-);
+).meta({ secret: true });
 
 export const unixSocketPath = parsed('an absolute path of at most 107 bytes', (text) =>
   isUnixPath(text) ? text : undefined,

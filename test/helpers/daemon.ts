@@ -37,6 +37,8 @@ const HEAP_PROBE = `
 export interface DaemonPlan {
   /** The port for datagrams is that of most routers unless told. */
   readonly bridge: { readonly host: string; readonly port: number; readonly udpPort?: number };
+  /** Further keys of [router], as TOML. */
+  readonly router?: string;
   /** Keys of its one SOCKS listener, as TOML. */
   readonly socks?: string;
   /** Where its SOCKS listener listens; on a free port of loopback by default. */
@@ -59,8 +61,8 @@ export interface Daemon {
   status(): Promise<StatusReport>;
   /** Everything that it has printed and logged. */
   said(): string;
-  /** Writes another config file; the gateway only looks at it when it is told to. */
-  rewrite(change: (text: string) => string, mode?: number): void;
+  /** Writes another config file; the gateway only looks at it when it is told to. @returns what it was before */
+  rewrite(change: (text: string) => string, mode?: number): string;
   /** Calls the command with its config file. @returns what that printed, whether it did well or not */
   command(...words: readonly string[]): Promise<string>;
   /** Resident memory in bytes. */
@@ -77,7 +79,7 @@ export interface Daemon {
 
 /** Needs `dist/`. */
 export async function startDaemon(plan: DaemonPlan): Promise<Daemon> {
-  const { bridge, listen = '127.0.0.1:0', socks = '', vpn = false, keys, config: sections = '' } = plan;
+  const { bridge, router = '', listen = '127.0.0.1:0', socks = '', vpn = false, keys, config: sections = '' } = plan;
   const { wrapper = [], withHeapProbe = false } = plan;
   const directory = mkdtempSync(join(tmpdir(), 'garligate-daemon-'));
   const config = join(directory, 'garligate.toml');
@@ -86,7 +88,7 @@ export async function startDaemon(plan: DaemonPlan): Promise<Daemon> {
   const socket = join(directory, 'run/control.sock');
   chmodSync(directory, 0o755);
   const text = [
-    `[router]\nsam = "${bridge.host}:${bridge.port}"\ndirectory = "${join(directory, 'router')}"`,
+    `[router]\nsam = "${bridge.host}:${bridge.port}"\ndirectory = "${join(directory, 'router')}"\n${router}`,
     ...(bridge.udpPort === undefined ? [] : [`udp = "${bridge.udpPort}"`]),
     `[identity]\nkey_file = "${keyFile}"`,
     `[control]\nsocket = "${socket}"`,
@@ -133,8 +135,10 @@ export async function startDaemon(plan: DaemonPlan): Promise<Daemon> {
     },
     said: () => said,
     rewrite: (change, mode = 0o644) => {
-      writeFileSync(config, change(readFileSync(config, 'utf8')));
+      const before = readFileSync(config, 'utf8');
+      writeFileSync(config, change(before));
       chmodSync(config, mode);
+      return before;
     },
     command: (...words) =>
       new Promise((resolve) => {

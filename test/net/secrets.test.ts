@@ -3,13 +3,17 @@
  * that has to do with all of them: none appears in what it logs, says of itself, answers, or hands to its children.
  */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { SocksClient } from 'socks';
 import { generateKeys } from '../../src/io/key-generate.ts';
 import { addressesOf, formatAddress } from '../../src/wire/i2p/address.ts';
 import type { PrivateKeys } from '../../src/wire/i2p/destination.ts';
+import { formatPasswordHash, hashPassword, SALT_LENGTH } from '../../src/wire/socks/password-hash.ts';
 import { type Daemon, startDaemon } from '../helpers/daemon.ts';
 import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
 import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
@@ -20,12 +24,18 @@ import { declareScenarios } from './namespace.ts';
 
 /** So many characters in a row of a mark are a leak: enough that nothing else has them by chance. */
 const WINDOW = 12;
+const SAM_USER = 'marked-router-user-whitebeam';
+const SAM_PASSWORD = 'marked-router-password-hawthorn';
+/** Of a listener that serves nobody else. */
+const SERVED = { user: 'marked-served-damascene', password: 'marked-served-password-greengage' };
 const USER = 'marked-user-quince';
 const PASSWORD = 'marked-password-mulberry';
 const ASKED = 'marked-host-sloe.i2p';
 const UNKNOWN = 'marked-unknown-medlar.i2p';
 const CLEARNET = 'marked-clearnet-damson.example.com';
 const ALIAS = 'marked-alias-bullace.i2p';
+/** As encrypted lease sets have them; nobody's. */
+const B33 = `${'markedb33cranberry'.repeat(4).slice(0, 56)}.b32.i2p`;
 /** The operator's own word for a peer: the log does not have it, whoever may open the control socket sees it. */
 const PEER = 'marked-peer-rowan';
 /** From nowhere to nowhere, with nothing in it. */
@@ -46,20 +56,28 @@ await declareScenarios(import.meta.filename, {
       const keys = generateKeys();
       const peer = await rawPeer(bridge);
       const service = await rawPeer(bridge);
-      const aliased = generateKeys();
+      const [aliased, mail] = [generateKeys(), generateKeys()];
+      const hash = formatPasswordHash(await hashPassword(Buffer.from(SERVED.password), randomBytes(SALT_LENGTH)));
+      const place = mkdtempSync(join(tmpdir(), 'garligate-secrets-'));
+      const [mailKey, samPassword] = [join(place, 'mail.key'), join(place, 'sam-password')];
+      writeFileSync(mailKey, `${mail.blob.reveal()}\n`, { mode: 0o600 });
+      writeFileSync(samPassword, `${SAM_PASSWORD}\n`, { mode: 0o600 });
       network.addressBook.set(ASKED, service.keys.destination.base64);
       const daemon = await startDaemon({
         bridge: bridge.address,
+        router: `user = "${SAM_USER}"\npassword_file = "${samPassword}"`,
         vpn: true,
         keys,
         socks: 'resolve = true\nidentity = "gateway"\nisolate = ["credentials"]\nconnect_timeout = "3s"',
         config: [
           '[log]\nlevel = "trace"',
           `[names]\n"${ALIAS}" = "${aliased.destination.base64}"`,
-          `[[peer]]\nname = "${PEER}"\ndestination = "${peer.keys.destination.base64}"`,
+          `[identities.mail]\nkey_file = "${mailKey}"`,
+          `[[socks]]\nlisten = "127.0.0.1:0"\nidentity = "mail"\nisolate = []\nusers = ["${SERVED.user}:${hash}"]`,
+          peerText(PEER, peer.keys),
         ].join('\n'),
       });
-      const owners = { gateway: keys, peer: peer.keys, service: service.keys, alias: aliased };
+      const owners = { gateway: keys, peer: peer.keys, service: service.keys, alias: aliased, mail };
       const marks = [
         ...Object.entries(owners).flatMap(([whose, { destination, blob }]) => [
           { what: `destination (${whose})`, text: destination.base64 },
@@ -67,7 +85,8 @@ await declareScenarios(import.meta.filename, {
           { what: `private key (${whose})`, text: blob.reveal().slice(destination.base64.length) },
           ...addressMarks(whose, owners[whose as keyof typeof owners]),
         ]),
-        ...[USER, PASSWORD, ASKED, UNKNOWN, CLEARNET, ALIAS].map((text) => ({ what: text, text })),
+        ...[USER, PASSWORD, ASKED, UNKNOWN, CLEARNET, ALIAS, B33].map((text) => ({ what: text, text })),
+        ...[SAM_USER, SAM_PASSWORD, SERVED.user, SERVED.password, hash].map((text) => ({ what: text, text })),
       ];
       const arguments_ = processesOf(daemon.pid).map(commandLine);
 
@@ -85,9 +104,34 @@ await declareScenarios(import.meta.filename, {
       const offline = await daemon.command('ping', PEER, '--timeout', '3');
       arguments_.push(...processesOf(daemon.pid).map(commandLine));
 
+      const served = /^socks up: 127\.0\.0\.1:(\d+); .* mail\b/m.exec(daemon.said())?.[1] ?? assert.fail(daemon.said());
+      const service2 = service.accept();
+      await reach({ socksPort: Number(served) }, ASKED, SERVED);
+      (await service2).stream.destroy();
+      await reach({ socksPort: Number(served) }, ASKED, { ...SERVED, password: PASSWORD });
+
       const told = new Map<string, string>([['arguments of processes', arguments_.join('\n')]]);
       for (const words of [['status'], ['status', '--json'], ['peers'], ['peers', '--json'], ['exposure', '--json']]) {
         told.set(words.join(' '), await daemon.command(...words));
+      }
+      // Somebody else has the key.
+      told.set('run', await daemon.command('run'));
+      assert.match(told.get('run') ?? '', /in use by another gateway/);
+      told.set('check', await daemon.command('check'));
+      for (const [mistake, pattern, write] of mistakes(peer.keys, mail, hash)) {
+        const before = daemon.rewrite(write);
+        for (const word of ['check', 'reload', 'run']) {
+          const said = await daemon.command(word);
+          assert.match(said, pattern, `${word} with ${mistake}`);
+          told.set(`${word} with ${mistake}`, said);
+        }
+        daemon.rewrite(() => before);
+      }
+      daemon.rewrite((text) => `${text}\n${peerText('another', generateKeys())}`);
+      for (const words of [['reload'], ['reload', '--json']]) {
+        const said = await daemon.command(...words);
+        assert.match(said, words.length === 1 ? /added: another/ : /"added":\[\]/);
+        told.set(words.join(' '), said);
       }
       told.set('ping', offline);
       assert.match(told.get('status') ?? '', new RegExp(PEER), 'the status was not had');
@@ -99,6 +143,7 @@ await declareScenarios(import.meta.filename, {
       await until('the session is lost', () => /session lost/.test(daemon.said()), PATIENCE_MS);
       await reach(daemon, ASKED);
       await daemon.stop();
+      rmSync(place, { recursive: true });
       told.set('log', daemon.said());
       assert.match(told.get('log') ?? '', /"level":"debug"/, 'it was not talkative');
 
@@ -118,10 +163,36 @@ function addressMarks(whose: string, { destination }: PrivateKeys): readonly Mar
   }));
 }
 
+function peerText(name: string, { destination }: PrivateKeys): string {
+  return `[[peer]]\nname = "${name}"\ndestination = "${destination.base64}"`;
+}
+
+/** What people write where it does not belong, and what is said of it. */
+function mistakes(peer: PrivateKeys, mail: PrivateKeys, hash: string) {
+  return [
+    ['a peer twice', /the destination of peer\[1\] again/, (text: string) => `${text}\n${peerText('twice', peer)}`],
+    [
+      'a key in the place of its file',
+      /identities\.mail\.key_file: found something else/,
+      (text: string) => text.replace(/(mail\]\nkey_file = ").*"/, `$1${mail.blob.reveal()}"`),
+    ],
+    [
+      'a password that is not hashed',
+      /users\[1\]: found something else/,
+      (text: string) => text.replace(hash, SERVED.password),
+    ],
+    [
+      'a password in the place of its file',
+      /password_file: found something else/,
+      (text: string) => text.replace(/password_file = ".*"/, `password_file = "${SAM_PASSWORD}"`),
+    ],
+  ] as const;
+}
+
 /** Everything that clients ask for, well and badly. */
 async function busy(daemon: Daemon, reachService: () => Promise<void>): Promise<void> {
   await reachService();
-  for (const name of [UNKNOWN, CLEARNET, ALIAS, `${'a'.repeat(52)}.b32.i2p`, `${PEER}.peer.i2p`])
+  for (const name of [UNKNOWN, CLEARNET, ALIAS, B33, `${'a'.repeat(52)}.b32.i2p`, `${PEER}.peer.i2p`])
     await reach(daemon, name);
   for (const command of [2, 0xf0, 0xf1]) await raw(daemon, request(command, ASKED));
   await raw(daemon, Buffer.concat([Buffer.of(5, 1, 0), Buffer.from(ASKED)]));
@@ -149,8 +220,12 @@ function sum(counters: Readonly<Record<string, number>> = {}): number {
 }
 
 /** As an app with credentials that asks for a name; whether it is answered well is not asked. */
-async function reach(daemon: Daemon, host: string): Promise<void> {
-  const proxy = { host: '127.0.0.1', port: daemon.socksPort, type: 5, userId: USER, password: PASSWORD } as const;
+async function reach(
+  { socksPort }: Pick<Daemon, 'socksPort'>,
+  host: string,
+  { user, password } = { user: USER, password: PASSWORD },
+): Promise<void> {
+  const proxy = { host: '127.0.0.1', port: socksPort, type: 5, userId: user, password } as const;
   const asked = { proxy, command: 'connect', destination: { host, port: 80 }, timeout: PATIENCE_MS } as const;
   await SocksClient.createConnection(asked).then(
     ({ socket }) => socket.destroy(),

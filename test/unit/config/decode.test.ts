@@ -343,6 +343,20 @@ test('what stands in the place of a hashed password is not quoted: it may be the
   }
 });
 
+test('what stands in the place of a file with a secret is not quoted: it may be the secret', () => {
+  for (const [toml, key] of [
+    ['[router]\nuser = "u"\npassword_file = "open sesame"', 'router\\.password_file'],
+    ['[identities.mail]\nkey_file = "open sesame"', 'identities\\.mail\\.key_file'],
+  ] as const) {
+    const wanted = new RegExp(`: ${key}: found something else, wanted an absolute path, or "" for none$`);
+    assert.ok(
+      problemsOf(toml).some((problem) => wanted.test(problem)),
+      toml,
+    );
+    assert.doesNotMatch(problemsOf(toml).join(), /sesame/);
+  }
+});
+
 test('identities and users arrive as what they are', () => {
   const { identities, socks } = configOf(`
     [identities.mail]
