@@ -120,10 +120,10 @@ export function assembleGateway(config: Config, world: World) {
     maxDials: config.limits.dials,
     openedOverGateway: (stream, peer) => {
       elsewhere.add(stream);
-      if (peer !== undefined) flowStreams.add(peer, stream);
+      if (peer !== undefined) flowStreams.add(peer, stream, 'unanswered');
     },
     label,
-    labelHeard: (peer, stream, said) => flowStreams.says(peer, stream, said),
+    flowAnswered: (peer, stream, said) => flowStreams.answered(peer, stream, said),
   });
 
   const vpn =

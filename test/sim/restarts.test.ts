@@ -113,6 +113,31 @@ describe('with nobody touching anything', { concurrency: true }, () => {
     await closeServer(server);
   });
 
+  it('who asks for a peer while its router is away is served once that is back, not a minute later', async (test) => {
+    const { here, there, alice, bob } = await startPair(test, 'i2pd-2.45', 'i2pd-2.45');
+    const server = await loopbackServer((socket) => socket.end('hello'));
+    bob.serve(bob.addresses.oc, 80, server);
+    await there.stop();
+    let isDialled = false;
+    here.onCommand((line) => {
+      if (line.startsWith('STREAM CONNECT')) isDialled = true;
+      return undefined;
+    });
+    const asked = SocksClient.createConnection({
+      proxy: { host: '127.0.0.1', port: alice.socksPort, type: 5 },
+      command: 'connect',
+      destination: { host: formatAddress(bob.addresses.oc), port: 80 },
+      timeout: RECOVERY_MS,
+    });
+    await until('the peer is dialled', () => isDialled);
+    await there.restart();
+    const { socket } = await asked;
+    const [hello] = await once(socket, 'data');
+    assert.equal(String(hello), 'hello');
+    socket.end();
+    await closeServer(server);
+  });
+
   for (const temperament of ['i2pd-2.45', 'java'] as const) {
     it(`a stream of ${temperament} whose line was cut is used again at once, though no dial gets through`, async (test) => {
       // A second stream, of dials that crossed, would have to fall silent too before the link is down.

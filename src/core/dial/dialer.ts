@@ -32,8 +32,8 @@ export interface DialerParts {
   readonly openedOverGateway?: (stream: Duplex, peer: Peer | undefined) => void;
   /** Of the gateway's session (session/label.ts). */
   readonly label: () => number;
-  /** Told what a peer says of its own, on a stream that `openedOverGateway` was told of. */
-  readonly labelHeard: (peer: Peer, stream: Duplex, label: number) => void;
+  /** Told when a peer has answered on a stream that `openedOverGateway` was told of, with its label where it says one. */
+  readonly flowAnswered: (peer: Peer, stream: Duplex, label: number | undefined) => void;
 }
 
 /** Links of many peers come back at the same moment; the router shall not get all of their dials in it. */
@@ -80,7 +80,7 @@ export function dialer(parts: DialerParts): Dialer & PacketDialer {
     return overSession(GATEWAY, (lease) => {
       const labels = {
         own: parts.label(),
-        heard: (stream: Duplex, label: number) => parts.labelHeard(peer, stream, label),
+        answered: (stream: Duplex, label: number | undefined) => parts.flowAnswered(peer, stream, label),
       };
       return dialFlow(forClients(GATEWAY, lease, peer), destinationOf(peer), port, labels, parts.clock, signal);
     });

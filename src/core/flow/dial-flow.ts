@@ -25,8 +25,8 @@ const REFUSED_RETRIES = [250, 500, 1_000];
 export interface FlowLabels {
   /** Ours. */
   readonly own: number;
-  /** The peer's, as it says on this stream. */
-  heard(stream: Duplex, label: number): void;
+  /** The peer has answered on this stream; with its label where it says one. */
+  answered(stream: Duplex, label: number | undefined): void;
 }
 
 /** @throws GateError `peer-*`, `policy` as the peer answered, or of the session */
@@ -74,7 +74,7 @@ async function openFlow(
       onEnd: () =>
         new GateError('peer-closed', 'flow.closed', "the peer's gateway closed the stream without an answer"),
     });
-    if (label !== undefined) labels.heard(stream, label);
+    labels.answered(stream, label);
     if (status !== 'joined') throw refusal(status);
     return { stream: framedStream(stream), halfClose: true };
   } catch (error) {

@@ -9,8 +9,8 @@ import type { Peer, PeerTable } from './table.ts';
 
 interface Kept {
   readonly openedAt: number;
-  /** Of the session of the peer that it was made on; undefined as long as the peer has not said. */
-  label: number | undefined;
+  /** The label of the peer's session that it was made on, where the peer has said; `unanswered`: it has said nothing at all. */
+  session: 'unanswered' | 'unsaid' | number;
 }
 
 /** Of a peer, as far as it has been heard. */
@@ -33,33 +33,45 @@ export class PeerStreams {
     this.#clock = clock;
   }
 
-  /** Closes the stream when the peer has been removed while the stream was made. */
-  add(peer: Peer, stream: Duplex): void {
+  /**
+   * Closes the stream when the peer has been removed while the stream was made.
+   *
+   * @param session `unanswered` where we opened it and wait for the peer's word
+   */
+  add(peer: Peer, stream: Duplex, session: 'unanswered' | 'unsaid' = 'unsaid'): void {
     if (stream.destroyed) return;
     if (!this.#peers.has(peer)) {
       stream.destroy();
       return;
     }
     const streams = this.#streams.get(peer) ?? new Map<Duplex, Kept>();
-    this.#streams.set(peer, streams.set(stream, { openedAt: this.#clock.now(), label: undefined }));
+    this.#streams.set(peer, streams.set(stream, { openedAt: this.#clock.now(), session }));
     stream.once('close', () => {
       streams.delete(stream);
       if (streams.size === 0) this.#streams.delete(peer);
     });
   }
 
+  /** The peer has answered on a stream that we opened; with the label of its session where it says one. */
+  answered(peer: Peer, stream: Duplex, label: number | undefined): void {
+    const kept = this.#streams.get(peer)?.get(stream);
+    if (kept?.session === 'unanswered') kept.session = 'unsaid';
+    if (label !== undefined) this.says(peer, stream, label);
+  }
+
   /** The peer has said on one of its streams which session it speaks on. */
   says(peer: Peer, stream: Duplex, label: number): void {
     const kept = this.#streams.get(peer)?.get(stream);
     if (kept === undefined) return;
-    kept.label = label;
+    kept.session = label;
     this.heard(peer, label, kept.openedAt);
     // Said on a session that the peer has given up since.
     if (this.#sessions.get(peer)?.label !== label) stream.destroy();
   }
 
   /**
-   * The peer has said so, on whatever stream. If its session is another than before, streams of the old one are closed.
+   * The peer has said so, on whatever stream. If its session is another than before, streams of the old one are closed, and
+   * so are older ones on which it has not answered: whoever waits for that asks anew, and is heard.
    *
    * @param openedAt when that stream was opened: what was still under way from before comes on older ones
    */
@@ -72,7 +84,7 @@ export class PeerStreams {
     if (known.label === label || openedAt < known.openedAt) return;
     this.#sessions.set(peer, { label, openedAt, restarts: known.restarts + 1 });
     for (const [stream, kept] of this.#streams.get(peer) ?? []) {
-      if (kept.label !== undefined && kept.label !== label) stream.destroy();
+      if (isOver(kept, label, openedAt)) stream.destroy();
     }
   }
 
@@ -86,5 +98,16 @@ export class PeerStreams {
     const streams = this.#streams.get(peer) ?? [];
     this.#streams.delete(peer);
     for (const [stream] of streams) stream.destroy();
+  }
+}
+
+function isOver({ session, openedAt }: Kept, label: number, saidOnOneOpenedAt: number): boolean {
+  switch (session) {
+    case 'unanswered':
+      return openedAt < saidOnOneOpenedAt;
+    case 'unsaid':
+      return false;
+    default:
+      return session !== label;
   }
 }

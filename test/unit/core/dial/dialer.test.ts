@@ -80,7 +80,7 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
       : undefined,
     maxDials,
     label: () => 7,
-    labelHeard: (peer, _stream, label) => labels.push(`${peer.name} says ${label}`),
+    flowAnswered: (peer, _stream, label) => labels.push(`${peer.name} says ${label}`),
   });
   /** What the router was asked to connect to, with the port. */
   const asked = () =>

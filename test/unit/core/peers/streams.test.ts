@@ -49,6 +49,26 @@ test('another session of the peer ends the streams of the one before, and no oth
   );
 });
 
+test('another session ends what was asked before it and has not been answered, and nothing that was', async () => {
+  const { alice, clock, streams } = setting();
+  const [first, asked, answered, incoming, later, after] = Array.from({ length: 6 }, () => new PassThrough());
+  assert.ok(first && asked && answered && incoming && later && after);
+  streams.add(alice, first);
+  streams.says(alice, first, 1);
+  streams.add(alice, asked, 'unanswered');
+  streams.add(alice, answered, 'unanswered');
+  streams.answered(alice, answered, undefined);
+  streams.add(alice, incoming);
+  await clock.advance(10);
+  streams.add(alice, after, 'unanswered');
+  streams.add(alice, later, 'unanswered');
+  streams.answered(alice, after, 2);
+  assert.deepEqual(
+    [first, asked, answered, incoming, later, after].map(({ destroyed }) => destroyed),
+    [true, true, false, false, false, false],
+  );
+});
+
 test('another session counts once, on whatever stream it is told first, and none from before counts', async () => {
   const { alice, bob, clock, streams } = setting();
   const [flow, open] = [new PassThrough(), new PassThrough()];
