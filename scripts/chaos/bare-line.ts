@@ -12,8 +12,12 @@ import { openSession, type SamSession } from '../lab/sam-client.ts';
 
 export interface BareLine {
   /** Ends the session on the router of this gateway, as the death of its program would; it is made again. */
-  drop(gateway: 'a' | 'b'): void;
+  drop(gateway: Side): void;
+  /** The same, and it gets other keys; the other side is told of them. */
+  renew(gateway: Side): void;
 }
+
+type Side = 'a' | 'b';
 
 /** Of both gateways. */
 const ROUTERS = { a: 1, b: 2 } as const;
@@ -30,36 +34,43 @@ const KEYS_LINGER_MS = 6_000;
  * @param signal aborts when it shall end
  */
 export function startBareLine(network: I2pNetwork, heard: () => void, signal: AbortSignal): BareLine {
-  const [ofA, ofB] = [generateKeys(), generateKeys()];
-  const use = (other: DestinationKeys) => async (session: SamSession, over: AbortSignal) => {
-    await Promise.all([echo(session, over), talk(session, other.destination.base64, heard, over)]);
+  const keys = { a: generateKeys(), b: generateKeys() };
+  const keep = (own: Side, other: Side) => {
+    const use = async (session: SamSession, over: AbortSignal) => {
+      await Promise.all([echo(session, over), talk(session, () => keys[other].destination.base64, heard, over)]);
+    };
+    return keepSession(network, ROUTERS[own], () => keys[own], use, signal);
   };
-  const sessions = {
-    a: keepSession(network, ROUTERS.a, ofA, use(ofB), signal),
-    b: keepSession(network, ROUTERS.b, ofB, use(ofA), signal),
+  const sessions = { a: keep('a', 'b'), b: keep('b', 'a') };
+  return {
+    drop: (gateway) => sessions[gateway].drop(),
+    renew: (gateway) => {
+      keys[gateway] = generateKeys();
+      sessions[gateway].drop();
+    },
   };
-  return { drop: (gateway) => sessions[gateway].drop() };
 }
 
 /** @param use works with a session until that is over, and never rejects */
 function keepSession(
   network: I2pNetwork,
   router: number,
-  keys: DestinationKeys,
+  keys: () => DestinationKeys,
   use: (session: SamSession, over: AbortSignal) => Promise<void>,
   signal: AbortSignal,
 ) {
   let current: SamSession | undefined;
-  let isDropped = false;
+  let [used, dropped]: (DestinationKeys | undefined)[] = [];
   void (async () => {
     while (!signal.aborted) {
       try {
-        current = await openSession((stop) => network.openBridge(router, stop), keys.base64, signal);
+        used = keys();
+        if (used === dropped) await pause(KEYS_LINGER_MS, undefined, { signal });
+        dropped = undefined;
+        current = await openSession((stop) => network.openBridge(router, stop), used.base64, signal);
         const over = new AbortController();
         void current.ended.then(() => over.abort());
         await use(current, AbortSignal.any([signal, over.signal]));
-        if (isDropped) await pause(KEYS_LINGER_MS, undefined, { signal });
-        isDropped = false;
       } catch {
         // The router is not there, or not yet what it was.
         await pause(AGAIN_MS, undefined, { signal }).catch(() => {});
@@ -68,7 +79,7 @@ function keepSession(
     current?.close();
   })();
   const drop = () => {
-    isDropped = true;
+    dropped = used;
     current?.close();
   };
   return { drop };
@@ -86,9 +97,14 @@ async function echo(session: SamSession, over: AbortSignal): Promise<void> {
   }
 }
 
-async function talk(session: SamSession, destination: string, heard: () => void, over: AbortSignal): Promise<void> {
+async function talk(
+  session: SamSession,
+  destination: () => string,
+  heard: () => void,
+  over: AbortSignal,
+): Promise<void> {
   while (!over.aborted) {
-    const stream = await session.connect(destination, over).catch(() => undefined);
+    const stream = await session.connect(destination(), over).catch(() => undefined);
     if (stream !== undefined) await talkOn(closeWith(stream, over), heard);
     await pause(AGAIN_MS, undefined, { signal: over }).catch(() => {});
   }

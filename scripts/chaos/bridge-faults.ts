@@ -1,6 +1,7 @@
 /**
  * What the fault lab lets happen to a SAM bridge, a peer's key and a hundred streams: things that no real router does when
- * it is asked to. Each begins with two gateways that reach each other, and returns when what was wrong is right again.
+ * it is asked to. Each begins with two gateways that reach each other, and returns when what was wrong is right again. Each ends
+ * the session, or all of its streams, and so connections through SOCKS with them.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Action } from '../../test/helpers/fake-bridge/faults.ts';
@@ -9,7 +10,7 @@ import type { BridgePair } from './bridge-pair.ts';
 export interface BridgeFault {
   readonly name: string;
   readonly what: string;
-  /** Takes minutes, and happens only when it is asked for by name. */
+  /** Takes minutes, and happens only when it is asked for by name, or with all the others. */
   readonly isLong?: true;
   happen(pair: BridgePair): Promise<void>;
 }

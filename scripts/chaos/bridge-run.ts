@@ -2,47 +2,92 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { BridgeFault } from './bridge-faults.ts';
 import { startBridgePair } from './bridge-pair.ts';
-import { row, seconds } from './table.ts';
+import { startBridgeTraffic } from './bridge-traffic.ts';
+import { SESSION_ENDS } from './fault.ts';
+import { type HeldHere, heldHere } from './observe.ts';
+import { connectionsOf, head, lostOn, row, seconds, verdict } from './table.ts';
+import { type Change, changed, failuresOf, isTooMuch } from './verdict.ts';
 
-const COLUMNS = ['what happened', 'away', 'the log warns of', 'sockets', 'timers'];
-export const BRIDGE_HEAD = `${row(COLUMNS)}\n${row(COLUMNS.map(() => '---'))}`;
+const BRIDGE_HEAD = head([
+  'what happened',
+  'packets away',
+  'SOCKS away',
+  'connections',
+  'bytes lost',
+  'packets lost',
+  'the log warns of',
+  'sockets',
+  'timers',
+  'memory, MB',
+  'verdict',
+]);
 
 /** From the repair on. */
 const PATIENCE_MS = 150_000;
 /** What a gateway still finishes once traffic flows. */
 const SETTLE_MS = 20_000;
+/** A stream that is doubted is kept for 330 s (ADR 23). */
+const LINGERS_MS = 345_000;
+/** Code that V8 compiles meanwhile. */
+const MAY_GROW_MB = 4;
 
-/** @returns the row, and whether all was well again */
-export async function sufferBridge({ what, happen }: BridgeFault): Promise<{ text: string; isWell: boolean }> {
+/** @returns the names of those that ended badly */
+export async function sufferOnBridge(
+  faults: readonly BridgeFault[],
+  signal: AbortSignal,
+  say: (row: string) => void,
+): Promise<readonly string[]> {
+  say(BRIDGE_HEAD);
+  const failed: string[] = [];
+  for (const fault of faults) {
+    signal.throwIfAborted();
+    const { text, failures } = await suffer(fault);
+    if (failures.length > 0) failed.push(fault.name);
+    say(text);
+  }
+  return failed;
+}
+
+/** @returns the row, and what is wrong with it */
+async function suffer(fault: BridgeFault): Promise<{ text: string; failures: readonly string[] }> {
   const pair = await startBridgePair();
+  const traffic = startBridgeTraffic(pair);
   try {
     await pause(SETTLE_MS);
     pair.warned();
-    const before = resources();
-    const start = performance.now();
-    await happen(pair);
-    const repairedAt = performance.now();
-    const back = await pair.untilThrough(PATIENCE_MS);
-    const away = back === undefined ? undefined : repairedAt - start + back;
+    const before = await heldHere();
+    const outage = await traffic.during(() => fault.happen(pair), PATIENCE_MS);
     await pause(SETTLE_MS);
-    const after = resources();
+    const changes = await untilBack(before);
     const warned = pair.warned();
+    const failures = failuresOf({ ...outage, mayBreak: SESSION_ENDS, changes });
     const cells = [
-      what,
-      seconds(away),
+      fault.what,
+      seconds(outage.away.packets),
+      seconds(outage.away.socks),
+      connectionsOf(outage.broken),
+      lostOn(outage.broken),
+      `${outage.lost}`,
       warned.length === 0 ? 'nothing' : warned.join(', '),
-      `${before.sockets} → ${after.sockets}`,
-      `${before.timers} → ${after.timers}`,
+      ...changes.map((change) => changed(change.before, change.after)),
+      verdict(failures),
     ];
-    return { text: row(cells), isWell: away !== undefined };
+    return { text: row(cells), failures };
   } finally {
+    await traffic.stop();
     await pair.stop();
   }
 }
 
-/** Of this process: both gateways and both bridges. */
-function resources(): { readonly sockets: number; readonly timers: number } {
-  const active = process.getActiveResourcesInfo();
-  const count = (name: string) => active.filter((one) => one === name).length;
-  return { sockets: count('TCPSocketWrap'), timers: count('Timeout') };
+async function untilBack(before: HeldHere): Promise<readonly Change[]> {
+  const end = performance.now() + LINGERS_MS;
+  for (;;) {
+    const after = await heldHere();
+    const changes: readonly Change[] = [
+      { what: 'sockets', before: before.sockets, after: after.sockets, mayGrow: 0 },
+      { what: 'timers', before: before.timers, after: after.timers, mayGrow: 0 },
+      { what: 'megabytes', before: before.megabytes, after: after.megabytes, mayGrow: MAY_GROW_MB },
+    ];
+    if (!changes.some(isTooMuch) || performance.now() > end) return changes;
+  }
 }

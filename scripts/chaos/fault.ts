@@ -2,6 +2,7 @@
 
 import type { HostClocks, Lab } from '../lab/lab.ts';
 import type { Traffic } from './traffic.ts';
+import type { Stream } from './watch.ts';
 
 export interface Stage extends Lab {
   /** Of the own gateway and its router. */
@@ -14,10 +15,15 @@ export interface Fault {
   /** For the command line. */
   readonly name: string;
   readonly what: string;
-  /** Takes minutes, and happens only when it is asked for by name. */
+  /** Takes minutes, and happens only when it is asked for by name, or with all the others. */
   readonly isLong?: true;
+  /** Connections that cannot outlive it; none unless told. */
+  readonly mayBreak?: readonly Stream[];
   happen(stage: Stage, signal: AbortSignal): Promise<void>;
 }
 
 /** What a person or a supervisor needs at least to start something again. */
 export const RESTART_AFTER_MS = 2_000;
+
+/** A connection through SOCKS to a peer travels on an I2P stream, which ends with the session on either side. */
+export const SESSION_ENDS: readonly Stream[] = ['socks'];

@@ -5,7 +5,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Router } from '../lab/router.ts';
 import { CLOCK_FAULTS } from './clock-faults.ts';
-import { type Fault, RESTART_AFTER_MS } from './fault.ts';
+import { type Fault, RESTART_AFTER_MS, SESSION_ENDS } from './fault.ts';
 import { HOST_FAULTS } from './host-faults.ts';
 import { NEW_KEY } from './new-key.ts';
 
@@ -16,10 +16,12 @@ export const FAULTS: readonly Fault[] = [
   gateway('gateway', 'the other gateway is killed with -9 and started again', 'b'),
   gateway('own-gateway', 'the own gateway is killed with -9 and started again', 'a'),
   routers('peer-router', "the other gateway's router is killed with -9 and started again", [B]),
-  routers('hop', 'a router that carries tunnels is killed and started again', [HOP]),
+  // Both routers have other tunnels, and both sessions stay.
+  { ...routers('hop', 'a router that carries tunnels is killed and started again', [HOP]), mayBreak: [] },
   stopped(10),
   cut(60),
-  { ...cut(300), isLong: true },
+  // After three minutes without a sign of the peer the session is built anew.
+  { ...cut(300), isLong: true, mayBreak: SESSION_ENDS },
   routers('own-router', 'the own router is killed with -9 and started again', [A]),
   routers('both-routers', 'the routers of both gateways are killed with -9 and started again', [A, B]),
   ...CLOCK_FAULTS,
@@ -31,6 +33,7 @@ function gateway(name: string, what: string, which: 'a' | 'b'): Fault {
   return {
     name,
     what,
+    mayBreak: SESSION_ENDS,
     happen: async (stage, signal) => {
       stage.traffic.bare.drop(which);
       await stage[which].kill();
@@ -44,6 +47,7 @@ function routers(name: string, what: string, numbers: readonly number[]): Fault 
   return {
     name,
     what,
+    mayBreak: SESSION_ENDS,
     happen: async ({ network }, signal) => {
       const all = numbers.map((number): Router => network.router(number));
       await Promise.all(all.map((router) => router.kill()));

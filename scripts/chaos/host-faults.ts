@@ -5,7 +5,7 @@ import { runCommand, waitUntil } from '../lab/command.ts';
 import type { Gateway } from '../lab/gateway.ts';
 import { WEB_PORT } from '../lab/lab.ts';
 import { runInside } from '../lab/namespaces.ts';
-import { type Fault, RESTART_AFTER_MS } from './fault.ts';
+import { type Fault, RESTART_AFTER_MS, SESSION_ENDS } from './fault.ts';
 
 /** For as long as this something is wrong that garligate cannot put right. */
 const WRONG_MS = 5_000;
@@ -67,6 +67,7 @@ export const HOST_FAULTS: readonly Fault[] = [
   {
     name: 'interface-deleted',
     what: 'somebody deletes the interface; a supervisor starts the gateway again',
+    mayBreak: SESSION_ENDS,
     happen: async ({ a, traffic }, signal) => {
       traffic.bare.drop('a');
       await ip(a, 'link', 'delete', a.interfaceName);

@@ -7,15 +7,18 @@ import { type Fault, RESTART_AFTER_MS } from './fault.ts';
 export const NEW_KEY: Fault = {
   name: 'new-key',
   what: 'the other gateway gets a new key, and the own one is told so by its file and `reload`',
+  // It has another address then.
+  mayBreak: ['tcp', 'download', 'socks'],
   happen: async ({ a, b, traffic }, signal) => {
     const keys = generateKeys();
     await b.stop();
     await b.becomes(keys);
     await pause(RESTART_AFTER_MS, undefined, { signal });
+    traffic.bare.renew('b');
     await b.start(signal);
     await serveEcho(b);
     await serveWeb(b);
     await a.changePeers((peer) => ({ ...peer, destination: keys.destination }));
-    traffic.goTo(b.addresses.oc);
+    await traffic.goTo(b.addresses.oc);
   },
 };

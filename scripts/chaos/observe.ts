@@ -1,5 +1,8 @@
 /** What can be seen of a gateway from outside: what its log warns of, and what its process holds. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { Gateway } from '../lab/gateway.ts';
 
 export interface Held {
@@ -37,4 +40,49 @@ export function warnings(lines: readonly string[]): readonly string[] {
     return WARNINGS.has(level) ? [code ?? msg ?? ''] : [];
   });
   return [...new Set(codes)];
+}
+
+/** What this process holds: the least of some seconds, since much comes and goes. */
+export interface HeldHere {
+  readonly sockets: number;
+  readonly timers: number;
+  /** In use on the heap and beside it; what only waits for a collection is not. */
+  readonly megabytes: number;
+}
+
+const LOOKS = 40;
+const LOOK_EVERY_MS = 100;
+
+export async function heldHere(): Promise<HeldHere> {
+  let [sockets, timers] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (let look = 0; look < LOOKS; look += 1) {
+    await pause(LOOK_EVERY_MS);
+    sockets = Math.min(sockets, openSockets());
+    timers = Math.min(timers, process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length);
+  }
+  return { sockets, timers, megabytes: await megabytesInUse() };
+}
+
+/** By their descriptors: those of the native part are no handles of Node. */
+function openSockets(): number {
+  const isSocket = (descriptor: string) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${descriptor}`).startsWith('socket:');
+    } catch {
+      return false; // That of the folder itself has gone.
+    }
+  };
+  return readdirSync('/proc/self/fd').filter(isSocket).length;
+}
+
+async function megabytesInUse(): Promise<number> {
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  if (typeof collect !== 'function') throw new Error('this Node lets nobody collect');
+  for (let count = 0; count < 3; count += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+  }
+  const { heapUsed, external } = process.memoryUsage();
+  return Math.round((heapUsed + external) / 1_000_000);
 }

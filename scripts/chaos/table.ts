@@ -1,6 +1,7 @@
 /** One row of the fault lab's table as text. */
 import type { Held } from './observe.ts';
 import { KINDS, type Outage } from './traffic.ts';
+import { type Broken, changed } from './verdict.ts';
 
 /** What is told of one gateway. */
 export interface Side {
@@ -10,41 +11,74 @@ export interface Side {
   readonly warned: readonly string[];
 }
 
-const COLUMNS = ['what happened', ...KINDS, 'bare SAM', 'connections', 'the log warns of', 'descriptors', 'memory, MB'];
+const NAMES = { ping: 'ping', tcp: 'TCP', udp: 'UDP', download: 'download', socks: 'SOCKS' } as const;
+const COLUMNS = [
+  'what happened',
+  ...KINDS.map((kind) => `${NAMES[kind]} away`),
+  'bare SAM away',
+  'connections',
+  'bytes lost',
+  'pings, datagrams lost',
+  'the log warns of',
+  'descriptors',
+  'memory, MB',
+  'verdict',
+];
 
-export const HEAD = `${row(COLUMNS)}\n${row(COLUMNS.map(() => '---'))}`;
+export const HEAD = head(COLUMNS);
 
-export function describe(what: string, outage: Outage, sides: readonly Side[]): string {
-  const away = KINDS.map((kind) => seconds(outage.away[kind]));
-  const warned = sides
-    .filter(({ warned: codes }) => codes.length > 0)
-    .map(({ name, warned: codes }) => `${name}: ${codes.join(', ')}`);
+export function describe(
+  what: string,
+  { away, bareAway, broken, lost }: Outage,
+  sides: readonly Side[],
+  failures: readonly string[],
+): string {
+  const warned = sides.filter(({ warned: codes }) => codes.length > 0);
   const change = (of: (held: Held) => number) =>
-    sides
-      .map(({ before, after }) => [before, after].map((held) => (held === undefined ? '-' : of(held))).join(' → '))
-      .join('; ');
+    sides.map(({ before, after }) => changed(before && of(before), after && of(after))).join('; ');
   return row([
     what,
-    ...away,
-    seconds(outage.away.bare),
-    fateOf(outage),
-    warned.length === 0 ? 'nothing' : warned.join('; '),
+    ...KINDS.map((kind) => seconds(away[kind])),
+    seconds(bareAway),
+    connectionsOf(broken),
+    lostOn(broken),
+    `${lost.ping}, ${lost.udp}`,
+    warned.length === 0
+      ? 'nothing'
+      : warned.map(({ name, warned: codes }) => `${name}: ${codes.join(', ')}`).join('; '),
     change(({ descriptors }) => descriptors),
     change(({ megabytes }) => megabytes),
+    verdict(failures),
   ]);
+}
+
+export function connectionsOf(broken: readonly Broken[]): string {
+  const times = new Map<string, number>();
+  for (const { stream, why } of broken) {
+    const end = `${NAMES[stream]}: ${why}`;
+    times.set(end, (times.get(end) ?? 0) + 1);
+  }
+  if (times.size === 0) return 'the same ones';
+  return [...times].map(([end, count]) => (count === 1 ? end : `${end}, ${count} times`)).join('; ');
+}
+
+/** Bytes that were handed over to connections that broke; on the others none is missing. */
+export function lostOn(broken: readonly Broken[]): string {
+  return `${broken.reduce((sum, { lost }) => sum + lost, 0)}`;
+}
+
+export function head(columns: readonly string[]): string {
+  return `${row(columns)}\n${row(columns.map(() => '---'))}`;
 }
 
 export function row(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`;
 }
 
-export function seconds(ms: number | undefined): string {
-  return ms === undefined ? 'not back' : `${(ms / 1_000).toFixed(1)} s`;
+export function verdict(failures: readonly string[]): string {
+  return failures.length === 0 ? 'good' : `**FAILED**: ${failures.join('; ')}`;
 }
 
-function fateOf({ broken }: Outage): string {
-  if (broken.length === 0) return 'the same, no byte lost';
-  return broken
-    .map(({ stream, why, lost }) => `${stream}: ${why}${lost > 0 ? `, ${lost} bytes were under way` : ''}`)
-    .join('; ');
+export function seconds(ms: number | undefined): string {
+  return ms === undefined ? 'not back' : `${(ms / 1_000).toFixed(1)} s`;
 }

@@ -161,6 +161,12 @@ export async function serveWeb({ helper, addresses }: Gateway): Promise<void> {
   }
 }
 
+/** Bytes of a paced download of this name that the web server behind a gateway has handed over. */
+export async function handedOver({ helper }: Gateway, name: string): Promise<number> {
+  const [bytes = 0] = await helper.perform({ kind: 'handed-over', name });
+  return bytes;
+}
+
 interface GatewayOptions {
   readonly moreConfig: string | undefined;
   readonly allow: readonly string[];

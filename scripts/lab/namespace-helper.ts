@@ -7,11 +7,11 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Answer, Order } from './helper.ts';
 import { inNamespace } from './namespaces.ts';
-import type { RoundTrips, Task } from './tasks.ts';
+import type { Figures, Task } from './tasks.ts';
 
 export interface NamespaceHelper {
   /** @throws Error when the task fails, or the helper is gone */
-  perform(task: Task): Promise<RoundTrips>;
+  perform(task: Task): Promise<Figures>;
   stop(): Promise<void>;
 }
 
@@ -50,7 +50,7 @@ export async function startHelper(namespace: string): Promise<NamespaceHelper> {
       });
       waiting.delete(order.number);
       if (answer.kind === 'failed') throw new Error(`${task.kind} in ${namespace}: ${answer.why}`);
-      return answer.times;
+      return answer.figures;
     },
     stop: async () => {
       if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');

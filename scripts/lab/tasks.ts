@@ -9,11 +9,13 @@ import type { Server } from 'node:net';
 import { connect, createServer, isIPv6, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { readExactly } from './sam-client.ts';
-import { webServer } from './web-server.ts';
+import { handedOver, webServer } from './web-server.ts';
 
 export type Task =
   /** Serves the lab's web pages, and the files of a folder. */
   | { readonly kind: 'serve-web'; readonly host: string; readonly port: number; readonly folder?: string }
+  /** Counts the bytes that a web server of this process has handed over to the download of this name. */
+  | { readonly kind: 'handed-over'; readonly name: string }
   /** Sends back what comes, over TCP and UDP. */
   | { readonly kind: 'serve-echo'; readonly host: string; readonly port: number }
   /** Carries connections to a unix socket, which has no namespace, to a TCP port inside this one. */
@@ -32,17 +34,21 @@ export type Exchange = {
   readonly timeoutMs: number;
 };
 
-/** Milliseconds from message to echo, for every message that came back unchanged; empty for what only serves. */
+/** Milliseconds from message to echo, for every message that came back unchanged. */
 export type RoundTrips = readonly number[];
+/** Round trips of an exchange, one number of bytes where these were to be counted; empty for what only serves. */
+export type Figures = readonly number[];
 
 /** How long late datagrams are waited for. */
 const STRAGGLERS_MS = 10_000;
 
 /** Servers stay after the task is done, until the process ends. */
-export async function perform(task: Task): Promise<RoundTrips> {
+export async function perform(task: Task): Promise<Figures> {
   switch (task.kind) {
     case 'serve-web':
       return listening(webServer(task.folder), { host: task.host, port: task.port });
+    case 'handed-over':
+      return [handedOver(task.name)];
     case 'serve-echo':
       return serveEcho(task.host, task.port);
     case 'carry':
@@ -59,13 +65,13 @@ export async function perform(task: Task): Promise<RoundTrips> {
 async function listening(
   server: Server,
   where: { readonly host: string; readonly port: number } | { readonly path: string },
-): Promise<RoundTrips> {
+): Promise<Figures> {
   server.listen(where);
   await once(server, 'listening');
   return [];
 }
 
-async function serveEcho(host: string, port: number): Promise<RoundTrips> {
+async function serveEcho(host: string, port: number): Promise<Figures> {
   const server = createServer({ noDelay: true }, (client) => {
     client.on('error', () => client.destroy());
     client.pipe(client);
@@ -78,7 +84,7 @@ async function serveEcho(host: string, port: number): Promise<RoundTrips> {
   return [];
 }
 
-async function carry(path: string, host: string, port: number): Promise<RoundTrips> {
+async function carry(path: string, host: string, port: number): Promise<Figures> {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (outside) => {
     const inside = connect({ host, port, noDelay: true, allowHalfOpen: true });
     join(outside, inside);

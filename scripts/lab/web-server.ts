@@ -25,6 +25,8 @@ export function fileBytes({ length }: ServedFile): Buffer {
 
 /** With `?pace=` and bytes per second the web server hands a file out no faster, so that a download lasts. */
 const PACE = 'pace';
+/** With `&name=` it can be asked afterwards how much of a paced download it has handed over. */
+const NAME = 'name';
 const PACED_EVERY_MS = 200;
 
 /** The SHA-256 that a complete download must have, in hex. */
@@ -55,19 +57,34 @@ export function webServer(folder?: string): Server {
     }
     const type = path === '/' ? 'text/plain' : 'application/octet-stream';
     response.writeHead(200, { 'content-type': type, 'content-length': body.length });
-    const bytesPerSecond = Number(new URLSearchParams(query).get(PACE));
-    if (bytesPerSecond > 0) handOut(response, body, Math.ceil((bytesPerSecond * PACED_EVERY_MS) / 1_000));
+    const wishes = new URLSearchParams(query);
+    const bytesPerSecond = Number(wishes.get(PACE));
+    const step = Math.ceil((bytesPerSecond * PACED_EVERY_MS) / 1_000);
+    if (step > 0) handOut(response, body, step, wishes.get(NAME));
     else response.end(body);
   });
 }
 
-function handOut(response: ServerResponse, body: Buffer, step: number): void {
+/** Of all web servers of this process, by the names of downloads. */
+const handed = new Map<string, number>();
+
+/** Bytes of a paced download that the kernel has taken from a web server of this process. */
+export function handedOver(name: string): number {
+  return handed.get(name) ?? 0;
+}
+
+function handOut(response: ServerResponse, body: Buffer, step: number, name: string | null): void {
   let at = 0;
   const timer = setInterval(() => {
     if (response.writableNeedDrain) return;
-    response.write(body.subarray(at, at + step));
-    at += step;
-    if (at >= body.length) response.end();
+    const end = Math.min(at + step, body.length);
+    response.write(body.subarray(at, end), (error) => {
+      if (name !== null && !error) handed.set(name, end);
+    });
+    at = end;
+    if (at < body.length) return;
+    clearInterval(timer);
+    response.end();
   }, PACED_EVERY_MS);
   response.on('close', () => clearInterval(timer));
 }

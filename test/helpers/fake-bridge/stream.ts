@@ -116,6 +116,8 @@ export class FakeStream {
       return;
     }
     this.#cancel?.();
+    // The acceptor's router knows nothing of it, and has named the peer when the stream came.
+    this.#outward.flushHead();
     this.#outward.drop();
     this.#inward?.drop();
     if (this.connectorSession === session) this.#closeConnector();

@@ -28,6 +28,14 @@ describe('the line that names the peer', () => {
     assert.equal(await acceptor.line(), a.keys.destination.base64);
   });
 
+  test('i2pd: comes also when the session of who dialled ends before there is data', async () => {
+    const { a, b } = await world.twoSessions({ timing: { gatherMs: 2_000 } });
+    const acceptor = await world.accept(b);
+    await world.dial(a, b);
+    a.bridge.dropSession(a.id);
+    assert.equal(await acceptor.line(), a.keys.destination.base64);
+  });
+
   test('java: with ports, and the data in a segment of its own', async () => {
     const { a, b } = await world.twoSessions({ temperament: 'java', timing: { gatherMs: 250 } });
     const acceptor = await world.accept(b);

@@ -1,0 +1,90 @@
+/** Runs the faults of routers, lines and hosts, one after the other on the same two gateways, and tells a row of each. */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Gateway } from '../lab/gateway.ts';
+import { ECHO_PORT, handedOver, type Lab, WEB_PORT } from '../lab/lab.ts';
+import type { Fault, Stage } from './fault.ts';
+import { type Held, held, listen } from './observe.ts';
+import { describe, HEAD, type Side } from './table.ts';
+import { startTraffic } from './traffic.ts';
+import { type Change, failuresOf, isTooMuch } from './verdict.ts';
+
+/** From the repair on. What routers of i2pd 2.45.1 need by themselves is 125 s at most. */
+const PATIENCE_MS = 240_000;
+/** A stream that is doubted is kept for 330 s (ADR 23). */
+const LINGERS_MS = 345_000;
+const LOOK_EVERY_MS = 1_000;
+/** Connections of SOCKS clients, streams and commands that are there at one moment and not at another. */
+const MORE_DESCRIPTORS = 4;
+/** Resident memory of Node: what its collector lets lie differs by so much from one moment to another. */
+const MORE_MEGABYTES = 30;
+
+/** @returns the names of those that ended badly */
+export async function sufferOnRouters(
+  lab: Lab,
+  clocks: Stage['clocks'],
+  faults: readonly Fault[],
+  signal: AbortSignal,
+  say: (row: string) => void,
+): Promise<readonly string[]> {
+  const { a, b } = lab;
+  const [socksHost = '', socksPort] = a.socks.split(':');
+  const traffic = await startTraffic({
+    network: lab.network,
+    namespace: a.namespace,
+    host: b.addresses.oc,
+    echoPort: ECHO_PORT,
+    webPort: WEB_PORT,
+    socks: { host: socksHost, port: Number(socksPort) },
+    handedOver: (name) => handedOver(b, name),
+    signal,
+  });
+  const stage: Stage = { ...lab, clocks, traffic };
+  const failed: string[] = [];
+  try {
+    say(HEAD);
+    for (const { name, what, mayBreak = [], happen } of faults) {
+      const before = [a, b].map((gateway) => ({ gateway, warned: listen(gateway), held: held(gateway) }));
+      const outage = await traffic.during(() => happen(stage, signal), PATIENCE_MS);
+      const sides = await untilLittleIsHeld(before, signal);
+      const failures = failuresOf({ ...outage, mayBreak, changes: sides.flatMap(changesOf) });
+      if (failures.length > 0) failed.push(name);
+      say(describe(what, outage, sides, failures));
+    }
+  } finally {
+    traffic.stop();
+  }
+  return failed;
+}
+
+interface Before {
+  readonly gateway: Gateway;
+  readonly warned: () => readonly string[];
+  readonly held: Held | undefined;
+}
+
+/** Waits where more is held than before. */
+async function untilLittleIsHeld(before: readonly Before[], signal: AbortSignal): Promise<readonly Side[]> {
+  const end = performance.now() + LINGERS_MS;
+  for (;;) {
+    const sides = before.map(({ gateway, warned, held: was }) => ({
+      name: gateway.name,
+      before: was,
+      after: held(gateway),
+      warned: warned(),
+    }));
+    if (!sides.flatMap(changesOf).some(isTooMuch) || performance.now() > end) return sides;
+    await pause(LOOK_EVERY_MS, undefined, { signal });
+  }
+}
+
+function changesOf({ name, before, after }: Side): readonly Change[] {
+  return [
+    {
+      what: `descriptors of ${name}`,
+      before: before?.descriptors,
+      after: after?.descriptors,
+      mayGrow: MORE_DESCRIPTORS,
+    },
+    { what: `megabytes of ${name}`, before: before?.megabytes, after: after?.megabytes, mayGrow: MORE_MEGABYTES },
+  ];
+}

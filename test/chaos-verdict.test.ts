@@ -1,0 +1,128 @@
+/** When the fault lab calls a row bad, and what it counts to know that. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { FAULTS } from '../scripts/chaos/faults.ts';
+import { Meter } from '../scripts/chaos/meter.ts';
+import { pingNews } from '../scripts/chaos/ping.ts';
+import { connectionsOf, lostOn } from '../scripts/chaos/table.ts';
+import { type Findings, failuresOf } from '../scripts/chaos/verdict.ts';
+
+const GOOD: Findings = {
+  away: { ping: 300, tcp: 5_000 },
+  wrong: { ping: undefined, tcp: undefined },
+  broken: [],
+  mayBreak: [],
+  changes: [{ what: 'descriptors of a', before: 30, after: 34, mayGrow: 4 }],
+};
+
+describe('a row of the fault lab', () => {
+  test('is good when all came back, nothing was wrong, nothing broke that need not, and as little is held as before', () => {
+    assert.deepEqual(failuresOf(GOOD), []);
+    const broken = [{ stream: 'socks', why: 'read ECONNRESET', lost: 4_000 }] as const;
+    assert.deepEqual(failuresOf({ ...GOOD, broken, mayBreak: ['socks'] }), []);
+  });
+
+  const bad: readonly (readonly [string, Partial<Findings>, RegExp])[] = [
+    ['a wrong byte', { wrong: { tcp: 'a byte between 0 and 9 is wrong' } }, /^tcp: a byte between 0 and 9 is wrong$/],
+    ['a kind that does not come back', { away: { ping: 300, udp: undefined } }, /^udp did not come back$/],
+    [
+      'a connection that breaks and need not',
+      { broken: [{ stream: 'tcp', why: 'read ETIMEDOUT', lost: 0 }], mayBreak: ['socks'] },
+      /^tcp broke: read ETIMEDOUT$/,
+    ],
+    [
+      'one descriptor too many',
+      { changes: [{ what: 'descriptors of a', before: 30, after: 35, mayGrow: 4 }] },
+      /^descriptors of a 30 → 35$/,
+    ],
+    ['a timer that stays', { changes: [{ what: 'timers', before: 9, after: 10, mayGrow: 0 }] }, /^timers 9 → 10$/],
+    [
+      'a gateway that has died',
+      { changes: [{ what: 'descriptors of b', before: 30, after: undefined, mayGrow: 4 }] },
+      /^descriptors of b 30 → -$/,
+    ],
+  ];
+  for (const [what, findings, failure] of bad) {
+    test(`is bad with ${what}, and says so`, () => {
+      const failures = failuresOf({ ...GOOD, ...findings });
+      assert.equal(failures.length, 1);
+      assert.match(failures[0] ?? '', failure);
+    });
+  }
+
+  test('lets TCP through the interface break with the address alone, and nothing at all break where every session lives', () => {
+    const breaking = (stream: 'tcp' | 'download' | 'socks') =>
+      FAULTS.filter(({ mayBreak = [] }) => mayBreak.includes(stream)).map(({ name }) => name);
+    assert.deepEqual([breaking('tcp'), breaking('download')], [['new-key'], ['new-key']]);
+    for (const name of ['cut-5', 'cut-60', 'hop', 'stopped-10', 'route', 'rules-flushed', 'descriptors', 'clock']) {
+      assert.ok(!breaking('socks').includes(name), name);
+    }
+  });
+});
+
+test('connections that broke are told once each with how often, and their bytes together', () => {
+  const ended = { stream: 'socks', why: 'read ECONNRESET', lost: 1_000 } as const;
+  const broken = [ended, { ...ended, stream: 'tcp' } as const, ended];
+  assert.equal(connectionsOf(broken), 'SOCKS: read ECONNRESET, 2 times; TCP: read ECONNRESET');
+  assert.equal(lostOn(broken), '3000');
+  assert.deepEqual([connectionsOf([]), lostOn([])], ['the same ones', '0']);
+});
+
+describe('a meter', () => {
+  const measure = () => {
+    let now = 0;
+    const meter = new Meter(() => now);
+    const at = (time: number) => {
+      now = time;
+      return meter;
+    };
+    return { meter, at };
+  };
+
+  test('tells the longest time without anything, the fault itself included, and nothing of the time before', () => {
+    const { meter, at } = measure();
+    at(0).heard();
+    at(9_000).heard();
+    at(9_100).begin();
+    at(9_200).heard();
+    at(12_200).heard();
+    at(12_300).heard();
+    assert.equal(meter.away(12_000), 3_000);
+    assert.equal(meter.away(12_300), undefined);
+  });
+
+  test('counts what was sent and never came back, however late, and not what had no time to', () => {
+    const { meter, at } = measure();
+    at(0).sent(1);
+    at(5).begin();
+    for (const number of [2, 3, 4]) at(10 * number).sent(number);
+    at(5_000).heard(3);
+    at(5_010).sent(5);
+    assert.equal(meter.lost(5_000), 2);
+  });
+
+  test('keeps the first wrong thing until it begins anew', () => {
+    const { meter } = measure();
+    meter.isWrong('a byte');
+    meter.isWrong('another');
+    assert.equal(meter.wrong, 'a byte');
+    meter.begin();
+    assert.equal(meter.wrong, undefined);
+  });
+});
+
+describe('what ping says', () => {
+  for (const [line, news] of [
+    ['64 bytes from fd60::7: icmp_seq=7 ttl=64 time=0.044 ms', { kind: 'answered', number: 7 }],
+    ['64 bytes from fd60::7: icmp_seq=8 ttl=64 time=3100 ms (DUP!)', { kind: 'answered', number: 8 }],
+    ['no answer yet for icmp_seq=6', { kind: 'unanswered', number: 6 }],
+    ['From fd60::1 icmp_seq=6 Destination unreachable: Address unreachable', undefined],
+    ['PING fd60::7(fd60::7) 56 data bytes', undefined],
+    [
+      'wrong data byte #17 should be 0x11 but was 0x1',
+      { kind: 'wrong', why: 'wrong data byte #17 should be 0x11 but was 0x1' },
+    ],
+  ] as const) {
+    test(`"${line}"`, () => assert.deepEqual(pingNews(line), news));
+  }
+});
