@@ -56,13 +56,19 @@ static bool attach(napi_env env, struct socket_set *set, napi_value on_events, n
     }
     set->sockets = sockets_open(failure);
     if (set->sockets == NULL) return false;
-    if (napi_add_async_cleanup_hook(env, clean_up, set, &set->cleanup) == napi_ok) {
-        set->watch = watch_open(loop, sockets_descriptor(set->sockets), on_ready, set, failure);
-        if (set->watch != NULL) return true;
-        napi_remove_async_cleanup_hook(set->cleanup);
+    /* First of the two, since a watch cannot be taken back at once. It is not called before we return. */
+    if (napi_add_async_cleanup_hook(env, clean_up, set, &set->cleanup) != napi_ok) {
+        fail(failure, ENOMEM, "sockets");
+        sockets_close(set->sockets);
+        return false;
     }
-    sockets_close(set->sockets);
-    return false;
+    set->watch = watch_open(loop, sockets_descriptor(set->sockets), on_ready, set, failure);
+    if (set->watch == NULL) {
+        napi_remove_async_cleanup_hook(set->cleanup);
+        sockets_close(set->sockets);
+        return false;
+    }
+    return true;
 }
 
 /* (onEvents, list of events: two numbers each) */

@@ -202,17 +202,18 @@ static napi_value start_reading(napi_env env, napi_callback_info info)
         return throw_argument(env);
     }
     struct failure failure;
+    fail(&failure, ENOMEM, "reader");
+    /* First of the two: a thread must not outlive its environment. */
+    bool hooked = napi_add_env_cleanup_hook(env, close_all, tun) == napi_ok;
     const struct reader_notify notify = {.context = tun, .ready = notify_ready, .lost = notify_lost};
-    tun->reader = reader_start(&tun->packets, slabs, &notify, &failure);
+    if (hooked) tun->reader = reader_start(&tun->packets, slabs, &notify, &failure);
     if (tun->reader == NULL) {
+        if (hooked) napi_remove_env_cleanup_hook(env, close_all, tun);
         napi_release_threadsafe_function(tun->events, napi_tsfn_abort);
         forget_all(tun);
         return throw_failure(env, &failure);
     }
-    if (napi_add_env_cleanup_hook(env, close_all, tun) == napi_ok) return undefined(env);
-    /* The thread would outlive its environment. */
-    close_all(tun);
-    return throw_closed(env, "reader");
+    return undefined(env);
 }
 
 static napi_value close_tun(napi_env env, napi_callback_info info)
