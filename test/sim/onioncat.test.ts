@@ -275,6 +275,24 @@ describe('a gateway and an OnionCat', () => {
     liar.close();
   });
 
+  it('of an unknown origin it loses nothing when the stream to it is replaced, and dials no other for that', async () => {
+    const clock = new FakeClock();
+    await meet({ inbound: 'unverified', connect: 'always', clock });
+    await until('it is up', () => link().state.kind === 'up');
+    const seconds = 310;
+    for (let second = 0; second < seconds; second += 1) {
+      gateway.tun.send(toCat(`${second}`));
+      cat.send(toGateway(`${second}`));
+      await passes(clock, 1);
+    }
+    await until('all have arrived', () => packetsAtCat().length === seconds);
+    assert.deepEqual([link().traffic.dials, cat.dials.length], [2, 1]);
+    // What the OnionCat might still have said on the old one is waited for.
+    await passes(clock, 90);
+    assert.equal(cat.peers.filter(({ direction, over }) => direction === 'in' && !over).length, 1);
+    assert.equal((await gateway.tun.has(seconds)).length, seconds);
+  });
+
   it('a stream that is reset in the middle of a packet loses only what was on it', async () => {
     const clock = new FakeClock();
     await meet({ connect: 'always', clock });

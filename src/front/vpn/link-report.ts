@@ -48,6 +48,8 @@ export interface LinkReach {
   readonly wanted: boolean;
   readonly up: boolean;
   readonly heardAt: number | undefined;
+  /** It was heard for certain, and not perhaps a stranger in its name. */
+  readonly isKnown: boolean;
   /** Dials that came to nothing since then, through no fault of our router. */
   readonly vainDials: number;
 }

@@ -187,6 +187,7 @@ export class PeerLink {
       wanted: this.peer.connect === 'always' || this.#isWanted(),
       up: this.#streams.chosen !== undefined,
       heardAt,
+      isKnown: this.peer.onionCat?.inbound !== 'unverified',
       vainDials,
     };
   }

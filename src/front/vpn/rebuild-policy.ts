@@ -51,6 +51,8 @@ export function peersToWinBack({
     const { heardAt } = link;
     if (heardAt === undefined || heardAt < readySince) continue;
     if (link.up && now - heardAt < ALIVE_MS) return 0;
+    // A stranger must not have everybody's streams ended by speaking in the name of a peer that is off.
+    if (!link.isKnown) continue;
     if (!link.up && link.wanted && now - heardAt >= LOST_MS && link.vainDials >= LOST_DIALS) lost += 1;
   }
   return lost;

@@ -18,7 +18,7 @@ import { silentLogger } from '../../../../src/kit/log.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 
 const NOW = 10_000_000;
-const LOST: LinkReach = { wanted: true, up: false, heardAt: NOW - LOST_MS, vainDials: LOST_DIALS };
+const LOST: LinkReach = { wanted: true, up: false, heardAt: NOW - LOST_MS, isKnown: true, vainDials: LOST_DIALS };
 const FACTS: SessionFacts = {
   now: NOW,
   readySince: NOW - 3_600_000,
@@ -35,6 +35,7 @@ const CASES: ReadonlyArray<readonly [name: string, facts: Partial<SessionFacts>,
   ['silent, but not for long', { links: [{ ...LOST, heardAt: NOW - LOST_MS + 1 }] }, 0],
   ['silent, but not yet dialled often enough', { links: [{ ...LOST, vainDials: LOST_DIALS - 1 }] }, 0],
   ['nobody wants it', { links: [{ ...LOST, wanted: false }] }, 0],
+  ['it may have been a stranger', { links: [{ ...LOST, isKnown: false }] }, 0],
   ['never heard', { links: [{ ...LOST, heardAt: undefined }] }, 0],
   ['not heard on this build: a new one would be as good', { readySince: NOW - LOST_MS + 1 }, 0],
   ['another peer is alive', { links: [LOST, { ...LOST, up: true, heardAt: NOW - ALIVE_MS + 1 }] }, 0],
@@ -73,8 +74,8 @@ test('whatever peers do, no rebuild comes within the pause, and none while someb
       let readySince: number | undefined = 0;
       let received = 0;
       let clientAt = Number.NEGATIVE_INFINITY;
-      let one: LinkReach = { wanted: true, up: true, heardAt: 0, vainDials: 0 };
-      let other: LinkReach = { wanted: false, up: false, heardAt: undefined, vainDials: 0 };
+      let one: LinkReach = { wanted: true, up: true, heardAt: 0, isKnown: true, vainDials: 0 };
+      let other: LinkReach = { wanted: false, up: false, heardAt: undefined, isKnown: true, vainDials: 0 };
       const rebuilds: number[] = [];
       const watch = new SessionWatch({
         clock,
