@@ -15,7 +15,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { LONGEST_SECONDS = 20, LONGEST_INPUT = 1 << 20, BROKEN = 3 };
+enum { LONGEST_SECONDS = 5, LONGEST_INPUT = 1 << 20, BROKEN = 3 };
 
 static const struct scenario {
     const char *name;
@@ -62,7 +62,7 @@ fflush(stdout);    fputs("broken: ", stderr);
     _exit(BROKEN);
 }
 
-static void on_alarm(int signal)
+static void on_overtime(int signal)
 {
     static const char words[] = "broken: it does not come to an end\n";
     (void)signal;
@@ -70,6 +70,13 @@ static void on_alarm(int signal)
     (void)put;
     say_which();
     _exit(BROKEN);
+}
+
+/* Of the processor's time: a busy machine is no fault. */
+static void allow(time_t seconds)
+{
+    const struct itimerval time = {.it_value = {.tv_sec = seconds}};
+    setitimer(ITIMER_PROF, &time, NULL);
 }
 
 static const struct scenario *scenario_of(const char *name)
@@ -98,13 +105,13 @@ int main(int count, char **arguments)
         return 64;
     }
     __sanitizer_set_death_callback(say_which);
-    signal(SIGALRM, on_alarm);
+    signal(SIGPROF, on_overtime);
     for (; read_input(input, &length); current++) {
-        alarm(LONGEST_SECONDS);
+        allow(LONGEST_SECONDS);
         struct choices choices = {input, input + length};
         scenario->run(&choices);
     }
-    alarm(0);
+    allow(0);
     free(input);
     printf("{\"inputs\":%lu", current);
     for (size_t at = 0; at < REACHES; at++) printf(",\"%s\":%llu", REACHED[at], (unsigned long long)reached[at]);
