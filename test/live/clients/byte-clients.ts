@@ -13,6 +13,9 @@ type Credentials = { readonly user: string; readonly password: string };
 /** i2pd 2.45.1 answers for a new identity after 20, 40 or 60 s. */
 const PATIENCE_MS = 110_000;
 const B32_LENGTH = 52;
+/** What Java shows of itself where nobody has set credentials. */
+const JAVA_LOGIN = { user: 'login', password: '' };
+const SOCKS4_GRANTED = 0x5a;
 const NO_AUTHENTICATION = 0;
 const USER_AND_PASSWORD = 2;
 const IPV4 = 1;
@@ -63,6 +66,74 @@ export async function fetchLikeFirefox(lab: ClientLab, host: string): Promise<st
   demand(version === 5, 'unexpected version in the reply');
   demand(code === 0, `connection refused with code ${code}`);
   await readExactly(socket, addressLength(type, first) + (type === NAME ? 2 : 1), signal);
+  return get(socket, host);
+}
+
+/**
+ * hev-socks5-tunnel with `pipeline`: greeting, credentials and request in one write, before anything is answered; then the
+ * answers one after the other, the method and its success taken for granted.
+ *
+ * @param command UDP inside the TCP connection is 5, which nobody else knows
+ */
+export async function fetchLikeHev(
+  lab: ClientLab,
+  host: string,
+  { credentials, command = 1 }: { readonly credentials?: Credentials; readonly command?: 1 | 5 } = {},
+): Promise<string> {
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const socket = await connectProxy(lab.unixProxies.gateway);
+  const login = credentials && [Buffer.from([1]), counted(credentials.user), counted(credentials.password)];
+  const request = [Buffer.from([5, command, 0, NAME]), counted(host), Buffer.from([0, 80])];
+  const method = login === undefined ? NO_AUTHENTICATION : USER_AND_PASSWORD;
+  socket.write(Buffer.concat([Buffer.from([5, 1, method]), ...(login ?? []), ...request]));
+  const chosen = await readExactly(socket, 2, signal);
+  demand(chosen[0] === 5 && chosen[1] === method, `auth method ${chosen[1]}`);
+  if (login !== undefined) demand((await readExactly(socket, 2, signal))[1] === 0, 'auth failed');
+  const [, code, , type] = await readExactly(socket, 4, signal);
+  demand(code === 0, `response ${code}`);
+  await readExactly(socket, addressLength(type, 0) + 2, signal);
+  return get(socket, host);
+}
+
+/**
+ * java.net.SocksSocketImpl: offers both methods without being set to, and where it is asked for a password shows the login
+ * name and an empty one.
+ */
+export async function fetchLikeJava(lab: ClientLab, host: string): Promise<string> {
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const socket = await connectProxy(lab.unixProxies.gateway);
+  socket.write(Buffer.from([5, 2, NO_AUTHENTICATION, USER_AND_PASSWORD]));
+  const chosen = await readExactly(socket, 2, signal);
+  demand(chosen[0] === 5, 'SOCKS : server is none of version 5');
+  if (chosen[1] === USER_AND_PASSWORD) {
+    socket.write(Buffer.concat([Buffer.from([1]), counted(JAVA_LOGIN.user), counted(JAVA_LOGIN.password)]));
+    demand((await readExactly(socket, 2, signal))[1] === 0, 'SOCKS : authentication failed');
+  } else demand(chosen[1] === NO_AUTHENTICATION, 'SOCKS : No acceptable methods');
+  // Byte by byte into a buffer that is flushed at the end.
+  socket.write(Buffer.concat([Buffer.from([5, 1, 0, NAME]), counted(host), Buffer.from([0, 80])]));
+  const [, code, , type] = await readExactly(socket, 4, signal);
+  demand(code === 0, `SOCKS: code ${code}`);
+  await readExactly(socket, addressLength(type, (await lengthByte(socket, type, signal))[0]) + 2, signal);
+  return get(socket, host);
+}
+
+/** Version 4 of Java and .NET: the address that a name server gave, and the login name; no name. */
+export async function fetchByVersion4(lab: ClientLab, address: string): Promise<string> {
+  const octets = address.split('.').map(Number);
+  return by4(lab, Buffer.from([4, 1, 0, 80, ...octets, ...Buffer.from('login'), 0]), address);
+}
+
+/** SocksHelper of .NET with socks4a: 0.0.0.255 announces a name. */
+export async function fetchLikeDotNet4a(lab: ClientLab, host: string): Promise<string> {
+  return by4(lab, Buffer.from([4, 1, 0, 80, 0, 0, 0, 255, 0, ...Buffer.from(host), 0]), host);
+}
+
+async function by4(lab: ClientLab, request: Buffer, host: string): Promise<string> {
+  const socket = await connectProxy(lab.unixProxies.gateway);
+  socket.write(request);
+  const [version, code] = await readExactly(socket, 8, AbortSignal.timeout(PATIENCE_MS));
+  demand(version === 0, `version ${version} in the reply`);
+  demand(code === SOCKS4_GRANTED, `SOCKS request rejected: ${code}`);
   return get(socket, host);
 }
 

@@ -1,5 +1,15 @@
 /** The client matrix: every program that was tried, in every way that somebody would set it up. */
-import { fetchByNode, fetchLikeFirefox, fetchLikeGo } from './byte-clients.ts';
+import { formatAddress } from '../../../src/wire/i2p/address.ts';
+import {
+  addressOf,
+  fetchByNode,
+  fetchByVersion4,
+  fetchLikeDotNet4a,
+  fetchLikeFirefox,
+  fetchLikeGo,
+  fetchLikeHev,
+  fetchLikeJava,
+} from './byte-clients.ts';
 import { type ClientEntry, type Expectation, WORKS } from './entry.ts';
 import { CREDENTIALS } from './lab.ts';
 import { chromium, curl, gitClone, proxychains, pysocks, SOME_ADDRESS, sshByNetcat, torsocks } from './programs.ts';
@@ -160,7 +170,19 @@ export const CLIENT_MATRIX: readonly ClientEntry[] = [
     client: 'torsocks',
     way: '`torsocks -a HOST -P PORT`, and a program that asks for IPv6 (`curl -6`)',
     expected: takesNoIpv6,
-    run: (lab) => torsocks(lab, ['-6']),
+    run: (lab) => torsocks(lab, { curlFlags: ['-6'] }),
+  },
+  {
+    client: 'torsocks',
+    way: '`torsocks -i -a HOST -P PORT`',
+    expected: takesNoIpv6,
+    run: (lab) => torsocks(lab, { flags: ['-i'] }),
+  },
+  {
+    client: 'torsocks',
+    way: '`torsocks -a HOST -P PORT`, to an address inside the /48 (`[fd60:db4d:ddb5:...]`)',
+    expected: { kind: 'refused', why: 'it lets no program have an IPv6 socket', sign: /Failed to connect to fd60:/ },
+    run: async (lab) => torsocks(lab, { host: `[${formatAddress(await addressOf(lab, lab.web.host))}]` }),
   },
   {
     client: 'Node, package `socks`',
@@ -227,5 +249,51 @@ export const CLIENT_MATRIX: readonly ClientEntry[] = [
     way: 'SOCKS v5, "Proxy DNS when using SOCKS v5"',
     expected: WORKS,
     run: (lab) => fetchLikeFirefox(lab, lab.web.host),
+  },
+  {
+    client: 'hev-socks5-tunnel',
+    way: '`pipeline: true`, `mapdns`',
+    expected: WORKS,
+    run: (lab) => fetchLikeHev(lab, lab.web.host),
+  },
+  {
+    client: 'hev-socks5-tunnel',
+    way: '`pipeline: true`, `mapdns`, `username`, `password`',
+    expected: WORKS,
+    run: (lab) => fetchLikeHev(lab, lab.web.host, { credentials: CREDENTIALS }),
+  },
+  {
+    client: 'hev-socks5-tunnel',
+    way: "`udp: 'tcp'`",
+    expected: {
+      kind: 'refused',
+      why: 'UDP inside its TCP connection is a command of its own, and unknown (07)',
+      sign: /response 7/,
+    },
+    run: (lab) => fetchLikeHev(lab, lab.web.host, { command: 5 }),
+  },
+  {
+    client: 'Java',
+    way: '`-DsocksProxyHost=HOST -DsocksProxyPort=PORT`',
+    expected: WORKS,
+    run: (lab) => fetchLikeJava(lab, lab.web.host),
+  },
+  {
+    client: 'Java',
+    way: '`-DsocksProxyVersion=4`, and a name server knows the name',
+    expected: handsOverAddress(/rejected: 91/),
+    run: (lab) => fetchByVersion4(lab, SOME_ADDRESS),
+  },
+  {
+    client: '.NET, `HttpClient`',
+    way: '`new WebProxy("socks4a://PROXY")`',
+    expected: WORKS,
+    run: (lab) => fetchLikeDotNet4a(lab, lab.web.host),
+  },
+  {
+    client: '.NET, `HttpClient`',
+    way: '`new WebProxy("socks4://PROXY")`, and a name server knows the name',
+    expected: handsOverAddress(/rejected: 91/),
+    run: (lab) => fetchByVersion4(lab, SOME_ADDRESS),
   },
 ];

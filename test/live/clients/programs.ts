@@ -53,10 +53,20 @@ export async function proxychains(lab: ClientLab, remoteNames: boolean): Promise
 }
 
 /** @param flags of curl, which runs inside */
-export function torsocks(lab: ClientLab, flags: readonly string[] = []): Promise<string> {
-  const { host, port } = lab.proxy;
-  const fetching = ['curl', '--disable', '-sS', ...flags, `http://${lab.web.host}/`];
-  return lab.run('torsocks', ['-a', host, '-P', `${port}`, ...fetching]);
+export function torsocks(
+  lab: ClientLab,
+  {
+    flags = [],
+    curlFlags = [],
+    host = lab.web.host,
+  }: {
+    readonly flags?: readonly string[];
+    readonly curlFlags?: readonly string[];
+    readonly host?: string;
+  } = {},
+): Promise<string> {
+  const fetching = ['curl', '--disable', '-sS', ...curlFlags, `http://${host}/`];
+  return lab.run('torsocks', [...flags, '-a', lab.proxy.host, '-P', `${lab.proxy.port}`, ...fetching]);
 }
 
 const PYTHON = `
