@@ -2,6 +2,7 @@
 import type { Config } from '../config/schema.ts';
 import type { RouterState } from '../control/status.ts';
 import type { ListenerPort, TunPort } from '../core/ports.ts';
+import { counted } from '../kit/counted.ts';
 import { formatAddress } from '../wire/i2p/address.ts';
 import type { Gateway } from './gateway.ts';
 import { meaningOf } from './identities.ts';
@@ -28,7 +29,7 @@ function identityLines({ config, own, tun, created }: CameUp, revealed: boolean)
   if (!revealed) {
     return [
       `identity ${had}; \`garligate address\` and \`garligate status --reveal\` show it`,
-      tun === undefined ? 'vpn is off' : `vpn up: ${tun.name}, ${peerCount(config)}`,
+      tun === undefined ? 'vpn is off' : `vpn up: ${tun.name}, ${counted(config.peer.length, 'peer')}`,
     ];
   }
   const address = formatAddress(own.addresses.oc);
@@ -36,7 +37,7 @@ function identityLines({ config, own, tun, created }: CameUp, revealed: boolean)
     `identity ${had}: ${own.b32}.b32.i2p`,
     tun === undefined
       ? `vpn is off; peers know this gateway as ${address}`
-      : `vpn up: ${tun.name} has ${address} and ${formatAddress(own.addresses.ocat4)}, ${peerCount(config)}`,
+      : `vpn up: ${tun.name} has ${address} and ${formatAddress(own.addresses.ocat4)}, ${counted(config.peer.length, 'peer')}`,
   ];
 }
 
@@ -49,14 +50,10 @@ function routerLine(router: RouterState): string {
     case 'external':
       return `router: SAM bridge at ${router.where}`;
     case 'managed':
-      return `router: own i2pd, process ${router.pid}; the first start takes some minutes`;
+      return `router: garligate's own i2pd, process ${router.pid}; the first start takes some minutes`;
     case 'none':
       return `router: none yet. ${router.why}; ${router.advice}`;
     default:
       return router satisfies never;
   }
-}
-
-function peerCount({ peer: { length } }: Config): string {
-  return length === 1 ? '1 peer' : `${length} peers`;
 }

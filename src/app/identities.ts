@@ -4,6 +4,7 @@ import type { Config, SocksConfig, TunnelsConfig } from '../config/schema.ts';
 import { GATEWAY } from '../core/session/key.ts';
 import type { NamedIdentity, SessionManagerOptions } from '../core/session/manager.ts';
 import type { IsolationFact, IsolationRules } from '../front/socks/isolation.ts';
+import { counted } from '../kit/counted.ts';
 import type { PrivateKeys } from '../wire/i2p/destination.ts';
 import type { SessionOptions } from '../wire/sam/command.ts';
 
@@ -86,10 +87,6 @@ function seenOf(socks: SocksConfig): string {
     default:
       return identity satisfies never;
   }
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 function sessionOptions(tunnels: TunnelsConfig): SessionOptions {

@@ -48,7 +48,7 @@ export function lookAtKeys(config: Config): Promise<GatewayKeys<PrivateKeys | un
   return eachKey(config, readIfThere);
 }
 
-/** One after the other, the own first. @throws GateError of `take`, or `identity.same` */
+/** One after the other, the gateway's own first. @throws GateError of `take`, or `identity.same` */
 async function eachKey<Key extends PrivateKeys | undefined>(
   { identity, identities }: Config,
   take: (path: string) => Promise<Key>,

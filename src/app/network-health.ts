@@ -1,6 +1,7 @@
 /** What the operator has to know of the interface, the firewall and forwarding, and what can be done about it. Pure. */
 import type { HealthItem } from '../control/status.ts';
 import type { FirewallPort, TunState } from '../core/ports.ts';
+import { counted } from '../kit/counted.ts';
 import { PREFIX_TEXT } from '../wire/i2p/address.ts';
 
 /** What the operator has to know of an interface in this state. */
@@ -54,7 +55,7 @@ export function restorationHealth(
     {
       code: 'tun.restored',
       severity: 'medium',
-      text: `somebody took an address or a route of the interface ${name} away, and it was put back (${count} times so far)`,
+      text: `somebody took an address or a route of the interface ${name} away, and it was put back (${counted(count, 'time')} so far)`,
       advice: `let whatever manages networks on this host leave ${name} alone, as NetworkManager does with unmanaged-devices`,
     },
   ];
@@ -78,7 +79,7 @@ export function firewallHealth(firewall: Pick<FirewallPort, 'state' | 'restored'
     {
       code: 'firewall.restored',
       severity: 'medium',
-      text: `somebody changed or removed the rules of the firewall, and they were put back (${restored.count} times so far)`,
+      text: `somebody changed or removed the rules of the firewall, and they were put back (${counted(restored.count, 'time')} so far)`,
       advice: 'let whatever loads other rules leave the table "ip6 garligate" alone: no "flush ruleset"',
     },
   ];

@@ -20,7 +20,7 @@ export type PrivilegePlan =
   /** Started as somebody else. */
   | { readonly kind: 'stay'; readonly keep: readonly Capability[] };
 
-/** Whoever must not stay root stays none. */
+/** The value of `privileges.user` with which a gateway that root has started stays root. */
 const ROOT = 'root';
 
 /**

@@ -14,7 +14,7 @@ import { classifyTyped } from '../wire/i2p/hostname.ts';
 import { type Terminal, table } from './terminal.ts';
 
 /**
- * Prints the own names, or those of each of `names`.
+ * Prints this gateway's own names, or those of each of `names`.
  *
  * @throws GateError
  */

@@ -7,6 +7,7 @@ import type { Config } from '../config/schema.ts';
 import { loadConfig, loadCredentials } from '../io/config-file.ts';
 import { ownershipOf } from '../io/owners.ts';
 import type { Places } from '../io/places.ts';
+import { counted } from '../kit/counted.ts';
 import { addressesOf } from '../wire/i2p/address.ts';
 import type { PrivateKeys } from '../wire/i2p/destination.ts';
 import type { Terminal } from './terminal.ts';
@@ -18,12 +19,14 @@ export async function check(named: string | undefined, places: Places, terminal:
   terminal.print(file === undefined ? `no config file at ${places.configFile}: the defaults hold` : `${file}: correct`);
   terminal.print(...identities);
   const listening = config.socks.map(({ listen }) => formatEndpoint(listen)).join(', ');
-  terminal.print(`vpn ${config.vpn.enabled ? `on ${config.vpn.interface}` : 'off'}, ${config.peer.length} peers`);
+  terminal.print(
+    `vpn ${config.vpn.enabled ? `on ${config.vpn.interface}` : 'off'}, ${counted(config.peer.length, 'peer')}`,
+  );
   terminal.print(`socks ${listening === '' ? 'off' : `on ${listening}`}`);
 }
 
 /**
- * Users and files, in the order in which `run` needs them; and the peers, who can be judged only beside the own key.
+ * Users and files, in the order in which `run` needs them; and the peers, who can be judged only beside this gateway's own key.
  *
  * @returns a line for each identity
  * @throws GateError

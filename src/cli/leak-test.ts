@@ -3,6 +3,7 @@ import { type Leak, type LeakReport, leakTest } from '../app/leak-test.ts';
 import { systemClock } from '../io/clock.ts';
 import { loadConfig } from '../io/config-file.ts';
 import type { Places } from '../io/places.ts';
+import { counted } from '../kit/counted.ts';
 import type { Departure } from '../wire/packet/departure.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { json, type Terminal } from './terminal.ts';
@@ -39,7 +40,7 @@ function leakTestText({ packets, names, leaks, missed }: LeakReport): readonly s
     why === undefined ? `names    ${asked} asked for at ${listen}` : `names    not asked for at ${listen}: ${why}`,
   );
   const found = leaks.flatMap((leak) => [`LEAK     ${leakText(leak)}`, `         ${ADVICE[leak.what]}`]);
-  const unsure = `UNSURE   ${missed} packets left that could not be looked at, since so much leaves this machine: try again`;
+  const unsure = `UNSURE   ${counted(missed, 'packet')} left that could not be looked at, since so much leaves this machine: try again`;
   return [
     `packets  ${packets.tried} sent to addresses of the VPN, ${packets.refused} of them refused at once`,
     ...asked,
@@ -49,7 +50,12 @@ function leakTestText({ packets, names, leaks, missed }: LeakReport): readonly s
   ];
 }
 
+const THINGS: Readonly<Record<Departure, (count: number) => string>> = {
+  packet: (count) => `${counted(count, 'packet')} for the VPN`,
+  neighbor: (count) => `${counted(count, 'question')} for a neighbour`,
+  name: (count) => `${counted(count, 'question')} for a name`,
+};
+
 function leakText({ what, interface: way, packets }: Leak): string {
-  const things = { packet: 'packets for the VPN', neighbor: 'questions for a neighbour', name: 'questions for a name' };
-  return `${packets} ${things[what]} left by ${way === '' ? 'an interface that is gone' : way}`;
+  return `${THINGS[what](packets)} left by ${way === '' ? 'an interface that is gone' : way}`;
 }

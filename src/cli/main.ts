@@ -55,7 +55,7 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .action((options) => init(options.config, places, terminal));
   root
     .command('address')
-    .description('convert between names, destinations and addresses; without argument, print the own')
+    .description("convert between names, destinations and addresses; without argument, print this gateway's own")
     .argument('[name...]', 'a peer, a b32 name, a base64 destination, <16>.oc.b32.i2p, or an address of the VPN')
     // I2P's base64 has a hyphen: one destination in 64 begins with it.
     .allowUnknownOption()
@@ -74,7 +74,7 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .description('show the state of the running gateway')
     .addOption(config())
     .option('--socket <path>', 'the control socket, instead of the one of the config file')
-    .option('--json', 'as JSON, in a form that stays')
+    .option('--json', 'as JSON, in a stable form')
     .option('--reveal', 'with names and addresses in full')
     .option('--watch', 'again every two seconds')
     .option('--strict', `exit with ${EXIT.degraded} when not all is well`)
@@ -84,7 +84,7 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .description('show the peers of the running gateway')
     .addOption(config())
     .option('--socket <path>', 'the control socket, instead of the one of the config file')
-    .option('--json', 'as JSON, in a form that stays')
+    .option('--json', 'as JSON, in a stable form')
     .option('--reveal', 'with names and addresses in full')
     .action((options) => peers(options, places, terminal, signal));
   root
@@ -92,14 +92,14 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .description('show what each peer can reach of this host')
     .addOption(config())
     .option('--socket <path>', 'the control socket, instead of the one of the config file')
-    .option('--json', 'as JSON, in a form that stays')
+    .option('--json', 'as JSON, in a stable form')
     .action((options) => exposure(options, places, terminal, signal));
   root
     .command('reload')
     .description('have the running gateway take over its changed config file, without a restart')
     .addOption(config())
     .option('--socket <path>', 'the control socket, instead of the one of the config file')
-    .option('--json', 'as JSON, in a form that stays')
+    .option('--json', 'as JSON, in a stable form')
     .action((options) => reload(options, places, terminal, signal));
   root
     .command('ping')
@@ -110,13 +110,13 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .option('--socket <path>', 'the control socket, instead of the one of the config file')
     .option('-c, --count <n>', 'so many times, a second apart', wholeNumber(1, MOST_PINGS))
     .option('--timeout <seconds>', 'for each ping, all parts of it together', wholeNumber(1, LONGEST_TIMEOUT))
-    .option('--json', 'as JSON, in a form that stays')
+    .option('--json', 'as JSON, in a stable form')
     .action(async (peer, options) => exit(await ping(peer, options, places, terminal, signal)));
   root
     .command('leak-test')
     .description('send packets into the VPN and ask for names, and see whether anything leaves by another way')
     .addOption(config())
-    .option('--json', 'as JSON, in a form that stays')
+    .option('--json', 'as JSON, in a stable form')
     .action(async (options) => {
       const { leakTestVerb } = await import('./leak-test.ts');
       exit(await leakTestVerb(options, places, terminal, signal));

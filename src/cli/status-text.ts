@@ -1,5 +1,6 @@
 /** The state of a gateway as text for people. */
 import type { PeerStatus, RouterState, StatusReport } from '../control/status.ts';
+import { counted } from '../kit/counted.ts';
 import { span } from '../kit/span.ts';
 import { table } from './terminal.ts';
 
@@ -14,11 +15,11 @@ export function statusText(report: StatusReport): readonly string[] {
   ]);
   const datagrams = report.datagrams.map(({ state, age, users, b32, reason, drops }) => [
     'udp',
-    `${b32 === undefined ? 'no destination' : `${b32}.b32.i2p`}: ${state} for ${span(age)}, ${users} associations` +
-      `${reason === undefined ? '' : `, ${reason}`}${dropText(drops, 'datagrams')}`,
+    `${b32 === undefined ? 'no destination' : `${b32}.b32.i2p`}: ${state} for ${span(age)}, ${counted(users, 'association')}` +
+      `${reason === undefined ? '' : `, ${reason}`}${dropText(drops, 'datagram')}`,
   ]);
   const socks = report.socks.flatMap(({ listen, clients, counters, meaning, udp }) =>
-    [`${listen}, ${clients} clients; ${meaning}`, clientsText(counters), udp === undefined ? '' : udpText(udp)]
+    [`${listen}, ${counted(clients, 'client')}; ${meaning}`, clientsText(counters), udp === undefined ? '' : udpText(udp)]
       .filter((text) => text !== '')
       .map((text, line) => [line === 0 ? 'socks' : '', text]),
   );
@@ -37,7 +38,7 @@ export function statusText(report: StatusReport): readonly string[] {
         'vpn',
         vpn === undefined
           ? 'off'
-          : `${vpn.interface} ${vpn.state}${againText(vpn.restored)}, mtu ${vpn.mtu}${dropText(vpn.drops, 'packets')}`,
+          : `${vpn.interface} ${vpn.state}${againText(vpn.restored)}, mtu ${vpn.mtu}${dropText(vpn.drops, 'packet')}`,
       ],
       ...(vpn === undefined || (vpn.ownEcho.state === 'idle' && vpn.ownEcho.error === undefined)
         ? []
@@ -46,7 +47,7 @@ export function statusText(report: StatusReport): readonly string[] {
       ...socks,
       ['dials', placesText(report.dials)],
       ['lookups', placesText(report.lookups)],
-      ['relay', `${relay.active} streams`],
+      ['relay', counted(relay.active, 'stream')],
     ]),
     '',
     ...(report.peers.length === 0 ? ['no peers'] : [...peersText(report.peers), totalsText(report.peerTotals)]),
@@ -88,8 +89,9 @@ export function peersText(peers: readonly PeerStatus[]): readonly string[] {
 }
 
 function totalsText(totals: StatusReport['peerTotals']): string {
-  const rebuilt = totals.sessionRebuilds === 0 ? '' : `; session built anew ${totals.sessionRebuilds} times`;
-  const queued = `${totals.queuedPackets} packets wait, ${sum(totals.drops)} were dropped, ${totals.marked} marked`;
+  const rebuilt = totals.sessionRebuilds === 0 ? '' : `; session built anew ${counted(totals.sessionRebuilds, 'time')}`;
+  const waiting = counted(totals.queuedPackets, 'packet waits', 'packets wait');
+  const queued = `${waiting}, ${counted(sum(totals.drops), 'was', 'were')} dropped, ${totals.marked} marked`;
   return `${totals.up} up, ${bytes(totals.bytesIn)} received, ${bytes(totals.bytesOut)} sent, ${queued}${rebuilt}`;
 }
 
@@ -106,7 +108,7 @@ function routerText(router: RouterState): string {
     case 'external':
       return `SAM bridge at ${router.where}`;
     case 'managed':
-      return `own i2pd, process ${router.pid}, for ${span(router.age)}, ${router.restarts} restarts`;
+      return `garligate's own i2pd, process ${router.pid}, for ${span(router.age)}, ${counted(router.restarts, 'restart')}`;
     case 'none':
       return `none: ${router.why}; ${router.advice}`;
     default:
@@ -121,35 +123,35 @@ function rightsText({ user, capabilities, noNewPrivileges }: StatusReport['right
 }
 
 function firewallText({ state, restored, drops }: NonNullable<StatusReport['firewall']>): string {
-  return `${state}${againText(restored)}${dropText(drops, 'packets')}`;
+  return `${state}${againText(restored)}${dropText(drops, 'packet')}`;
 }
 
 function againText(restored: number): string {
-  return restored === 0 ? '' : `, put back ${restored} times`;
+  return restored === 0 ? '' : `, put back ${counted(restored, 'time')}`;
 }
 
 function poolText({ most, atLimit, inUse, idle, spare, counters }: StatusReport['isolated']): string {
   const { retiredForRoom = 0, refusedAtLimit = 0 } = counters;
-  const limit = `at the limit ${atLimit}: ${retiredForRoom} retired, ${refusedAtLimit} clients refused`;
+  const limit = `at the limit ${atLimit}: ${retiredForRoom} retired, ${counted(refusedAtLimit, 'client')} refused`;
   const ahead = spare === 0 ? '' : `, ${spare} ahead`;
   return `${inUse} in use, ${idle} idle${ahead}, of ${most} sessions; ${limit}`;
 }
 
 function placesText({ most, taken, counters }: StatusReport['dials']): string {
   const refused = sum(counters);
-  return `${taken} of ${most} under way${refused === 0 ? '' : `, ${refused} clients refused`}`;
+  return `${taken} of ${most} under way${refused === 0 ? '' : `, ${counted(refused, 'client')} refused`}`;
 }
 
 /** How the clients of a listener have ended so far; empty while there were none. */
 function clientsText(counters: StatusReport['socks'][number]['counters']): string {
-  const counted = counterText(counters);
-  return counted === '' ? '' : `so far: ${counted}`;
+  const ends = counterText(counters);
+  return ends === '' ? '' : `so far: ${ends}`;
 }
 
 function udpText({ associations, counters }: NonNullable<StatusReport['socks'][number]['udp']>): string {
-  const counted = counterText(counters);
-  if (associations === 0 && counted === '') return '';
-  return `udp: ${associations} associations${counted === '' ? '' : `; datagrams: ${counted}`}`;
+  const datagrams = counterText(counters);
+  if (associations === 0 && datagrams === '') return '';
+  return `udp: ${counted(associations, 'association')}${datagrams === '' ? '' : `; datagrams: ${datagrams}`}`;
 }
 
 /** Those that are not zero, by the names that the documentation has them under. */
@@ -162,7 +164,7 @@ function counterText(counters: Readonly<Record<string, number>>): string {
 
 function dropText(drops: Readonly<Record<string, number>>, what: string): string {
   const dropped = sum(drops);
-  return dropped === 0 ? '' : `, ${dropped} ${what} dropped`;
+  return dropped === 0 ? '' : `, ${counted(dropped, what)} dropped`;
 }
 
 function sum(counters: Readonly<Record<string, number>>): number {

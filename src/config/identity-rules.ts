@@ -1,4 +1,5 @@
 /** Rules between settings that decide in whose name SOCKS clients go out. */
+import { counted } from '../kit/counted.ts';
 import { type BrokenRule, foundText } from './problem.ts';
 
 import type { Config, SocksConfig } from './schema.ts';
@@ -98,7 +99,7 @@ function* spareRules({ socks, limits }: Config): Generator<BrokenRule> {
   if (spare > limits.isolated_sessions) {
     yield {
       path: ['socks', first, 'ahead'],
-      found: `${spare} sessions to be built ahead in all`,
+      found: `${counted(spare, 'session')} to be built ahead in all`,
       wanted: `at most limits.isolated_sessions, ${limits.isolated_sessions}`,
     };
   }

@@ -113,7 +113,7 @@ function routerSchema(paths: DefaultPaths) {
   return z.strictObject({
     sam: value.routerChoice.prefault('auto').meta({
       description:
-        '"auto": the SAM bridge on 127.0.0.1:7656 if one answers, else an own i2pd. "managed": always an own i2pd. Or the address of a SAM bridge.',
+        '"auto": the SAM bridge on 127.0.0.1:7656 if one answers, else an i2pd of its own. "managed": always an i2pd of its own. Or the address of a SAM bridge.',
     }),
     allow_remote: value.flag.prefault(false).meta({
       description:
@@ -129,7 +129,7 @@ function routerSchema(paths: DefaultPaths) {
         'A file whose first line is the password for that user. Only its owner and group may have rights to it.',
     }),
     directory: value.absolutePath.prefault(paths.routerDirectory).meta({
-      description: 'Where an own i2pd keeps its data.',
+      description: "Where garligate's own i2pd keeps its data.",
     }),
   });
 }

@@ -48,7 +48,7 @@ export function socksSchema() {
     }),
     identity: value.identityChoice.prefault('gateway').meta({
       description:
-        'Whose destination the other side sees. "gateway": the own one, and with it the VPN address. A name: that of the identities. "isolated": transient ones that nothing connects with the gateway.',
+        'Whose destination the other side sees. "gateway": that of the gateway itself, and with it the VPN address. A name: that of the identities. "isolated": transient ones that nothing connects with the gateway.',
     }),
     isolate: value.someOf(ISOLATION_FACTS).prefault(['credentials']).meta({
       description:

@@ -241,7 +241,7 @@ function accessLists<Rule>(wanted: string, parse: (text: string) => Rule | undef
   });
 }
 
-const ALIAS_NAME = 'a name under .i2p in small letters and in quotes, such as "forum.i2p", and no b32 name';
+const ALIAS_NAME = 'a name under .i2p in lower case and in quotes, such as "forum.i2p", and no b32 name';
 
 /** The router's address book is never asked for these. */
 export const aliases = z

@@ -1,7 +1,7 @@
 /**
- * The outside world as the core and the fronts want it: interfaces, and how to tell them apart. They are implemented in io/, and by fakes in
- * the tests. Every Duplex handed out here is paused, has half-open allowed, and already has an `error` listener, so that
- * a stream that dies between two owners never takes the process down.
+ * The outside world as the core and the fronts want it: interfaces, which io/ implements, and fakes in the tests; and how
+ * to tell streams apart by what they can do. Every Duplex handed out here is paused, has half-open allowed, and already has
+ * an `error` listener, so that a stream that dies between two owners never takes the process down.
  */
 import type { Duplex } from 'node:stream';
 import type { GateError } from '../kit/errors.ts';

@@ -50,7 +50,7 @@ const TAKE_COMMANDS = `while :; do
   parent=$$ "$@" &
 done`;
 
-/** Who is bound to his parent only after that has died is never told: so he looks whether it is still there. */
+/** What is bound to its parent only after that has died is never told: so it looks whether the parent is still there. */
 const WITH_PARENT = '[ "$PPID" = "$parent" ] || exit 0';
 /** Tells its process id in a line that begins with the mark of the run, before it becomes the program, so that this is the first line. */
 const BECOME = `${WITH_PARENT}; unset parent; echo "$1 started $$"; shift; exec "$@"`;

@@ -105,7 +105,7 @@ export class ManagedRouter implements Service {
         throw error;
       }
     } catch (error) {
-      throw asGateError(error, 'preparing the own i2pd');
+      throw asGateError(error, "preparing garligate's own i2pd");
     }
   }
 
@@ -122,7 +122,7 @@ export class ManagedRouter implements Service {
       const first = await this.#launch(program);
       this.#loop = this.#supervise(first, () => this.#launch(program));
     } catch (error) {
-      throw asGateError(error, 'starting the own i2pd');
+      throw asGateError(error, "starting garligate's own i2pd");
     }
   }
 
@@ -141,7 +141,7 @@ export class ManagedRouter implements Service {
     if (this.#run === undefined) {
       return {
         kind: 'none',
-        why: `the own i2pd does not run: ${this.#failure}`,
+        why: `garligate's own i2pd does not run: ${this.#failure}`,
         advice: 'it is started again by itself',
       };
     }
@@ -157,7 +157,7 @@ export class ManagedRouter implements Service {
       const run = this.#run;
       if (run?.ready) return { kind: 'tcp', host: '127.0.0.1', port: run.port };
       // Looked at between the naps: AbortSignal.any would leave a piece of itself at the long-lived signal on Node 20.
-      if (stopping.aborted) throw abortError(stopping, 'waiting for the own i2pd');
+      if (stopping.aborted) throw abortError(stopping, "waiting for garligate's own i2pd");
       await sleep(clock, POLL_MS, signal);
     }
   }
@@ -174,7 +174,7 @@ export class ManagedRouter implements Service {
       }
       if (this.#stopping.signal.aborted) return;
       const delay = backoffDelay(RESTART, Math.max(failures, 1), random());
-      log.warn('the own i2pd has ended and will be started again', { inMs: delay, restarts: this.#restarts });
+      log.warn("garligate's own i2pd has ended and will be started again", { inMs: delay, restarts: this.#restarts });
       try {
         await sleep(clock, delay, this.#stopping.signal);
         this.#restarts += 1;
@@ -185,7 +185,7 @@ export class ManagedRouter implements Service {
         if (this.#stopping.signal.aborted) return;
         run = undefined;
         failures += 1;
-        this.#failure = asGateError(error, 'starting the own i2pd').message;
+        this.#failure = asGateError(error, "starting garligate's own i2pd").message;
       }
     }
   }
@@ -207,7 +207,7 @@ export class ManagedRouter implements Service {
       this.#run = undefined;
       throw error;
     }
-    log.info('an own i2pd was started', { pid: run.pid });
+    log.info('an i2pd of our own was started', { pid: run.pid });
     void this.#watchReadiness(run, prepared.uid);
     return run;
   }
@@ -247,7 +247,7 @@ async function terminate(run: Run, clock: Clock): Promise<void> {
 async function routersUser(gatewayUser: UserIds | undefined): Promise<UserIds> {
   const user = await findUser(USERS, gatewayUser?.uid);
   if (user !== undefined) return user;
-  const message = `there is no user for an own i2pd besides the gateway's own; the package i2pd makes one`;
+  const message = `there is no user for an i2pd of garligate's own besides the one that the gateway has; the package i2pd makes one`;
   throw new GateError('local-io', 'router.no-user', message);
 }
 

@@ -30,11 +30,11 @@ export interface RouterParts {
   readonly log: Logger;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  /** Who the gateway will be, when it is another one than now: an own i2pd is never the same user. */
+  /** Who the gateway will be, when it is another one than now: garligate's own i2pd is never the same user. */
   readonly gatewayUser: UserIds | undefined;
   /** Where to look for i2pd, as in the environment variable PATH. */
   readonly searchPath: string;
-  /** Further arguments for an own i2pd, for tests. */
+  /** Further arguments for garligate's own i2pd, for tests. */
   readonly extraArguments: readonly string[];
 }
 
@@ -93,7 +93,7 @@ class ChosenRouter implements RouterService {
   #chosen: RouterService | undefined;
   #choosing: Promise<RouterService> | undefined;
   #isStopped = false;
-  /** Why the start, which had rights that are given up by now, could not prepare an own router. */
+  /** Why the start, which had rights that are given up by now, could not prepare garligate's own router. */
   #unprepared: GateError | undefined;
   #failure: Failure = { why: 'no router has been looked for yet', advice: 'wait a moment' };
 
@@ -111,7 +111,7 @@ class ChosenRouter implements RouterService {
 
   async prepare(): Promise<void> {
     await this.#managed.prepare().catch((error: unknown) => {
-      this.#unprepared = asGateError(error, 'preparing an own router');
+      this.#unprepared = asGateError(error, "preparing garligate's own router");
       const { message, code } = this.#unprepared;
       this.#log.debug(message, { code });
     });

@@ -35,17 +35,17 @@ export async function claimRecord(path: string, directory: string, parts: Record
   // A link there would have us write elsewhere.
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
   const file = await open(path, flags, 0o600).catch((error: unknown) => {
-    throw asGateError(error, `opening the record of the own i2pd in ${path}`);
+    throw asGateError(error, `opening the record of garligate's own i2pd in ${path}`);
   });
   return {
     write: (pid) =>
       write(file, pid).catch((error: unknown) => {
-        throw asGateError(error, `recording the own i2pd in ${path}`);
+        throw asGateError(error, `recording garligate's own i2pd in ${path}`);
       }),
     release: async () => {
       // Harmless: what it names does not run any more, and the next start sees that.
       const report = (error: unknown) => {
-        const { message, code } = asGateError(error, 'clearing the record of the own i2pd');
+        const { message, code } = asGateError(error, "clearing the record of garligate's own i2pd");
         parts.log.warn(message, { code });
       };
       await file.truncate(0).catch(report);

@@ -1,8 +1,7 @@
 /**
  * Makes the kernel send the /48, and the networks behind peers, into one interface: unreachable routes, link settings,
- * addresses, routes. Looks at what
- * stands first and changes only what differs, so that an interface which root prepared can be used without rights, and
- * remembers how to take each change back. Knows nothing of packets.
+ * addresses, routes. First looks at what is there and changes only what differs, so that an interface which root prepared
+ * can be used without rights; remembers how to take each change back. Knows nothing of packets.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { TunState } from '../core/ports.ts';

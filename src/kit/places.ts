@@ -45,7 +45,7 @@ export class PlacesForEach<Who> {
     return this.#places.size;
   }
 
-  /** @returns how to give it back, which is idempotent; undefined when `who` has all of his */
+  /** @returns how to give it back, which is idempotent; undefined when `who` has all of its own */
   take(who: Who): (() => void) | undefined {
     const places = this.#places.get(who) ?? new Places(this.#most);
     const giveBack = places.take();

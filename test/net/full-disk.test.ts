@@ -170,7 +170,7 @@ await declareScenarios(import.meta.filename, {
       assert.equal(await useKey(() => {}), 0);
     },
   },
-  'an own router that cannot be put on record does not run, status says why, and with room it is started': {
+  'a router of our own that cannot be put on record does not run, status says why, and with room it is started': {
     prepare: SMALL,
     longestMs: 60_000,
     run: async () => {
@@ -183,7 +183,7 @@ await declareScenarios(import.meta.filename, {
       assert.equal(router.kind, 'none');
       assert.match(
         JSON.stringify([router, health]),
-        /recording the own i2pd in \/mnt\/router\.pid: ENOSPC: .*make room/,
+        /recording garligate's own i2pd in \/mnt\/router\.pid: ENOSPC: .*make room/,
       );
       makeRoom();
       await until('the router runs', async () => (await gateway.status()).router.kind === 'managed', START_MS);
@@ -193,7 +193,7 @@ await declareScenarios(import.meta.filename, {
       rmSync(place.directory, { recursive: true });
     },
   },
-  'an own router that only a start could prepare, and had no room for, is told with the reason and the way out': {
+  'a router of our own that only a start could prepare, and had no room for, is told with the reason and the way out': {
     prepare: 'mount -t tmpfs -o nr_inodes=1,mode=755 none /mnt',
     run: async () => {
       const place = makePlace('[router]\nsam = "managed"\ndirectory = "/mnt/router"\n');
@@ -201,7 +201,10 @@ await declareScenarios(import.meta.filename, {
       // Not that the user who it is now may not make the file.
       const { router } = await gateway.status();
       assert.ok(router.kind === 'none', JSON.stringify(router));
-      assert.match(router.why, /record of the own i2pd in \/mnt\/router\.pid: ENOSPC: .*make room on that disk/);
+      assert.match(
+        router.why,
+        /record of garligate's own i2pd in \/mnt\/router\.pid: ENOSPC: .*make room on that disk/,
+      );
       assert.match(router.advice, /restart garligate/);
       assert.equal(await gateway.kill('SIGTERM'), 0, gateway.said());
 

@@ -1,5 +1,5 @@
 /**
- * An own i2pd, for real, in a network namespace without any route: the file runs itself a second time in there, so that
+ * Garligate's own i2pd, for real, in a network namespace without any route: the file runs itself a second time in there, so that
  * everything it starts is cut off from every network.
  */
 import assert from 'node:assert/strict';
@@ -26,7 +26,7 @@ const OFFLINE = ['--netid=77', '--reseed.threshold=0'];
 const NEVER = new AbortController().signal;
 
 if (process.env[INSIDE] === undefined) {
-  test('an own i2pd in a namespace without a route', { timeout: 120_000 }, () => {
+  test('an i2pd of its own in a namespace without a route', { timeout: 120_000 }, () => {
     const { NODE_TEST_CONTEXT: _, ...env } = process.env;
     const script = 'ip link set lo up && exec "$0" "$@"';
     const command = ['--net', 'sh', '-c', script, process.execPath, ...process.execArgv, import.meta.filename];

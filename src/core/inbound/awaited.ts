@@ -59,7 +59,7 @@ export function awaitedStreams(): AwaitedStreams {
     offer: (inbound) => {
       const candidates = [...awaiting.values()].filter(({ port }) => meant(inbound, port));
       const { b32 } = inbound.from;
-      // Who was named goes to whoever named him.
+      // A destination that was named goes to whoever named it.
       const found =
         candidates.find(({ from }) => from === b32) ??
         candidates.find(({ from }) => typeof from !== 'string' && from.mayCome(b32));

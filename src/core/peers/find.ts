@@ -1,4 +1,4 @@
-/** Which peer a person means by what he types: its name in the config, or any name or address that it goes by. */
+/** Which peer a person means by what was typed: its name in the config, or any name or address that it goes by. */
 import { addressKey } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
 import { classifyTyped, type HostName } from '../../wire/i2p/hostname.ts';

@@ -24,7 +24,7 @@ export interface IsolatedKey {
 export const GATEWAY: SessionKey = { kind: 'gateway' };
 
 /**
- * A transient destination that we dial our own from, since routers connect nobody to himself: nobody's identity. It stands
+ * A transient destination that we dial our own from, since routers connect no destination to itself: nobody's identity. It stands
  * only while it is needed.
  */
 export const OWN_ECHO = { kind: 'own-echo' } as const;

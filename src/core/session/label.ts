@@ -1,5 +1,5 @@
 /**
- * A number by chance that tells peers of our kind on which build of its session a gateway speaks. All streams end with the
+ * A random number that tells peers of our kind on which build of its session a gateway speaks. All streams end with the
  * session that they were made on, but no router tells that to their other ends: another label does.
  */
 

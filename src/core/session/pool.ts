@@ -3,6 +3,7 @@
  * holds ends after a while; some may be built ahead of need, each for the next key that comes.
  */
 import type { Clock, Timer } from '../../kit/clock.ts';
+import { counted } from '../../kit/counted.ts';
 import { GateError } from '../../kit/errors.ts';
 import { tally } from '../../kit/tally.ts';
 import { type IsolatedKey, keyText } from './key.ts';
@@ -224,9 +225,9 @@ export function sessionPool<Session extends PoolableSession>(
 }
 
 function limitReached({ most, atLimit, setting }: PoolOptions): GateError {
-  const [what, remedy] =
+  const remedy =
     atLimit === 'refuse'
-      ? ['there', `raise ${setting}, or let idle ones make room with limits.isolated_at_limit`]
-      : ['in use', `raise ${setting} or close some connections`];
-  return new GateError('limit', 'session.limit', `all ${most} sessions that may be are ${what}; ${remedy}`);
+      ? `raise ${setting}, or let idle ones make room with limits.isolated_at_limit`
+      : `all are in use: raise ${setting} or close some connections`;
+  return new GateError('limit', 'session.limit', `the limit of ${counted(most, 'session')} is reached; ${remedy}`);
 }

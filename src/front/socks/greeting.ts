@@ -67,7 +67,7 @@ function authenticationOf({ authenticate, settings }: ClientWorld): Authenticati
 }
 
 function tooSlow(): GateError {
-  return new GateError('client-protocol', 'socks.handshake-timeout', 'a SOCKS client was too slow to say its wish');
+  return new GateError('client-protocol', 'socks.handshake-timeout', 'a SOCKS client was too slow to send its request');
 }
 
 function closedInTheMiddle(): GateError {

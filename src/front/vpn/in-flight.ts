@@ -19,7 +19,7 @@ const RATE_ROUNDS = 4;
 const FIRST_LIMIT = 16 * 1024;
 /** Four packets: fewer would stop and go. Bytes. */
 const LEAST_LIMIT = 6_000;
-/** More is under way on no line that I2P has, and to nobody, whatever he says. Bytes. */
+/** More is under way on no line that I2P has, and to no peer, whatever it says. Bytes. */
 const HIGHEST_LIMIT = 16 * 1024 * 1024;
 /**
  * A round trip that was measured while nothing moved says too little of a quick line: under load routers handle packets by

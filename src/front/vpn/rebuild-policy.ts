@@ -19,12 +19,11 @@ export interface SessionFacts {
 }
 
 /**
- * A peer is lost when it has not been heard for so long, though it is wanted: longer than the 120 s that routers need by
- * themselves on i2pd 2.45.1, and than the 40 s that may pass from one dial of the peer to the next (30 s until one counts
- * as unheard, a pause of 10 s),
+ * A peer is lost when it is wanted, has not been heard for this long, and `LOST_DIALS` dials have come to nothing. Longer
+ * than the 120 s after which i2pd 2.45.1 begins anew by itself, and the 40 s that may pass from one dial of the peer to the
+ * next (30 s until one counts as unheard, a pause of 10 s), together.
  */
 export const LOST_MS = 180_000;
-/** and so many dials have come to nothing. */
 export const LOST_DIALS = 2;
 /** Who was heard so lately is alive; links are probed every minute. */
 export const ALIVE_MS = 90_000;

@@ -3,6 +3,7 @@
  * done. Knows no stream.
  */
 import type { Clock, Timer } from '../../kit/clock.ts';
+import { counted } from '../../kit/counted.ts';
 import { GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { LinkReach } from './link-report.ts';
@@ -76,7 +77,10 @@ export class SessionWatch {
     this.#rebuildsInARow = isFresh ? 1 : this.#rebuildsInARow + 1;
     this.#rebuilds += 1;
     this.#lastRebuildAt = now;
-    log.warn(`${lost} peers do not answer on this session; it is built anew`, { code: 'session.rebuilt', lost });
+    log.warn(`${counted(lost, 'peer does', 'peers do')} not answer on this session; it is built anew`, {
+      code: 'session.rebuilt',
+      lost,
+    });
     session.rebuild(
       new GateError(
         'session-lost',

@@ -19,7 +19,7 @@ const ADDRESS_LENGTH = 16;
 
 /**
  * @param bytes the beginning of an IP packet, perhaps cut off
- * @param label of the name that was asked for, in small letters; it must occur nowhere else
+ * @param label of the name that was asked for, in lower case; it must occur nowhere else
  */
 export function departureOf(bytes: Buffer, label: string): Departure | undefined {
   if (isIpv6(bytes[0])) return departureOfIpv6(bytes, label);

@@ -298,14 +298,14 @@ for (const [what, toml, expected] of [
   [
     'an alias without quotes',
     `[names]\nforum.i2p = "${ALICE}"`,
-    [/^f:2: names\.forum: found a table, wanted a name under \.i2p in small letters and in quotes/],
+    [/^f:2: names\.forum: found a table, wanted a name under \.i2p in lower case and in quotes/],
   ],
   [
     'an alias outside of I2P',
     `[names]\n"a.com" = "${ALICE}"`,
     [/^f:2: names\."a\.com": found .*, wanted a name under/],
   ],
-  ['an alias in capitals', `[names]\n"A.i2p" = "${ALICE}"`, [/^f:2: names\."A\.i2p": .*small letters/]],
+  ['an alias in capitals', `[names]\n"A.i2p" = "${ALICE}"`, [/^f:2: names\."A\.i2p": .*lower case/]],
   ['an alias that is a b32 name', `[names]\n"${ALICE}" = "${ALICE}"`, [/^f:2: names\.".*": .*no b32 name/]],
   [
     'an alias for another name',

@@ -98,6 +98,6 @@ test('a record that cannot be cleared is closed and removed all the same, and th
 test('a link in the place of the record is not followed', async () => {
   const path = join(directory, 'link.pid');
   symlinkSync(join(directory, 'elsewhere'), path);
-  await assert.rejects(claimRecord(path, directory, parts), /record of the own i2pd/);
+  await assert.rejects(claimRecord(path, directory, parts), /record of garligate's own i2pd/);
   assert.throws(() => statSync(join(directory, 'elsewhere')), { code: 'ENOENT' });
 });
