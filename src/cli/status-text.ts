@@ -19,7 +19,11 @@ export function statusText(report: StatusReport): readonly string[] {
       `${reason === undefined ? '' : `, ${reason}`}${dropText(drops, 'datagram')}`,
   ]);
   const socks = report.socks.flatMap(({ listen, clients, counters, meaning, udp }) =>
-    [`${listen}, ${counted(clients, 'client')}; ${meaning}`, clientsText(counters), udp === undefined ? '' : udpText(udp)]
+    [
+      `${listen}, ${counted(clients, 'client')}; ${meaning}`,
+      clientsText(counters),
+      udp === undefined ? '' : udpText(udp),
+    ]
       .filter((text) => text !== '')
       .map((text, line) => [line === 0 ? 'socks' : '', text]),
   );

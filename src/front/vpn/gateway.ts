@@ -173,6 +173,7 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
     own,
     responder: ROUTED_ECHO,
     clock,
+    log: options.log,
     random: options.random,
     dial: options.dialOurselves,
     deliver: (run) => tun.write(run),

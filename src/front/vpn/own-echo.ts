@@ -9,7 +9,8 @@ import type { RelayEnd } from '../../core/dial/target.ts';
 import type { PacketRun } from '../../core/ports.ts';
 import { sharedController } from '../../kit/abort.ts';
 import { type Clock, type Timer, within } from '../../kit/clock.ts';
-import { asGateError, GateError } from '../../kit/errors.ts';
+import { GateError } from '../../kit/errors.ts';
+import { type Logger, logFailure } from '../../kit/log.ts';
 import { ADDRESS_LENGTH, type Address, type Addresses } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
 import { Deframer } from '../../wire/packet/deframer.ts';
@@ -22,6 +23,7 @@ export interface OwnEchoParts {
   /** The address whose echo this is. */
   readonly responder: Address;
   readonly clock: Clock;
+  readonly log: Logger;
   readonly random: () => number;
   /** Opens a stream to our own destination. */
   dial(signal: AbortSignal): Promise<RelayEnd>;
@@ -130,7 +132,7 @@ export class OwnEcho {
       this.#read(stream, (packet) => this.#receive(packet));
       this.#expectAnswer();
     } catch (error) {
-      if (!this.#stopping.signal.aborted) this.#fail(asGateError(error, 'dialling ourselves'));
+      if (!this.#stopping.signal.aborted) this.#fail(logFailure(this.#parts.log, error, 'dialling ourselves'));
     }
   }
 
@@ -151,7 +153,8 @@ export class OwnEcho {
     stream.on('data', (chunk: Buffer) => {
       try {
         deframer.push(chunk, (bytes, start, end) => visit(bytes.subarray(start, end)));
-      } catch {
+      } catch (error) {
+        logFailure(this.#parts.log, error, 'reading what we sent to ourselves');
         stream.destroy();
       }
     });

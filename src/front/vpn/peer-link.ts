@@ -9,7 +9,7 @@ import { ASSUMED_MTU, type Peer } from '../../core/peers/table.ts';
 import type { PacketRun } from '../../core/ports.ts';
 import { sharedController } from '../../kit/abort.ts';
 import type { Timer } from '../../kit/clock.ts';
-import { asGateError, GateError } from '../../kit/errors.ts';
+import { GateError } from '../../kit/errors.ts';
 import { logFailure } from '../../kit/log.ts';
 import { eachRow } from '../../wire/packet/rows.ts';
 import { agreedSegment, BigPackets, fits } from './big-packets.ts';
@@ -259,7 +259,7 @@ export class PeerLink {
       },
       judge: (bytes, start, end) => admission.judgeInbound(this.peer, origin, bytes, start, end),
       refused: (refusal) => this.#ledger.drops.add(refusal),
-      failed: (error) => this.#ledger.failed(asGateError(error, 'reading packets from a peer')),
+      failed: (error) => this.#ledger.failed(logFailure(this.#world.log, error, 'reading packets from a peer')),
     });
     this.#streams.add(stream);
     this.#ledger.streamCame();

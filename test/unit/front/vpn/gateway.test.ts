@@ -66,13 +66,14 @@ async function setting(refuse?: GateError) {
     return { stream: ours, halfClose: false };
   };
   let lost: GateError | undefined;
+  const defects: string[] = [];
   const gateway = vpnGateway({
     tun,
     own: me,
     peers,
     relay: relayCore({ clock, maxPairs: 10, heldEndMs: 30_000 }),
     clock,
-    log: silentLogger,
+    log: { ...silentLogger, error: (text) => void defects.push(text) },
     random: () => 0.5,
     queue: QUEUE,
     networks: [],
@@ -108,7 +109,7 @@ async function setting(refuse?: GateError) {
     await clock.settle();
     return end;
   };
-  return { clock, tun, gateway, me: me.addresses, dialled, answers, lost: () => lost };
+  return { clock, defects, tun, gateway, me: me.addresses, dialled, answers, lost: () => lost };
 }
 
 function address(hex: string): Buffer {
@@ -476,6 +477,31 @@ test('a stream of a peer is carried by its link and by no other', async () => {
   await gateway.stop();
   await clock.settle();
   assert.deepEqual([ours.destroyed, clock.pending], [true, 0]);
+});
+
+test('a defect in taking what a peer or our own echo sends is told, and not taken for bad packets alone', async () => {
+  const { clock, defects, dialled, tun, gateway, me } = await setting();
+  const failing = () => {
+    throw new TypeError('x is not a function');
+  };
+  const write = tun.write.bind(tun);
+  tun.write = failing;
+  const two = gateway.links().find(({ peer: one }) => one.name === 'peer2')?.peer ?? assert.fail();
+  const [ours, theirs] = line({ halfClose: false });
+  gateway.take(two, ours, 'verified');
+  theirs.write(packet(two.addresses.oc, me.oc, 1));
+  await clock.settle();
+  assert.match(defects.splice(0).join(), /a defect: reading packets from a peer failed/);
+  tun.write = write;
+  const request = echoRequest(me.oc, ROUTED_ECHO, 3);
+  tun.take(request);
+  await clock.settle();
+  tun.write = failing;
+  dialled.get('ourselves')?.write(asReply(request));
+  await clock.settle();
+  assert.match(defects.join(), /a defect: reading what we sent to ourselves failed/);
+  tun.write = write;
+  await gateway.stop();
 });
 
 test('a peer that comes once the gateway has ended gets no link that goes on', async () => {
