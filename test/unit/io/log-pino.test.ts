@@ -68,6 +68,6 @@ test('no line leaves with a character that a terminal obeys, in a message or in 
 });
 
 test('what is harmless stays', () => {
-  const text = 'an own i2pd was started 1234 at 127.0.0.1:9160, ::1 and fd60::1, code sam.session-timeout';
+  const text = 'an i2pd of our own was started 1234 at 127.0.0.1:9160, ::1 and fd60::1, code sam.session-timeout';
   assert.equal(scrub(text), text);
 });
