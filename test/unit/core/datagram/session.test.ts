@@ -108,8 +108,10 @@ for (const [router, ports] of [
     const [control] = bridge.of('control');
     control?.end.removeAllListeners('data').pause();
     const outcomes = Array.from({ length: 200 }, () => attachment.send(OTHER, 7, Buffer.alloc(7_000)));
-    assert.ok(outcomes.includes('busy'), 'a router that does not read is not written to without end');
-    assert.ok(outcomes.lastIndexOf('sent') * 7_000 < 512 * 1024);
+    const sent = outcomes.filter((outcome) => outcome === 'sent').length;
+    assert.equal(outcomes.lastIndexOf('sent'), sent - 1, 'a router that does not read is not written to without end');
+    // One may be begun below the bound; with each goes a header.
+    assert.ok(sent * 7_000 > 200 * 1024 && (sent - 1) * 7_000 < 256 * 1024, `${sent} were sent`);
     await session.close();
   });
 }
