@@ -89,7 +89,7 @@ export function testListeners(sockets: Sockets): void {
     await near;
     assert.deepEqual(noDelayAt(endpoint.port), [true, true]);
     // One that is not ours, and is as the kernel makes it: it can be told.
-    const arrival = new Promise((resolve) => listener.accept(resolve));
+    const arrival = firstClient(listener);
     dial(listener);
     await arrival;
     assert.deepEqual(noDelayAt(endpoint.port).toSorted(), [false, true, true, true]);
