@@ -257,14 +257,9 @@ const scenarios = (offload: boolean): Readonly<Record<string, Scenario>> => ({
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3);
       });
       await until(() => Atomics.load(done, 0) === 1, 'the end of the flood');
-      let seen = -1;
-      await until(() => {
-        const still = seen === numbers.length;
-        seen = numbers.length;
-        return still;
-      }, 'quiet');
+      // Not until it is quiet: on a busy machine a pause says nothing of what is still in the queue of the kernel.
+      await until(() => numbers.length + droppedByInterface() === 20_000, 'each packet here, or counted as dropped');
       assert.ok(numbers.every((number, at) => at === 0 || number > (numbers[at - 1] ?? Number.NaN)));
-      assert.equal(numbers.length + droppedByInterface(), 20_000);
       await tun.close();
     },
   },
