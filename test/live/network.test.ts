@@ -48,7 +48,7 @@ test('two sessions on different routers echo, both ways', { timeout: 60_000 }, a
   }
 });
 
-test('streams that come at the same time have their own names, each of them', { timeout: 120_000 }, async (t) => {
+test('streams that come at the same time have their own names, each of them', { timeout: 240_000 }, async (t) => {
   const rounds = 40;
   const keys = network.reservedKeys(2, 2);
   const callers = await Promise.all(
@@ -88,8 +88,11 @@ test('streams that come at the same time have their own names, each of them', { 
   });
   await service.start(signal);
   await service.whenArmed(AbortSignal.timeout(60_000));
-  for (let round = 0; round < rounds; round += 1) {
+  for (let round = 0; round < rounds && !t.signal.aborted; ) {
+    const before = heard.length;
     await Promise.all(callers.map(({ name, session: from }) => say(name, from, `${keys.destination.b32}.b32.i2p`)));
+    // Where nobody at all came, it was the way between the routers, which may be away for up to two minutes.
+    if (heard.length > before) round += 1;
   }
   assert.deepEqual(
     heard.filter(([name, said]) => name !== said),
