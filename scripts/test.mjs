@@ -64,7 +64,7 @@ async function runGroup(group, files) {
   console.log(`\n${group.name}: ${group.what}`);
   const startedAt = performance.now();
   const results = await runFiles(files, {
-    atOnce: Math.max(2, availableParallelism()),
+    atOnce: Math.max(2, availableParallelism()) + (group.waits ? 1 : 0),
     fileSeconds: group.fileSeconds,
     onFile: printFile,
   });
