@@ -51,6 +51,11 @@ export class GateError extends Error {
   }
 }
 
+/** Is it the peer that could not be had, with everything on our side well? */
+export function blamesPeer({ kind }: GateError): boolean {
+  return kind.startsWith('peer-');
+}
+
 /**
  * Makes a GateError of anything thrown at a border of the program. A GateError passes through unchanged; a system error
  * keeps its errno name; everything else is a bug of ours.

@@ -111,24 +111,25 @@ test('the router is gone', async () => {
   assert.match((await ping(alice, bridge, 2_000)).join(), /^sam failed router\.unreachable$/);
 });
 
-test('the router answers, and builds the session still', async () => {
+/** Builds a session for longer than anybody waits here. */
+async function busyBridge(): Promise<FakeBridge> {
   const bridge = await FakeBridge.start({
     network: new FakeNetwork(),
     temperament: 'i2pd-2.45',
     timing: { sessionMs: 60_000 },
   });
   cleaners.push(() => bridge.stop());
+  return bridge;
+}
+
+test('the router answers, and builds the session still', async () => {
+  const bridge = await busyBridge();
   const alice = await running({ bridge, peers: [generateKeys().destination.b32] });
   assert.deepEqual(await ping(alice, bridge, 300), ['sam ok', 'session failed ping.session-building']);
 });
 
 test('eight pings at a time, and those that nobody waits for end at once', async () => {
-  const bridge = await FakeBridge.start({
-    network: new FakeNetwork(),
-    temperament: 'i2pd-2.45',
-    timing: { sessionMs: 60_000 },
-  });
-  cleaners.push(() => bridge.stop());
+  const bridge = await busyBridge();
   const alice = await running({ bridge, peers: [generateKeys().destination.b32] });
   const pings = pinger(alice, bridge);
   const gone = new AbortController();

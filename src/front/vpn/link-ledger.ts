@@ -1,6 +1,6 @@
 /** What a link remembers of itself: counters, times, and what last went wrong. Decides nothing. */
 import type { Clock } from '../../kit/clock.ts';
-import { GateError } from '../../kit/errors.ts';
+import { blamesPeer, GateError } from '../../kit/errors.ts';
 import { tally } from '../../kit/tally.ts';
 import type { LinkCounter, LinkDrop, LinkState } from './link-report.ts';
 
@@ -85,7 +85,7 @@ export class LinkLedger {
   }
 
   dialFailed(error: GateError): void {
-    if (error.kind.startsWith('peer-')) this.vainDials += 1;
+    if (blamesPeer(error)) this.vainDials += 1;
     this.failed(error);
   }
 

@@ -9,7 +9,7 @@ import { ASSUMED_MTU, type Peer } from '../../core/peers/table.ts';
 import type { PacketRun } from '../../core/ports.ts';
 import { sharedController } from '../../kit/abort.ts';
 import type { Timer } from '../../kit/clock.ts';
-import { GateError } from '../../kit/errors.ts';
+import { blamesPeer, GateError } from '../../kit/errors.ts';
 import { logFailure } from '../../kit/log.ts';
 import { eachRow } from '../../wire/packet/rows.ts';
 import { agreedSegment, BigPackets, fits } from './big-packets.ts';
@@ -81,7 +81,7 @@ export class PeerLink {
       opened: (end) => this.#carry(end, 'out', 'verified'),
       failed: (error) => {
         this.#ledger.dialFailed(error);
-        if (error.kind.startsWith('peer-')) this.#streams.contradicted();
+        if (blamesPeer(error)) this.#streams.contradicted();
         logFailure(world.log, error, 'connecting to a peer');
         this.#retryLater();
       },
