@@ -239,7 +239,8 @@ function limitsSchema() {
         'STREAM ACCEPTs that wait at the router at the same time. One that speaks only SAM 3.1, as i2pd 2.45 does, gets one after another: with several it mixes up whose streams they are.',
     }),
     streams: value.wholeNumber(1, 65_536).prefault(1024).meta({
-      description: 'Streams at the same time, of peers and SOCKS clients together.',
+      description:
+        'Streams at the same time, of peers and SOCKS clients together. A flow of a peer that waits for a service of this host is one.',
     }),
     dials: value.wholeNumber(1, 4096).prefault(128).meta({
       description:

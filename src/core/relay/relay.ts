@@ -13,7 +13,7 @@ import { NO_BYTES } from '../../kit/step.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
 import type { RelayEnd } from '../dial/target.ts';
 import { isLending, writesThrough } from '../ports.ts';
-import type { Join, Relay, RelayOptions, RelayReport } from './report.ts';
+import type { Join, Relay, RelayOptions, RelayReport, ReservedPlace } from './report.ts';
 
 export interface RelayCoreOptions {
   readonly clock: Clock;
@@ -41,25 +41,29 @@ export interface RelayCore extends Relay {
 export function relayCore(options: RelayCoreOptions): RelayCore {
   const counts = tally(['joined', 'refusedLimit', 'bytesOut', 'bytesIn', 'bytesDiscarded', 'failed', 'idle']);
   let active = 0;
+  const leave = () => {
+    active -= 1;
+  };
   /** Not an async function: one would keep its frame for as long as the pair stands. */
   const joinInPlace: Join = (near, far, how) =>
     new Promise((resolve) => {
       counts.add('joined');
       const over = (report: RelayReport) => {
-        active -= 1;
+        leave();
         if (report.ended === 'near-failed' || report.ended === 'far-failed') counts.add('failed');
         if (report.ended === 'idle') counts.add('idle');
         resolve(report);
       };
       new Pair(near, far, how, options, counts, over).start();
     });
+  const place: ReservedPlace = { join: joinInPlace, leave };
   const reserve = () => {
     if (active >= options.maxPairs) {
       counts.add('refusedLimit');
       return undefined;
     }
     active += 1;
-    return joinInPlace;
+    return place;
   };
   return {
     get active() {
@@ -68,8 +72,8 @@ export function relayCore(options: RelayCoreOptions): RelayCore {
     counters: () => counts.snapshot(),
     reserve,
     join: (near, far, how) => {
-      const join = reserve();
-      if (join !== undefined) return join(near, far, how);
+      const reserved = reserve();
+      if (reserved !== undefined) return reserved.join(near, far, how);
       abandon(near.stream);
       abandon(far.stream);
       return Promise.resolve({ bytesOut: 0, bytesIn: 0, ended: 'limit' });

@@ -21,9 +21,15 @@ export interface Relay {
   /** Where there is no place for them, both are closed at once. */
   readonly join: Join;
   /**
-   * A place for a pair, for who has to tell one side that it will be joined.
+   * A place for a pair, for who has to tell one side that it will be joined, or to wait for the other.
    *
-   * @returns what joins them, to be called once and in the same turn; undefined, which is counted, where there is no place
+   * @returns undefined, which is counted, where there is no place
    */
-  reserve(): Join | undefined;
+  reserve(): ReservedPlace | undefined;
+}
+
+/** Held until one of the two is called, once. */
+export interface ReservedPlace {
+  readonly join: Join;
+  readonly leave: () => void;
 }

@@ -7,7 +7,7 @@ import { framedStream } from '../../core/flow/framed-stream.ts';
 import type { Peer } from '../../core/peers/table.ts';
 import type { ConnectorPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
-import { sharedController } from '../../kit/abort.ts';
+import { firstOf, sharedController } from '../../kit/abort.ts';
 import { type Clock, within } from '../../kit/clock.ts';
 import { drive } from '../../kit/drive.ts';
 import { GateError } from '../../kit/errors.ts';
@@ -18,12 +18,18 @@ import { type Tally, tally } from '../../kit/tally.ts';
 import { type FlowStatus, flowAcceptMachine, flowAnswer } from '../../wire/flow/preface.ts';
 import type { Address } from '../../wire/i2p/address.ts';
 
+/** Our VPN address, and how to connect to it. */
+interface LocalServices {
+  readonly address: Address;
+  readonly connector: ConnectorPort;
+}
+
 export interface FlowServerOptions {
   readonly relay: Relay;
   readonly clock: Clock;
   readonly log: Logger;
-  /** Our VPN address, and how to connect to it; undefined where there is no TUN. */
-  readonly local: { readonly address: Address; readonly connector: ConnectorPort } | undefined;
+  /** Undefined where there is no TUN. */
+  readonly local: LocalServices | undefined;
   /**
    * Whether this peer may reach this TCP port of ours, as the rules are now. Asked before anything is, so that a refusal
    * tells nothing else.
@@ -86,16 +92,17 @@ export function flowServer(options: FlowServerOptions): FlowServer {
       }
       admitted.set(stream, { peer, port: request.port });
       if (local === undefined) return await refuse(stream, 'unreachable', 'refusedService');
-      const service = await reach(local.connector, local.address, request.port);
-      if (typeof service === 'string') return await refuse(stream, service, 'refusedService');
-      const join = relay.reserve();
-      if (join === undefined) {
-        service.destroy();
-        return await refuse(stream, 'busy', 'refusedLimit');
+      // Before the service is asked: it need not hear of a flow that cannot be joined, and those that wait for one are bounded.
+      const place = relay.reserve();
+      if (place === undefined) return await refuse(stream, 'busy', 'refusedLimit');
+      const service = await reach(local, request.port, stream);
+      if (typeof service === 'string') {
+        place.leave();
+        return await refuse(stream, service, 'refusedService');
       }
       stream.write(flowAnswer('joined', options.label()));
       counts.add('joined');
-      await join(
+      await place.join(
         { stream: framedStream(stream), halfClose: true },
         { stream: service, halfClose: true },
         { signal: stopping.signal, idleMs: IDLE_MS },
@@ -109,17 +116,24 @@ export function flowServer(options: FlowServerOptions): FlowServer {
     }
   };
 
-  const reach = async (connector: ConnectorPort, address: Address, port: number): Promise<Duplex | FlowStatus> => {
+  /** @param asking the peer's stream: without it nobody waits for the service any more */
+  const reach = async ({ address, connector }: LocalServices, port: number, asking: Duplex) => {
     const late = new GateError('peer-timeout', 'flow.service-late', 'a local service did not answer in time');
+    const gone = new AbortController();
+    const onClose = () =>
+      gone.abort(new GateError('peer-closed', 'flow.left', 'the flow ended before its service answered'));
+    asking.once('close', onClose);
+    const over = firstOf(stopping.signal, gone.signal);
     try {
-      return await within(clock, CONNECT_MS, late, stopping.signal, (signal) =>
-        connector.connect(address, port, signal),
-      );
+      return await within(clock, CONNECT_MS, late, over.signal, (signal) => connector.connect(address, port, signal));
     } catch (error) {
       const { kind } = logFailure(log, error, 'connecting to a local service');
       if (kind === 'peer-refused') return 'refused';
       if (kind === 'peer-timeout') return 'timeout';
       return kind === 'limit' ? 'busy' : 'unreachable';
+    } finally {
+      over.end();
+      asking.off('close', onClose);
     }
   };
 

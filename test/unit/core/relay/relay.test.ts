@@ -382,14 +382,17 @@ test('pairs beyond the limit are closed at once and counted', async () => {
   assert.equal(relay.active, 0);
 });
 
-test('a place that is reserved is for nobody else, and free again when its pair is over', async () => {
+test('a place that is reserved is for nobody else, and free again when it is left or its pair is over', async () => {
   const relay = relayCore({ clock: new FakeClock(), maxPairs: 1, heldEndMs: HELD_END_MS });
   const abort = new AbortController();
   const ends = () => ({ stream: line()[0], halfClose: true });
-  const join = relay.reserve() ?? assert.fail();
+  const left = relay.reserve() ?? assert.fail();
   assert.equal(relay.reserve(), undefined);
   assert.deepEqual([relay.active, relay.counters().refusedLimit], [1, 1]);
-  const pair = join(ends(), ends(), { signal: abort.signal, idleMs: 0 });
+  left.leave();
+  const place = relay.reserve() ?? assert.fail();
+  assert.equal(relay.reserve(), undefined);
+  const pair = place.join(ends(), ends(), { signal: abort.signal, idleMs: 0 });
   assert.equal(relay.counters().joined, 1);
   abort.abort();
   await pair;

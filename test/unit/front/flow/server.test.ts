@@ -15,6 +15,8 @@ const NEVER = new AbortController().signal;
 /** As the server has them: answers that wait to be read, and how long they wait. */
 const REFUSALS_PER_PEER = 32;
 const REFUSED_LINGER_MS = 30_000;
+/** As the server has it: how long a service may take to answer. */
+const CONNECT_MS = 20_000;
 
 /** The only one that the peer may not reach from the beginning. */
 const FORBIDDEN_PORT = 6000;
@@ -37,11 +39,14 @@ function setting({ maxPerPeer = 10, maxPairs = 100, withTun = true, allowed = tr
     relay: {
       join: relay.join,
       reserve: () => {
-        const join = relay.reserve();
-        if (join === undefined) return undefined;
-        return (local, remote, how) => {
-          ends.push(how.signal);
-          return join(local, remote, how);
+        const place = relay.reserve();
+        if (place === undefined) return undefined;
+        return {
+          join: (local, remote, how) => {
+            ends.push(how.signal);
+            return place.join(local, remote, how);
+          },
+          leave: place.leave,
         };
       },
     },
@@ -224,18 +229,27 @@ test('a peer has so many flows, then answers, then nothing', async () => {
   assert.equal(clock.pending, 0);
 });
 
-test('without a place in the relay a flow is answered busy and not joined, and its service is closed', async () => {
-  const { clock, server, services, dial, relay } = setting({ maxPairs: 1 });
+test('without a place in the relay a flow is answered busy, and its service is not asked', async () => {
+  const { clock, server, asked, dial, relay } = setting({ maxPairs: 1 });
   const one = await dial(80);
   await rejectsWith(dial(80), 'limit', 'flow.busy');
-  for (const service of services) service.resume();
   await clock.settle();
   assert.deepEqual([server.counters().joined, server.counters().refusedLimit, relay.active], [1, 1, 1]);
-  assert.deepEqual(
-    services.map(({ readableEnded }) => readableEnded),
-    [false, true],
-  );
+  assert.equal(asked.length, 1);
   one.stream.destroy();
+  await server.stop();
+});
+
+test('a flow that waits for its service has a place in the relay, and leaves it when the service fails', async () => {
+  const { clock, server, behave, dial, relay } = setting({ maxPairs: 1 });
+  behave('hang');
+  const waits = assert.rejects(dial(80));
+  await clock.settle();
+  await rejectsWith(dial(80), 'limit', 'flow.busy');
+  assert.equal(relay.active, 1);
+  await clock.advance(CONNECT_MS);
+  await waits;
+  assert.equal(relay.active, 0);
   await server.stop();
 });
 
@@ -412,7 +426,7 @@ test('a flow ends with the rule that let it in, also while its service is asked;
   await clock.settle();
   forbid(443);
   await clock.settle();
-  assert.equal(relay.active, 2);
+  assert.equal(relay.active, 3);
   forbid(22);
   await clock.settle();
   assert.deepEqual([ending.stream.closed, service.closed, asking.readableEnded], [true, true, true]);
