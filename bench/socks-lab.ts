@@ -41,10 +41,13 @@ const I2PD_SOCKS_PORT = 4447;
 const GATEWAY_ADDRESS = '198.18.101.1';
 /** A download is cut off after this long: what counts is how much came until then. */
 const DOWNLOAD_SECONDS = 6;
-const GETS = 20;
+const GETS = 50;
 const GET_SECONDS = 60;
-/** The first finds the way to the destination, and the next warm both programs up: not what is compared. */
-const FIRST_CONTACTS = 20;
+/**
+ * The first finds the way to the destination, and the others bring both programs to where they are after their first
+ * minutes of use: V8 compiles a function well only after it has run some hundred times.
+ */
+const FIRST_CONTACTS = 300;
 
 export async function benchSocksLab({ rounds, note }: SocksLabOptions): Promise<SocksLabReport> {
   const undo: (() => Promise<void>)[] = [];
