@@ -82,16 +82,21 @@ export interface Side {
   readonly vpn: string;
 }
 
-async function makeSide(
-  letter: Letter,
-  number: number,
-  directory: string,
-  sam: string,
-  keys: PrivateKeys,
-  peer: string,
-  mtu: number,
-): Promise<Side> {
-  const [host, gateway] = [new Place(), new Place()];
+interface SidePlan {
+  readonly letter: Letter;
+  readonly number: number;
+  /** Of the files. */
+  readonly directory: string;
+  /** The port of the bridge. */
+  readonly sam: string;
+  readonly keys: PrivateKeys;
+  /** The other side, in the config. */
+  readonly peer: string;
+  readonly mtu: number;
+}
+
+async function makeSide(host: Place, gateway: Place, plan: SidePlan): Promise<Side> {
+  const { letter, number, directory, sam, keys, peer, mtu } = plan;
   const lan = `fd0${letter}:1::`;
   const ip = (...args: readonly string[]) => execute('ip', args);
   for (const place of [host, gateway]) await place.isApart();
@@ -149,41 +154,65 @@ export interface Sites {
 }
 
 /**
+ * Whatever `work` started and has not ended is ended with it.
+ *
  * @param allow what b may reach at a, and a at b; and how long packets to b may be
- * @param work has to end the gateways that it starts
  */
 export async function twoSites(
   allow: { readonly atA: readonly string[]; readonly atB: readonly string[]; readonly mtuOfB?: number },
   work: (sites: Sites) => Promise<void>,
 ): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), 'garligate-sites-'));
-  const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament: 'i2pd-2.45' });
-  // The fake bridge stays on loopback; the gateways come from elsewhere.
-  const way = createServer((client) => {
-    const inner = connect(bridge.address.port, '127.0.0.1');
-    client.pipe(inner).pipe(client);
-    for (const end of [client, inner]) end.on('error', () => [client, inner].map((socket) => socket.destroy()));
-  });
-  await new Promise<void>((resolve) => way.listen(0, '0.0.0.0', resolve));
-  const address = way.address();
-  const sam = String(typeof address === 'object' && address !== null ? address.port : assert.fail());
-  const [ofA, ofB] = [generateKeys(), generateKeys()];
-  const a = await makeSide('a', 1, directory, sam, ofA, peerTable('b', ofB, allow.atA), 1500);
-  const b = await makeSide('b', 2, directory, sam, ofB, peerTable('a', ofA, allow.atB), allow.mtuOfB ?? 1500);
-  await work({
-    a,
-    b,
-    start: ({ gateway, config }) =>
-      spawn(...gateway.command(...COMMAND, 'run', '--config', config), { stdio: ['ignore', 'ignore', 'inherit'] }),
-    verb: async ({ gateway, config }, ...words) => {
-      const { stdout } = await execute(...gateway.command(...COMMAND, ...words, '--config', config));
-      return stdout;
-    },
-  });
-  for (const place of [a.host, a.gateway, b.host, b.gateway]) await place.leave();
-  way.close();
-  await bridge.stop();
-  rmSync(directory, { recursive: true });
+  const undo: (() => unknown)[] = [];
+  try {
+    const directory = mkdtempSync(join(tmpdir(), 'garligate-sites-'));
+    undo.push(() => rmSync(directory, { recursive: true }));
+    const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament: 'i2pd-2.45' });
+    undo.push(() => bridge.stop());
+    // The fake bridge stays on loopback; the gateways come from elsewhere.
+    const way = createServer((client) => {
+      const inner = connect(bridge.address.port, '127.0.0.1');
+      client.pipe(inner).pipe(client);
+      for (const end of [client, inner]) end.on('error', () => [client, inner].map((socket) => socket.destroy()));
+    });
+    undo.push(() => way.close());
+    await new Promise<void>((resolve) => way.listen(0, '0.0.0.0', resolve));
+    const address = way.address();
+    const sam = String(typeof address === 'object' && address !== null ? address.port : assert.fail());
+    const place = () => {
+      const made = new Place();
+      undo.push(() => made.leave());
+      return made;
+    };
+    const [ofA, ofB] = [generateKeys(), generateKeys()];
+    const { atA, atB, mtuOfB = 1500 } = allow;
+    const [toA, toB] = [peerTable('a', ofA, atB), peerTable('b', ofB, atA)];
+    const [planA, planB] = [
+      { letter: 'a', number: 1, directory, sam, keys: ofA, peer: toB, mtu: 1500 },
+      { letter: 'b', number: 2, directory, sam, keys: ofB, peer: toA, mtu: mtuOfB },
+    ] as const;
+    const a = await makeSide(place(), place(), planA);
+    const b = await makeSide(place(), place(), planB);
+    await work({
+      a,
+      b,
+      start: ({ gateway, config }) => {
+        const command = gateway.command(...COMMAND, 'run', '--config', config);
+        const program = spawn(...command, { stdio: ['ignore', 'ignore', 'inherit'] });
+        const closed = once(program, 'close');
+        undo.push(() => {
+          program.kill('SIGKILL');
+          return closed;
+        });
+        return program;
+      },
+      verb: async ({ gateway, config }, ...words) => {
+        const { stdout } = await execute(...gateway.command(...COMMAND, ...words, '--config', config));
+        return stdout;
+      },
+    });
+  } finally {
+    for (const step of undo.reverse()) await step();
+  }
 }
 
 /** Until it works, at most so long as two processes need to start on a busy machine and their links to stand. */
