@@ -104,6 +104,8 @@ await main(async () => {
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, undefined, 2)}\n`);
   if (values.picture !== undefined && tunnel !== undefined) writeFileSync(values.picture, drawTunnelReport(tunnel));
 });
+// What was interrupted may still wait for something.
+process.exit();
 
 function wholeNumber(name: string, text: string | undefined, usual: number, least: number, most: number): number {
   const value = text === undefined ? usual : Number(text);

@@ -10,6 +10,7 @@ import { startNetwork } from '../scripts/lab/i2p-network.ts';
 import { runInside } from '../scripts/lab/namespaces.ts';
 import { planStranger, startStranger } from '../scripts/lab/stranger.ts';
 import { LARGE_FILE } from '../scripts/lab/web-server.ts';
+import { withCleanup } from './lib/cleanup.ts';
 import { atLeast, atMost, type Goal, goalsTable } from './lib/goals.ts';
 import { median, ratio, spread } from './lib/statistics.ts';
 import { table } from './lib/table.ts';
@@ -49,13 +50,9 @@ const GET_SECONDS = 60;
  */
 const FIRST_CONTACTS = 300;
 
-export async function benchSocksLab({ rounds, note }: SocksLabOptions): Promise<SocksLabReport> {
-  const undo: (() => Promise<void>)[] = [];
-  const end = new AbortController();
-  const onInterrupt = () => end.abort(new Error('interrupted'));
-  process.once('SIGINT', onInterrupt);
-  process.once('SIGTERM', onInterrupt);
-  try {
+export function benchSocksLab({ rounds, note }: SocksLabOptions): Promise<SocksLabReport> {
+  return withCleanup(async (cleanup) => {
+    const { interrupted: signal } = cleanup;
     const plan = planStranger();
     note('a private I2P network');
     const proxy = {
@@ -66,24 +63,25 @@ export async function benchSocksLab({ rounds, note }: SocksLabOptions): Promise<
       port: I2PD_SOCKS_PORT,
     } as const;
     const services = [...plan.network.services, proxy];
-    const network = await startNetwork({ ...plan.network, services, reservedKeys: 1, signal: end.signal });
-    undo.push(() => network.stop());
+    const network = await startNetwork({ ...plan.network, services, reservedKeys: 1, signal });
+    cleanup.add(() => network.stop());
     const stranger = await startStranger(network, plan);
-    undo.push(() => stranger.stop());
+    cleanup.add(() => stranger.stop());
     note('a gateway');
     const keys = network.reservedKeys(ROUTER, 1);
     const gatewayPlan = { name: 'a', address: GATEWAY_ADDRESS, router: ROUTER, seenFrom: 2, keys, peers: [] };
     const gateway = await createGateway(network, gatewayPlan);
-    undo.push(() => gateway.remove());
-    await gateway.start(end.signal);
+    cleanup.add(() => gateway.remove());
+    await gateway.start(signal);
 
     const proxies: Record<ProxyName, string> = {
       i2pd: `${network.router(ROUTER).address}:${I2PD_SOCKS_PORT}`,
       garligate: gateway.socks,
     };
     const curl = (name: ProxyName, path: string, seconds: number) =>
-      fetchThrough(gateway.namespace, proxies[name], `http://${stranger.b32Name}${path}`, seconds, end.signal);
+      fetchThrough(gateway.namespace, proxies[name], `http://${stranger.b32Name}${path}`, seconds, signal);
     for (const name of PROXIES) {
+      note(`${FIRST_CONTACTS} GETs to warm up: ${name}`);
       for (let contact = 0; contact < FIRST_CONTACTS; contact += 1) await curl(name, '/', GET_SECONDS);
       await curl(name, LARGE_FILE.path, DOWNLOAD_SECONDS);
     }
@@ -96,11 +94,7 @@ export async function benchSocksLab({ rounds, note }: SocksLabOptions): Promise<
       }
     }
     return { samples, goals: judge(samples) };
-  } finally {
-    process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', onInterrupt);
-    for (const step of undo.reverse()) await step();
-  }
+  });
 }
 
 interface Fetched {

@@ -2,12 +2,13 @@
  * `npm run bench -- socks`: the SOCKS relay on loopback, against microsocks and dante in the same rounds. garligate reaches
  * the service through a bare SAM bridge, the others straight. docs/performance.md says how to read the tables.
  */
+import { withCleanup } from './lib/cleanup.ts';
 import { compileLoadPrograms } from './lib/compile.ts';
 import { atLeast, atMost, type Goal, goalsTable } from './lib/goals.ts';
 import { type LoadPlan, runLoad, startLoad } from './lib/load.ts';
 import { describeMachine, type Machine, machineLine } from './lib/machine.ts';
 import { startProgram, untilSaid } from './lib/program.ts';
-import { RELAYS, type Relay, type RelayName, type ServicePorts, startRelay } from './lib/relays.ts';
+import { RELAYS, type Relay, type RelayName, startRelay } from './lib/relays.ts';
 import { median, ratio, spread } from './lib/statistics.ts';
 import { table } from './lib/table.ts';
 
@@ -70,43 +71,42 @@ const WARM_UP_SECONDS = 5;
 const OPENING_SECONDS = 60;
 const GIGABYTE = 1e9;
 
-export async function benchSocks(options: SocksBenchOptions): Promise<SocksBenchReport> {
-  const machine = describeMachine();
-  const { service, load } = await compileLoadPrograms();
-  const behind = startProgram(service, [String(LONGEST_RUN)]);
-  try {
+export function benchSocks(options: SocksBenchOptions): Promise<SocksBenchReport> {
+  return withCleanup(async (cleanup) => {
+    const machine = describeMachine();
+    const { service, load } = await compileLoadPrograms();
+    const behind = startProgram(service, [String(LONGEST_RUN)]);
+    cleanup.add(() => behind.stop());
     const [, plain, sam] = await untilSaid(behind, /plain (\d+)\nsam (\d+)\n/, 5_000);
     const ports = { plain: Number(plain), sam: Number(sam) };
-    const samples = await measureLoads(load, ports, options);
-    const idle = options.idle === 0 ? {} : await measureIdle(load, ports, options);
-    const scale = options.quick ? [] : await measureScale(load, ports, options);
+    const start = (name: RelayName) => startRelay(name, ports, cleanup);
+    const samples = await measureLoads(load, start, options);
+    const idle = options.idle === 0 ? {} : await measureIdle(load, start, options);
+    const scale = options.quick ? [] : await measureScale(load, start, options);
     return { machine, samples, idle, scale, goals: judge(samples, idle) };
-  } finally {
-    await behind.stop();
-  }
+  });
 }
 
-async function measureLoads(load: string, ports: ServicePorts, { rounds, seconds, quick, note }: SocksBenchOptions) {
+type StartRelay = (name: RelayName) => Promise<Relay>;
+
+async function measureLoads(load: string, start: StartRelay, { rounds, seconds, quick, note }: SocksBenchOptions) {
   const samples = emptySamples();
   const relays = new Map<RelayName, Relay>();
-  try {
-    for (const name of RELAYS) relays.set(name, await startRelay(name, ports));
-    // What a program does only once, such as compiling itself, is not what is measured.
-    for (const relay of quick ? [] : relays.values()) {
-      for (const each of LOAD_NAMES) await runLoad(load, relay, { ...LOADS[each], seconds: WARM_UP_SECONDS });
-    }
-    for (let round = 1; round <= rounds; round += 1) {
-      for (const each of LOAD_NAMES) {
-        note(`round ${round} of ${rounds}: ${each}`);
-        // One after the other within a round, so that all of them meet the same neighbours.
-        for (const [name, relay] of relays) {
-          samples[each][name].push(await sample(load, relay, { ...LOADS[each], seconds }));
-        }
+  for (const name of RELAYS) relays.set(name, await start(name));
+  // What a program does only once, such as compiling itself, is not what is measured.
+  for (const relay of quick ? [] : relays.values()) {
+    for (const each of LOAD_NAMES) await runLoad(load, relay, { ...LOADS[each], seconds: WARM_UP_SECONDS });
+  }
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const each of LOAD_NAMES) {
+      note(`round ${round} of ${rounds}: ${each}`);
+      // One after the other within a round, so that all of them meet the same neighbours.
+      for (const [name, relay] of relays) {
+        samples[each][name].push(await sample(load, relay, { ...LOADS[each], seconds }));
       }
     }
-  } finally {
-    for (const relay of relays.values()) await relay.stop();
   }
+  for (const relay of relays.values()) await relay.stop();
   return samples;
 }
 
@@ -129,45 +129,39 @@ async function sample(load: string, relay: Relay, plan: LoadPlan): Promise<Sampl
 }
 
 /** In fresh processes: memory that a load has left behind is not what idle connections cost. */
-async function measureIdle(load: string, ports: ServicePorts, { idle, note }: SocksBenchOptions) {
+async function measureIdle(load: string, start: StartRelay, { idle, note }: SocksBenchOptions) {
   const found: Partial<Record<RelayName, IdleSample>> = {};
   for (const name of ['microsocks', 'garligate'] as const) {
     note(`${idle} idle connections: ${name}`);
-    const relay = await startRelay(name, ports);
-    try {
-      const bytesBefore = relay.program?.memory() ?? 0;
-      const plan: LoadPlan = { mode: 'hold', connections: idle, seconds: OPENING_SECONDS };
-      const { program, report } = await startLoad(load, relay, plan);
-      found[name] = {
-        opened: report.count,
-        bytes: relay.program?.memory() ?? 0,
-        bytesBefore,
-        processes: relay.program?.processes() ?? 0,
-      };
-      await program.finish();
-    } finally {
-      await relay.stop();
-    }
+    const relay = await start(name);
+    const bytesBefore = relay.program?.memory() ?? 0;
+    const plan: LoadPlan = { mode: 'hold', connections: idle, seconds: OPENING_SECONDS };
+    const { program, report } = await startLoad(load, relay, plan);
+    found[name] = {
+      opened: report.count,
+      bytes: relay.program?.memory() ?? 0,
+      bytesBefore,
+      processes: relay.program?.processes() ?? 0,
+    };
+    await program.finish();
+    await relay.stop();
   }
   return found;
 }
 
 /** The same load in one process, while more and more connections stand idle. */
-async function measureScale(load: string, ports: ServicePorts, { seconds, note }: SocksBenchOptions) {
+async function measureScale(load: string, start: StartRelay, { seconds, note }: SocksBenchOptions) {
   const found: ScaleSample[] = [];
-  const relay = await startRelay('garligate', ports);
-  try {
-    const plan: LoadPlan = { ...LOADS['short connections'], seconds };
-    await runLoad(load, relay, plan);
-    for (const standing of STANDING) {
-      note(`short connections beside ${standing} that stand`);
-      const held = await startLoad(load, relay, { mode: 'hold', connections: standing, seconds: OPENING_SECONDS });
-      found.push({ standing: held.report.count, short: await sample(load, relay, plan) });
-      await held.program.finish();
-    }
-  } finally {
-    await relay.stop();
+  const relay = await start('garligate');
+  const plan: LoadPlan = { ...LOADS['short connections'], seconds };
+  await runLoad(load, relay, { ...plan, seconds: WARM_UP_SECONDS });
+  for (const standing of STANDING) {
+    note(`short connections beside ${standing} that stand`);
+    const held = await startLoad(load, relay, { mode: 'hold', connections: standing, seconds: OPENING_SECONDS });
+    found.push({ standing: held.report.count, short: await sample(load, relay, plan) });
+    await held.program.finish();
   }
+  await relay.stop();
   return found;
 }
 

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type Lab, startLab } from '../scripts/lab/lab.ts';
 import { openSession } from '../scripts/lab/sam-client.ts';
 import { bareStream } from './lib/bare-stream.ts';
+import { type Cleanup, withCleanup } from './lib/cleanup.ts';
 import { compileTunnelPrograms, type TunnelPrograms } from './lib/compile.ts';
 import { describeMachine, type Machine, machineLine } from './lib/machine.ts';
 import { type Program, weigh } from './lib/program.ts';
@@ -43,29 +44,22 @@ const ALLOW = [`tcp/${IPERF_PORT}`, `udp/${DATAGRAM_PORT}`];
 const MEGABYTE = 1e6;
 const MEBIBYTE = 2 ** 20;
 
-export async function benchTunnelLab({ rounds, seconds, note }: TunnelLabOptions): Promise<TunnelLabReport> {
-  const end = new AbortController();
-  const onSignal = () => end.abort(new Error('interrupted'));
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, onSignal);
-  const undo: (() => Promise<void> | void)[] = [];
-  try {
+export function benchTunnelLab({ rounds, seconds, note }: TunnelLabOptions): Promise<TunnelLabReport> {
+  return withCleanup(async (cleanup) => {
     const programs = await compileTunnelPrograms();
-    const progress = quietProgress(note);
-    const lab = await startLab({ signal: end.signal, progress, keys: 'reserved', allow: ALLOW });
-    undo.push(() => lab.stop());
-    const keep = (program: Program) => void undo.push(() => program.stop());
+    const { interrupted: signal } = cleanup;
+    const lab = await startLab({ signal, progress: quietProgress(note), keys: 'reserved', allow: ALLOW });
+    cleanup.add(() => lab.stop());
+    const keep = (program: Program) => cleanup.add(() => program.stop());
     const hosts = hostsIn({ a: lab.a.namespace, b: lab.b.namespace }, keep);
-    const lines = await waitAtSockets(lab, end.signal, (step) => undo.push(step));
+    const lines = await waitAtSockets(lab, cleanup);
     const tunnels: Record<Name, Tunnel> = {
       relay: await joinRelays(hosts, programs, lines),
       garligate: { address: lab.b.addresses.oc, programs: [lab.a, lab.b].map(weighGateway), on: hosts.on },
     };
     for (const name of NAMES) await tcp(tunnels[name], 1, 'both');
     return { machine: describeMachine(), rounds: await loadAll(tunnels, programs, { rounds, seconds, note }) };
-  } finally {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.off(name, onSignal);
-    for (const step of undo.reverse()) await step();
-  }
+  });
 }
 
 async function loadAll(
@@ -96,8 +90,7 @@ function weighGateway({ name, pid }: Lab['a']) {
  */
 async function waitAtSockets(
   { network }: Lab,
-  signal: AbortSignal,
-  undo: (step: () => void) => void,
+  { interrupted: signal, add: undo }: Cleanup,
 ): Promise<Record<Host, string>> {
   const open = async (router: number) => {
     const session = await openSession((stop) => network.openBridge(router, stop), 'TRANSIENT', signal);
@@ -110,7 +103,7 @@ async function waitAtSockets(
   const paths: Record<Host, string> = { a: join(network.directory, 'bare-a'), b: join(network.directory, 'bare-b') };
   for (const host of HOSTS) {
     const end = ends[host];
-    undo(() => end.destroy());
+    undo(() => void end.destroy());
     const server = createServer((socket) => {
       server.close();
       // Both end with the relay.
@@ -118,7 +111,7 @@ async function waitAtSockets(
       end.pipe(socket).pipe(end);
     });
     server.listen(paths[host]);
-    undo(() => server.close());
+    undo(() => void server.close());
   }
   return paths;
 }

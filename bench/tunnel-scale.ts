@@ -2,6 +2,7 @@
  * `npm run bench -- tunnel`, the part about many peers: what a packet costs beside 1 to 1,000 configured peers, each with a
  * network behind it and firewall rules of its own. The pairs run side by side and are loaded one after the other.
  */
+import { withCleanup } from './lib/cleanup.ts';
 import { compileTunnelPrograms } from './lib/compile.ts';
 import { atMost, type Goal, goalsTable } from './lib/goals.ts';
 import { median, ratio, spread } from './lib/statistics.ts';
@@ -36,10 +37,10 @@ const DATAGRAM_RATE = 20_000;
 const AS_FAST_AS_IT_GOES = { rate: 0, delayMs: 0 };
 const GIGABIT = 1e9 / 8;
 
-export async function benchTunnelScale({ rounds, seconds, note }: TunnelScaleOptions): Promise<TunnelScaleReport> {
-  const programs = await compileTunnelPrograms();
-  const ground = await openGround(programs, AS_FAST_AS_IT_GOES);
-  try {
+export function benchTunnelScale({ rounds, seconds, note }: TunnelScaleOptions): Promise<TunnelScaleReport> {
+  return withCleanup(async (cleanup) => {
+    const programs = await compileTunnelPrograms();
+    const ground = await openGround(programs, AS_FAST_AS_IT_GOES, cleanup);
     const pairs: { peers: number; tunnel: Tunnel; samples: Sample[] }[] = [];
     for (const peers of PEERS) {
       note(`gateways with ${peers} peers`);
@@ -60,9 +61,7 @@ export async function benchTunnelScale({ rounds, seconds, note }: TunnelScaleOpt
     }
     const report = pairs.map(({ peers, samples }) => ({ peers, samples }));
     return { pairs: report, goals: judge(report) };
-  } finally {
-    await ground.end();
-  }
+  });
 }
 
 /** Somewhat above the noise: what grows with the number of peers would grow a hundredfold. */

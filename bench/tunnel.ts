@@ -4,6 +4,7 @@
  * docs/performance.md says how to read the tables.
  */
 import { barChart } from './lib/chart.ts';
+import { withCleanup } from './lib/cleanup.ts';
 import { compileTunnelPrograms } from './lib/compile.ts';
 import { atLeast, atMost, type Goal, goalsTable } from './lib/goals.ts';
 import { describeMachine, type Machine, machineLine } from './lib/machine.ts';
@@ -35,31 +36,29 @@ const AS_FAST_AS_IT_GOES = { rate: 0, delayMs: 0 };
 const GIGABIT = 1e9 / 8;
 const MEBIBYTE = 2 ** 20;
 
-export async function benchTunnel({ rounds, seconds, quick, note }: TunnelBenchOptions): Promise<TunnelBenchReport> {
-  const machine = describeMachine();
-  const plan = PLANS[quick ? 'quick' : 'whole'];
-  const programs = await compileTunnelPrograms();
-  const tunnels = await startTunnels(TUNNELS, programs, AS_FAST_AS_IT_GOES);
-  const samples: Record<TunnelName, Round[]> = {
-    veth: [],
-    relay: [],
-    'wireguard-go': [],
-    garligate: [],
-    'garligate, big': [],
-  };
-  try {
+export function benchTunnel({ rounds, seconds, quick, note }: TunnelBenchOptions): Promise<TunnelBenchReport> {
+  return withCleanup(async (cleanup) => {
+    const machine = describeMachine();
+    const plan = PLANS[quick ? 'quick' : 'whole'];
+    const programs = await compileTunnelPrograms();
+    const tunnels = await startTunnels(TUNNELS, programs, AS_FAST_AS_IT_GOES, cleanup);
+    const samples: Record<TunnelName, Round[]> = {
+      veth: [],
+      relay: [],
+      'wireguard-go': [],
+      garligate: [],
+      'garligate, big': [],
+    };
     // What a program does only once, such as compiling itself, is not what is measured.
-    for (const tunnel of tunnels.of.values()) await tcp(tunnel, 1, 'both');
+    for (const tunnel of tunnels.values()) await tcp(tunnel, 1, 'both');
     for (let round = 1; round <= rounds; round += 1) {
-      for (const [name, tunnel] of tunnels.of) {
+      for (const [name, tunnel] of tunnels) {
         note(`round ${round} of ${rounds}: ${name}`);
         samples[name].push(await measureRound(tunnel, programs, plan, seconds, samples[name].at(-1)));
       }
     }
-  } finally {
-    await tunnels.end();
-  }
-  return { machine, rounds: samples, goals: judge(samples) };
+    return { machine, rounds: samples, goals: judge(samples) };
+  });
 }
 
 type Samples = TunnelBenchReport['rounds'];

@@ -9,6 +9,7 @@ import { runInside } from '../scripts/lab/namespaces.ts';
 import { openSession, type SamSession } from '../scripts/lab/sam-client.ts';
 import { LARGE_FILE } from '../scripts/lab/web-server.ts';
 import { bareStream } from './lib/bare-stream.ts';
+import { withCleanup } from './lib/cleanup.ts';
 import { atLeast, atMost, type Goal, goalsTable } from './lib/goals.ts';
 import { quietProgress } from './lib/quiet-progress.ts';
 import { median, percentile, ratio, spread } from './lib/statistics.ts';
@@ -49,22 +50,19 @@ const GRACE_MS = 30_000;
 const IDLE_PINGS = 30;
 const PIECE = Buffer.alloc(16 * 1024, 1);
 
-export async function benchVpnLab({ rounds, line, note }: VpnLabOptions): Promise<VpnLabReport> {
-  const end = new AbortController();
-  const onInterrupt = () => end.abort(new Error('interrupted'));
-  process.once('SIGINT', onInterrupt);
-  process.once('SIGTERM', onInterrupt);
-  const { signal } = end;
-  const load = line === undefined ? QUICK : SLOW;
-  let lab: Lab | undefined;
-  try {
-    lab = await startLab({ signal, progress: quietProgress(note), line, keys: 'reserved' });
-    const { network } = lab;
+export function benchVpnLab({ rounds, line, note }: VpnLabOptions): Promise<VpnLabReport> {
+  return withCleanup(async (cleanup) => {
+    const load = line === undefined ? QUICK : SLOW;
+    const { interrupted: signal } = cleanup;
+    const lab = await startLab({ signal, progress: quietProgress(note), line, keys: 'reserved' });
+    cleanup.add(() => lab.stop());
     note('bare SAM sessions beside the gateways');
-    const [from, to] = await Promise.all(
-      [2, 1].map((router) => openSession((stop) => network.openBridge(router, stop), 'TRANSIENT', signal)),
-    );
-    if (from === undefined || to === undefined) throw new Error('a bare SAM session is missing');
+    const bareSession = async (router: number) => {
+      const session = await openSession((stop) => lab.network.openBridge(router, stop), 'TRANSIENT', signal);
+      cleanup.add(() => session.close());
+      return session;
+    };
+    const [from, to] = await Promise.all([bareSession(2), bareSession(1)]);
     const samples: Round[] = [];
     for (let round = 1; round <= rounds; round += 1) {
       note(`lab round ${round} of ${rounds}`);
@@ -76,14 +74,8 @@ export async function benchVpnLab({ rounds, line, note }: VpnLabOptions): Promis
       ]);
       samples.push({ bare, vpn, idle, beside });
     }
-    from.close();
-    to.close();
     return { line, rounds: samples, goals: judge(samples, line) };
-  } finally {
-    process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', onInterrupt);
-    await lab?.stop();
-  }
+  });
 }
 
 /** From router 2 to router 1 as fast as it goes. @returns what arrived per second, once the stream stood */

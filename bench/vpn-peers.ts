@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { waitUntil } from '../scripts/lab/command.ts';
+import { withCleanup } from './lib/cleanup.ts';
 import { compileTunnelPrograms } from './lib/compile.ts';
 import { atMost, type Goal, goalsTable } from './lib/goals.ts';
 import type { Program } from './lib/program.ts';
@@ -44,10 +45,10 @@ const FLOOD_SECONDS = 2;
 const UP_MS = 30_000;
 const SETTLE_MS = 3_000;
 
-export async function benchVpnPeers({ starts, line, note }: VpnPeersOptions): Promise<VpnPeersReport> {
-  const programs = await compileTunnelPrograms();
-  const ground = await openGround(programs, line);
-  try {
+export function benchVpnPeers({ starts, line, note }: VpnPeersOptions): Promise<VpnPeersReport> {
+  return withCleanup(async (cleanup) => {
+    const programs = await compileTunnelPrograms();
+    const ground = await openGround(programs, line, cleanup);
     note('first packets');
     const pair = await ground.add();
     const firstAnswered = await firstPackets(pair, starts);
@@ -64,9 +65,7 @@ export async function benchVpnPeers({ starts, line, note }: VpnPeersOptions): Pr
       ),
     ];
     return { firstSent, firstAnswered, idle, one, flooded, goals };
-  } finally {
-    await ground.end();
-  }
+  });
 }
 
 async function firstPackets(site: Site, starts: number): Promise<number> {

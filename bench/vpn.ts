@@ -2,6 +2,7 @@
  * `npm run bench -- vpn`: what a bulk transfer on a slow line does to everybody else, against a relay that moves packet by
  * packet, in interleaved rounds on a line of 1 MB/s. docs/performance.md says how to read the tables.
  */
+import { withCleanup } from './lib/cleanup.ts';
 import { compileTunnelPrograms } from './lib/compile.ts';
 import { atLeast, atMost, type Goal, goalsTable } from './lib/goals.ts';
 import { describeMachine, type Machine, machineLine } from './lib/machine.ts';
@@ -43,14 +44,14 @@ const MTU = 1500;
 const IDLE_SECONDS = 2;
 const MEGABYTE = 1e6;
 
-export async function benchVpn({ rounds, seconds, settleSeconds, note }: VpnBenchOptions): Promise<VpnBenchReport> {
-  const machine = describeMachine();
-  const tunnels = await startTunnels(NAMES, await compileTunnelPrograms(), MEGABYTE_LINE);
-  const samples: Record<Name, Round[]> = { relay: [], garligate: [] };
-  try {
+export function benchVpn({ rounds, seconds, settleSeconds, note }: VpnBenchOptions): Promise<VpnBenchReport> {
+  return withCleanup(async (cleanup) => {
+    const machine = describeMachine();
+    const tunnels = await startTunnels(NAMES, await compileTunnelPrograms(), MEGABYTE_LINE, cleanup);
+    const samples: Record<Name, Round[]> = { relay: [], garligate: [] };
     for (let round = 1; round <= rounds; round += 1) {
       for (const name of NAMES) {
-        const tunnel = tunnels.of.get(name);
+        const tunnel = tunnels.get(name);
         if (tunnel === undefined) throw new Error(`${name} was not started`);
         note(`round ${round} of ${rounds}: ${name}`);
         const idle = await ping(tunnel, IDLE_SECONDS);
@@ -60,10 +61,8 @@ export async function benchVpn({ rounds, seconds, settleSeconds, note }: VpnBenc
         samples[name].push({ idle, beside: { 1: one, 2: two, 8: eight } });
       }
     }
-  } finally {
-    await tunnels.end();
-  }
-  return { machine, rounds: samples, goals: judge(samples) };
+    return { machine, rounds: samples, goals: judge(samples) };
+  });
 }
 
 type Samples = VpnBenchReport['rounds'];

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ROOT } from '../../scripts/lib/command.mjs';
+import type { Cleanup } from './cleanup.ts';
 import { type Program, startProgram } from './program.ts';
 
 export interface Relay {
@@ -31,7 +32,8 @@ const LISTENING_MS = 20_000;
 /** Any name does: the service behind the bridge is always the same. */
 const TARGET_NAME = `${'a'.repeat(52)}.b32.i2p`;
 
-export async function startRelay(name: RelayName, service: ServicePorts): Promise<Relay> {
+/** @param cleanup stops it, if nobody has before */
+export async function startRelay(name: RelayName, service: ServicePorts, cleanup: Cleanup): Promise<Relay> {
   const plain = ['127.0.0.1', String(service.plain)] as const;
   if (name === 'direct') return { program: undefined, target: ['0', ...plain], stop: async () => {} };
   const port = await freePort();
@@ -41,12 +43,8 @@ export async function startRelay(name: RelayName, service: ServicePorts): Promis
     await program.stop();
     rmSync(folder, { recursive: true, force: true });
   };
-  try {
-    await untilListening(port, program);
-  } catch (error) {
-    await stop();
-    throw error;
-  }
+  cleanup.add(stop);
+  await untilListening(port, program);
   const target = name === 'garligate' ? ([TARGET_NAME, '80'] as const) : plain;
   return { program, target: [String(port), ...target], stop };
 }

@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSegment, inNamespace, runInside, type Segment } from '../../scripts/lab/namespaces.ts';
+import type { Cleanup } from '../lib/cleanup.ts';
 import type { TunnelPrograms } from '../lib/compile.ts';
 import { type Program, startProgram, untilSaid } from '../lib/program.ts';
 
@@ -31,29 +32,19 @@ interface Plan {
   keep(program: Program): void;
 }
 
-/** Where sites are made, and what takes all of them down. */
+/** Where sites are made. */
 export interface Ground {
   add(): Promise<Site>;
-  end(): Promise<void>;
 }
 
-export async function openGround(programs: TunnelPrograms, line: Line): Promise<Ground> {
-  const undo: (() => Promise<void>)[] = [];
-  const end = async () => {
-    for (const step of undo.splice(0).reverse()) await step();
-  };
-  try {
-    const folder = await mkdtemp(join(tmpdir(), 'garligate-bench-'));
-    undo.push(() => rm(folder, { recursive: true, force: true }));
-    const segment = await createSegment(`garbench${process.pid}`);
-    undo.push(() => segment.remove());
-    let index = 0;
-    const keep = (program: Program) => undo.push(() => program.stop());
-    return { add: () => prepareSite({ segment, folder, programs, line, index: index++, keep }), end };
-  } catch (error) {
-    await end();
-    throw error;
-  }
+export async function openGround(programs: TunnelPrograms, line: Line, cleanup: Cleanup): Promise<Ground> {
+  const folder = await mkdtemp(join(tmpdir(), 'garligate-bench-'));
+  cleanup.add(() => rm(folder, { recursive: true, force: true }));
+  const segment = await createSegment(`garbench${process.pid}`);
+  cleanup.add(() => segment.remove());
+  let index = 0;
+  const keep = (program: Program) => cleanup.add(() => program.stop());
+  return { add: () => prepareSite({ segment, folder, programs, line, index: index++, keep }) };
 }
 
 /** Two hosts to work on. */

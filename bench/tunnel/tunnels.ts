@@ -5,6 +5,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { waitUntil } from '../../scripts/lab/command.ts';
+import type { Cleanup } from '../lib/cleanup.ts';
 import type { TunnelPrograms } from '../lib/compile.ts';
 import { type Program, untilSaid, type Weighed } from '../lib/program.ts';
 import { startGateways } from './gateways.ts';
@@ -22,37 +23,28 @@ export interface Tunnel {
   on(host: Host, command: string, args: readonly string[]): [string, string[]];
 }
 
-export interface Tunnels {
-  readonly of: ReadonlyMap<TunnelName, Tunnel>;
-  end(): Promise<void>;
-}
-
 const PLAIN_PORT = '7700';
 const WIREGUARD_PORT = '51820';
 const UP_MS = 30_000;
 /** Of the hosts inside a tunnel that has no addresses of its own. */
 const INSIDE = { a: 'fd00::a', b: 'fd00::b' } as const;
 
-/** @throws Error when one of them does not come up; nothing stays behind then */
+/** @throws Error when one of them does not come up */
 export async function startTunnels(
   names: readonly TunnelName[],
   programs: TunnelPrograms,
   line: Line,
-): Promise<Tunnels> {
-  const ground = await openGround(programs, line);
-  try {
-    const of = new Map<TunnelName, Tunnel>();
-    for (const name of names) {
-      const site = await ground.add();
-      const tunnel = await START[name](site);
-      await untilCarrying(site, tunnel, name);
-      of.set(name, tunnel);
-    }
-    return { of, end: ground.end };
-  } catch (error) {
-    await ground.end();
-    throw error;
+  cleanup: Cleanup,
+): Promise<ReadonlyMap<TunnelName, Tunnel>> {
+  const ground = await openGround(programs, line, cleanup);
+  const tunnels = new Map<TunnelName, Tunnel>();
+  for (const name of names) {
+    const site = await ground.add();
+    const tunnel = await START[name](site);
+    await untilCarrying(site, tunnel, name);
+    tunnels.set(name, tunnel);
   }
+  return tunnels;
 }
 
 /** @throws Error when no echo comes back in time */
