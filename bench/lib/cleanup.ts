@@ -10,7 +10,7 @@ export interface Cleanup {
   add(step: Step): void;
 }
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** @throws SetUpError as soon as it is interrupted and all is taken down, whatever `work` still waits for */
 export async function withCleanup<T>(work: (cleanup: Cleanup) => Promise<T>): Promise<T> {

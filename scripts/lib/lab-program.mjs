@@ -1,6 +1,6 @@
 /**
- * Runs a program that makes namespaces. It gets SIGTERM, and then takes everything down in order, also when this process is
- * killed.
+ * Runs a program that makes namespaces and starts others. It gets SIGTERM, and then takes everything down in order, also
+ * when this process is killed.
  */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ export function runLabProgram(program, args, wrapper = []) {
       process.on(signal, () => child.kill(signal));
     }
     child.on('error', (error) => {
-      console.error(`The lab could not be started: ${error.message}`);
+      console.error(`${program} could not be started: ${error.message}`);
       finished(1);
     });
     child.on('exit', (code, signal) => finished(exitCodeOf(code, signal)));
