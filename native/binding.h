@@ -44,5 +44,6 @@ bool export_network(napi_env env, napi_value exports);
 bool export_sockets(napi_env env, napi_value exports);
 bool export_capture(napi_env env, napi_value exports);
 bool export_rights(napi_env env, napi_value exports);
+bool export_service_manager(napi_env env, napi_value exports);
 
 #endif

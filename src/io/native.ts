@@ -189,6 +189,14 @@ export interface NativeAddon {
   giveUpRights(uid: number, gid: number, keep: number): void;
   /** Neither files nor other processes of this user get to see our memory. To be said again after `giveUpRights`. */
   forbidCoreDumps(): void;
+  /**
+   * One datagram to the service manager, without waiting (sd_notify(3)).
+   *
+   * @param address a path, or with @ as its first character a name in the abstract namespace; 107 bytes at most
+   * @param message 255 bytes at most
+   * @throws NativeError
+   */
+  tellServiceManager(address: string, message: string): void;
 }
 
 /** What the addon throws. */
@@ -214,7 +222,7 @@ export function isNativeError(thrown: unknown): thrown is NativeError {
 }
 
 /** The same number stands in native/addon.c. */
-const ADDON_VERSION = 9;
+const ADDON_VERSION = 10;
 
 const FUNCTIONS = {
   open: true,
@@ -248,6 +256,7 @@ const FUNCTIONS = {
   rulesetGeneration: true,
   giveUpRights: true,
   forbidCoreDumps: true,
+  tellServiceManager: true,
 } as const satisfies Record<keyof NativeAddon, true>;
 
 /** Two levels up is the package, from src/io/ as from dist/io/. */
