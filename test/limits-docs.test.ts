@@ -205,7 +205,6 @@ test('what all of it holds at most is the sum of what the limits in force allow'
   const wanted: Array<readonly [what: string, counts: readonly number[], bytes: number]> = [
     ['packets for peers that take nothing', [peers], peerPackets],
     ['spare memory for packets', [number('front/vpn/gateway.ts SPARE_BLOCKS')], block],
-    ['flows of peers that wait for a service', [peers, number('app/gateway.ts FLOWS_PER_PEER')], unjoined],
     ['joined streams', [limits.streams], pair],
     ['clients that ask or wait', [listener.max_clients], unjoined],
     ['spare buffers for reading', [number('io/read-buffers.ts KEPT')], large],
