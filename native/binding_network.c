@@ -256,7 +256,7 @@ static struct network_watch *take_watch(napi_env env, napi_callback_info info, b
 }
 
 /* (watch) */
-static napi_value has_network_changed(napi_env env, napi_callback_info info)
+static napi_value poll_network_changes(napi_env env, napi_callback_info info)
 {
     struct network_watch *watch = take_watch(env, info, true);
     return watch == NULL ? throw_argument(env) : boolean(env, network_watch_changed(watch));
@@ -297,7 +297,7 @@ bool export_network(napi_env env, napi_value exports)
         {"addRoute", add_route},
         {"removeRoute", remove_route},
         {"watchNetwork", watch_network},
-        {"hasNetworkChanged", has_network_changed},
+        {"pollNetworkChanges", poll_network_changes},
         {"endNetworkWatch", end_network_watch},
         {"rulesetGeneration", read_generation},
     };

@@ -145,7 +145,7 @@ export function assembleGateway(config: Config, world: World) {
           dialOurselves: (signal) => outward.openOwnEcho(own.b32, signal),
           session: { ...sharedSession(session), receivedElsewhere: () => elsewhere.total() },
           label,
-          labelHeard: (peer, said, openedAt) => flowStreams.heard(peer, said, openedAt),
+          labelHeard: (peer, said, openedAt) => flowStreams.labelHeard(peer, said, openedAt),
           onTunLost: world.onFatal,
         });
   const flows = flowServer({
@@ -156,7 +156,7 @@ export function assembleGateway(config: Config, world: World) {
     mayReach: (peer, port) => config.vpn.flows && mayReach(peer, { protocol: 'tcp', port }),
     maxPerPeer: FLOWS_PER_PEER,
     label,
-    labelHeard: (peer, stream, said) => flowStreams.says(peer, stream, said),
+    labelHeard: (peer, stream, said) => flowStreams.labelHeardOn(peer, stream, said),
   });
   const awaited = awaitedStreams();
   const inbound = inboundSwitch(

@@ -21,7 +21,7 @@ const RETRY_MS = 2_000;
 const TELL_MS = 60_000;
 
 export function interfaceWatch(
-  tun: Pick<TunPort, 'name' | 'state' | 'hasChanged' | 'restore'>,
+  tun: Pick<TunPort, 'name' | 'state' | 'pollChanges' | 'restore'>,
   clock: Clock,
   log: Logger,
 ): InterfaceWatch {
@@ -66,7 +66,7 @@ export function interfaceWatch(
 
   const look = () => {
     const isDue = known !== 'up' && clock.now() - lookedAt >= RETRY_MS;
-    if (tun.hasChanged() || isDue) examine();
+    if (tun.pollChanges() || isDue) examine();
     timer = clock.after(LOOK_MS, look);
   };
 

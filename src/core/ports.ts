@@ -164,8 +164,8 @@ export interface TunPort {
   drops(): Readonly<Record<string, number>>;
   /** Asks the kernel now. An interface that is gone or closed is `down`. Never throws. */
   state(): TunState;
-  /** Has anything happened to the interface or to routes around it since this was asked last? Costs next to nothing. */
-  hasChanged(): boolean;
+  /** @returns whether anything has happened to the interface or to routes around it since the last poll. Costs next to nothing. */
+  pollChanges(): boolean;
   /**
    * Puts back what of `incomplete` is missing. An interface that somebody has set down stays down: that may be meant.
    *

@@ -170,8 +170,8 @@ export interface NativeAddon {
    * unreachable ones.
    */
   watchNetwork(index: number, prefix: Buffer, bits: number): NetworkWatch;
-  /** Has anything of that happened since it was asked last? */
-  hasNetworkChanged(watch: NetworkWatch): boolean;
+  /** @returns whether anything of that has happened since the last poll */
+  pollNetworkChanges(watch: NetworkWatch): boolean;
   /** It may not be asked any more. */
   endNetworkWatch(watch: NetworkWatch): void;
 
@@ -251,7 +251,7 @@ const FUNCTIONS = {
   addRoute: true,
   removeRoute: true,
   watchNetwork: true,
-  hasNetworkChanged: true,
+  pollNetworkChanges: true,
   endNetworkWatch: true,
   rulesetGeneration: true,
   giveUpRights: true,

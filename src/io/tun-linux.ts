@@ -254,8 +254,8 @@ class LinuxTun implements TunPort {
     }
   }
 
-  hasChanged(): boolean {
-    return this.#closed === undefined && this.#native.hasNetworkChanged(this.#watch);
+  pollChanges(): boolean {
+    return this.#closed === undefined && this.#native.pollNetworkChanges(this.#watch);
   }
 
   restore(): void {

@@ -87,7 +87,7 @@ export class FakeTun implements TunPort {
     return this.closed ? 'down' : this.shown;
   }
 
-  hasChanged(): boolean {
+  pollChanges(): boolean {
     return false;
   }
 

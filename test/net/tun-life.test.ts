@@ -62,7 +62,7 @@ function inOrder(text: string): readonly string[] {
 
 /** The kernel makes local routes a moment later, and tells of them too. */
 async function untilQuiet(tun: TunPort): Promise<void> {
-  while (tun.hasChanged()) await new Promise((resolve) => setTimeout(resolve, 50));
+  while (tun.pollChanges()) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 function cpuMs(): number {
@@ -166,7 +166,7 @@ await declareScenarios(import.meta.filename, {
       assert.deepEqual(describeRoutes(), [THROUGH_TUN, UNREACHABLE]);
       await tun.close();
       assert.equal(tun.state(), 'down');
-      assert.equal(tun.hasChanged(), false);
+      assert.equal(tun.pollChanges(), false);
     },
   },
   'whatever somebody takes away is noticed, and put back as it was': {
@@ -175,7 +175,7 @@ await declareScenarios(import.meta.filename, {
       const tun = open({ routes: { networks: [network], hosts: [PEER] } });
       const everything = () => [ip('-6', 'addr', 'show', 'dev', NAME), ip('-6', 'route', 'show')].map(inOrder);
       const before = everything();
-      tun.hasChanged();
+      tun.pollChanges();
       for (const words of [
         ['addr', 'del', `${OURS_TEXT}/128`, 'dev', NAME],
         ['addr', 'del', `${OURS_TOO_TEXT}/128`, 'dev', NAME],
@@ -187,9 +187,9 @@ await declareScenarios(import.meta.filename, {
         ['route', 'flush', 'dev', NAME],
         ['addr', 'flush', 'dev', NAME],
       ]) {
-        assert.equal(tun.hasChanged(), false);
+        assert.equal(tun.pollChanges(), false);
         ip('-6', ...words);
-        assert.equal(tun.hasChanged(), true, words.join(' '));
+        assert.equal(tun.pollChanges(), true, words.join(' '));
         assert.equal(tun.state(), 'incomplete', words.join(' '));
         tun.restore();
         assert.equal(tun.state(), 'up', words.join(' '));
@@ -200,9 +200,9 @@ await declareScenarios(import.meta.filename, {
       ip('link', 'add', 'other0', 'type', 'veth', 'peer', 'name', 'far0');
       ip('link', 'set', 'other0', 'up');
       ip('-6', 'route', 'add', '2001:db8::/32', 'dev', 'other0');
-      assert.equal(tun.hasChanged(), false);
+      assert.equal(tun.pollChanges(), false);
       ip('-6', 'route', 'add', `${PEER_TEXT.slice(0, 16)}1::/64`, 'dev', 'other0');
-      assert.equal(tun.hasChanged(), true);
+      assert.equal(tun.pollChanges(), true);
       assert.equal(tun.state(), 'diverted');
       await tun.close();
       assert.deepEqual(describeRoutes().slice(-1), [UNREACHABLE]);

@@ -56,26 +56,26 @@ export class PeerStreams {
   answered(peer: Peer, stream: Duplex, label: number | undefined): void {
     const kept = this.#streams.get(peer)?.get(stream);
     if (kept?.session === 'unanswered') kept.session = 'unsaid';
-    if (label !== undefined) this.says(peer, stream, label);
+    if (label !== undefined) this.labelHeardOn(peer, stream, label);
   }
 
   /** The peer has said on one of its streams which session it speaks on. */
-  says(peer: Peer, stream: Duplex, label: number): void {
+  labelHeardOn(peer: Peer, stream: Duplex, label: number): void {
     const kept = this.#streams.get(peer)?.get(stream);
     if (kept === undefined) return;
     kept.session = label;
-    this.heard(peer, label, kept.openedAt);
+    this.labelHeard(peer, label, kept.openedAt);
     // Said on a session that the peer has given up since.
     if (this.#sessions.get(peer)?.label !== label) stream.destroy();
   }
 
   /**
-   * The peer has said so, on whatever stream. If its session is another than before, streams of the old one are closed, and
+   * The peer has said which session it speaks on, on whatever stream. If its session is another than before, streams of the old one are closed, and
    * so are older ones on which it has not answered: whoever waits for that asks anew, and is heard.
    *
    * @param openedAt when that stream was opened: what was still under way from before comes on older ones
    */
-  heard(peer: Peer, label: number, openedAt: number): void {
+  labelHeard(peer: Peer, label: number, openedAt: number): void {
     const known = this.#sessions.get(peer);
     if (known === undefined) {
       this.#sessions.set(peer, { label, openedAt, restarts: 0 });

@@ -27,7 +27,7 @@ export class Admission {
   }
 
   /** From now on what lies behind these peers is theirs, and nobody else's. */
-  peersAre(peers: readonly Peer[]): void {
+  setPeers(peers: readonly Peer[]): void {
     this.#ownership = ownership(peers, this.#networks);
   }
 

@@ -64,8 +64,8 @@ export class BaseRoundTrip {
     this.#measurement ??= { share, since: undefined, samples: [] };
   }
 
-  /** While it is measured: no more than its share is under way. */
-  isDrained(now: number): void {
+  /** No more than its share is under way, which counts while it is measured. */
+  noteDrained(now: number): void {
     if (this.#measurement !== undefined) this.#measurement.since ??= now;
   }
 
@@ -90,14 +90,14 @@ export class BaseRoundTrip {
   }
 
   /** An answer came at the beginning, when hardly anything of ours waits yet. */
-  begins(sampleMs: number, now: number): void {
+  noteEarly(sampleMs: number, now: number): void {
     if (this.#first.length >= FIRST_SAMPLES) return;
     this.#first.push(sampleMs);
     this.#known = { ms: unlessEven(this.#first, (_shortest, usual) => usual), at: now };
   }
 
-  /** Nothing of ours has waited for some time. */
-  isSmoothed(now: number): void {
+  /** Nothing of ours has waited for some time, so the smoothed round trip is that of the way itself. */
+  adoptSmoothed(now: number): void {
     if (this.#smoothed !== undefined) this.#known = { ms: this.#smoothed, at: now };
   }
 }

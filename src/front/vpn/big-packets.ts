@@ -48,7 +48,7 @@ export class BigPackets {
   }
 
   /** @param momentBytes what the stream in use carries in a moment; 0 when there is none */
-  measured(momentBytes: number): void {
+  noteMomentBytes(momentBytes: number): void {
     this.#isQuick = momentBytes >= (this.#isQuick ? SLOW : QUICK);
   }
 

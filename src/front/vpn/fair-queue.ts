@@ -86,12 +86,12 @@ export class FairQueue {
   }
 
   /** Fits CoDel to the way. */
-  measured(roundTripMs: number): void {
+  setRoundTrip(roundTripMs: number): void {
     this.#times = codelTimes(roundTripMs);
   }
 
   /** The peer has said what it takes: other packets are dropped when it is their turn. @param takes asked with bytes */
-  fits(takes: (length: number) => boolean): void {
+  acceptOnly(takes: (length: number) => boolean): void {
     this.#takes = takes;
   }
 
@@ -134,7 +134,7 @@ export class FairQueue {
         this.#leaving -= 1;
         this.#forget(flow);
       } else if (flow.credit <= 0) {
-        this.#turns.next(flow);
+        this.#turns.endTurn(flow);
       } else {
         this.#expireFlow(flow, now);
         taken += this.#serve(flow, room - taken, now, pieces);
@@ -206,7 +206,7 @@ export class FairQueue {
     const isAlone = this.#turns.isAlone(flow);
     let taken = 0;
     for (let run = flow.first; run !== undefined && taken < room; run = flow.first) {
-      if (!this.#turns.mayGoOn(flow, 0, isAlone)) break;
+      if (!this.#turns.extendTurn(flow, 0, isAlone)) break;
       const { start, at } = run;
       const { bytes } = run.block;
       const length = packetLength(bytes, start);
@@ -229,7 +229,7 @@ export class FairQueue {
       // Those behind it in the run have waited as long, so CoDel would say the same of them, but for the last of a flow.
       while (!isTold && end < run.block.length && packets + 1 < flow.packets && taken + end - start < room) {
         const next = packetLength(bytes, end);
-        if (!this.#takes(next) || !this.#turns.mayGoOn(flow, end - start, isAlone)) break;
+        if (!this.#takes(next) || !this.#turns.extendTurn(flow, end - start, isAlone)) break;
         end += next;
         packets += 1;
       }

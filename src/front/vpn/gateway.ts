@@ -181,8 +181,8 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
     overflowed: () => drops.add('ownEchoOverflow'),
   });
 
-  /** Is it an echo request that we answer ourselves, or send to ourselves? Then it is done. */
-  const echoes = (packet: Buffer): boolean => {
+  /** Answers an echo request to ourselves, or sends it to ourselves through I2P. @returns whether it was one */
+  const handleEcho = (packet: Buffer): boolean => {
     if (!isEchoRequest(packet)) return false;
     const to = packet.subarray(DESTINATION_OFFSET, HEADER_LENGTH);
     if (LOCAL_ECHO.equals(to)) tun.write(echoReply(packet));
@@ -215,7 +215,7 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
       return undefined;
     }
     const link = peer === undefined ? undefined : links.get(peer);
-    if (link === undefined && !echoes(run.subarray(at, end))) {
+    if (link === undefined && !handleEcho(run.subarray(at, end))) {
       drops.add('unknownPeer');
       answer(run.subarray(at, end), UNREACHABLE.address);
     }
@@ -280,7 +280,7 @@ export function vpnGateway(options: VpnOptions): VpnGateway {
       await Promise.all([ownEcho.stop(), ...[...links.values()].map((link) => link.stop())]);
     },
     change: async ({ removed, added }) => {
-      admission.peersAre(peers.list());
+      admission.setPeers(peers.list());
       const gone = removed.flatMap((peer) => links.get(peer) ?? []);
       for (const peer of removed) links.delete(peer);
       for (const peer of added) {

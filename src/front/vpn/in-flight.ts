@@ -103,10 +103,11 @@ export class InFlight {
   }
 
   /**
-   * Bytes that may be sent now by somebody who has some; none when it is not positive. Never beyond the next ask: answers
-   * that came for large pieces would be followed by pieces as large, and the line would have to swallow them.
+   * Asked by somebody who has bytes to send: how many may be sent now, none when it is not positive. That there was no room
+   * for them is remembered, since it says that the way was full. Never beyond the next ask: answers that came for large pieces
+   * would be followed by pieces as large, and the line would have to swallow them.
    */
-  room(): number {
+  requestRoom(): number {
     const room = Math.min(this.#limit - this.underWay, HIGHEST_LIMIT - (this.#sent - this.#proven));
     if (room <= 0) {
       this.#wasFull = true;
@@ -177,9 +178,9 @@ export class InFlight {
     const isMeasured = this.#base.answered(sample, ask.at, now, this.#distance / Math.max(...this.#rates, 1));
     if (isMeasured) this.#highestLimit = this.#limit;
     else this.#highestLimit = Math.max(this.#highestLimit, this.#limit);
-    if (this.#growing) this.#base.begins(sample, now);
+    if (this.#growing) this.#base.noteEarly(sample, now);
     else if (ask.isIdle) {
-      if (this.#base.isOld(now)) this.#base.isSmoothed(now);
+      if (this.#base.isOld(now)) this.#base.adoptSmoothed(now);
     } else if (this.#limit < FALLEN * this.#highestLimit) this.#base.measure(DRAINED_AFTER_FALL);
     else if (this.#base.isOld(now)) this.#base.measure(DRAINED);
   }
@@ -217,7 +218,7 @@ export class InFlight {
     const { share } = this.#base;
     if (share !== undefined) {
       const drained = clamp(share * holds);
-      if (this.underWay <= drained) this.#base.isDrained(now);
+      if (this.underWay <= drained) this.#base.noteDrained(now);
       return drained;
     }
     const wanted = clamp(Math.max(GAIN * holds, holds + 2 * LEAST_BETWEEN_ASKS));

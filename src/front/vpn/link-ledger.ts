@@ -48,52 +48,52 @@ export class LinkLedger {
     return () => void this.#watchers.delete(look);
   }
 
-  answered(): void {
+  noteAnswer(): void {
     this.answers += 1;
     this.#tell();
   }
 
-  wanted(): void {
+  noteWanted(): void {
     this.lastWantedAt = this.#clock.now();
     this.lastPacketAt = this.lastWantedAt;
   }
 
-  packetsCame(count: number, bytes: number): void {
+  notePackets(count: number, bytes: number): void {
     this.heardAt = this.#clock.now();
     this.lastPacketAt = this.heardAt;
     this.traffic.add('packetsIn', count);
     this.traffic.add('bytesIn', bytes);
   }
 
-  keepaliveCame(): void {
+  noteKeepalive(): void {
     this.heardAt = this.#clock.now();
   }
 
   /** A stream was heard for the first time: the trouble is over. */
-  reached(): void {
+  noteReached(): void {
     this.vainDials = 0;
     this.lastError = undefined;
   }
 
-  streamCame(): void {
+  noteStream(): void {
     this.#tell();
   }
 
-  failed(error: GateError): void {
+  noteFailure(error: GateError): void {
     this.lastError = { error, at: this.#clock.now() };
     this.#tell();
   }
 
-  dialFailed(error: GateError): void {
+  noteDialFailure(error: GateError): void {
     if (blamesPeer(error)) this.vainDials += 1;
-    this.failed(error);
+    this.noteFailure(error);
   }
 
-  silent(): void {
-    this.failed(new GateError('peer-timeout', 'link.silent', 'the peer does not answer'));
+  noteSilence(): void {
+    this.noteFailure(new GateError('peer-timeout', 'link.silent', 'the peer does not answer'));
   }
 
-  stateIs({ kind }: LinkState): void {
+  setState({ kind }: LinkState): void {
     if (kind === this.#shown) return;
     this.#shown = kind;
     this.stateSince = this.#clock.now();

@@ -210,7 +210,7 @@ export class LinkStream implements StreamFacts {
 
   #packets(now: number): Buffer | undefined {
     const batch = within(BATCH, this.#inFlight.momentBytes);
-    const room = this.#isMeasured ? Math.min(this.#inFlight.room(), batch) : batch;
+    const room = this.#isMeasured ? Math.min(this.#inFlight.requestRoom(), batch) : batch;
     const bytes = room > 0 ? this.#parts.pull(this, room) : undefined;
     if (bytes === undefined) return undefined;
     this.lastPacketSentAt = now;

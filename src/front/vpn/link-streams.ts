@@ -93,7 +93,7 @@ export class LinkStreams {
   }
 
   /** Our router says that the peer cannot be reached, which counts for more than what strangers say. */
-  contradicted(): void {
+  noteUnreachable(): void {
     if (this.#chosen?.isVouched === true) this.#doubt(this.#chosen);
   }
 
@@ -164,6 +164,6 @@ export class LinkStreams {
 
   /** An OnionCat never speaks on a stream that we opened, and is well: only a link without any is silent. */
   #silent({ mayCarry }: LinkStream): void {
-    if (this.#chosen === undefined && mayCarry) this.#parts.ledger.silent();
+    if (this.#chosen === undefined && mayCarry) this.#parts.ledger.noteSilence();
   }
 }

@@ -85,16 +85,16 @@ export class OutboundPackets {
     this.#queue.clear();
   }
 
-  /** See FairQueue.fits. */
-  fits(takes: (length: number) => boolean): void {
-    this.#queue.fits(takes);
+  /** See FairQueue.acceptOnly. */
+  acceptOnly(takes: (length: number) => boolean): void {
+    this.#queue.acceptOnly(takes);
   }
 
   opened(now: number): void {
     this.#queue.opened(now);
   }
 
-  measured(roundTripMs: number): void {
-    this.#queue.measured(roundTripMs);
+  setRoundTrip(roundTripMs: number): void {
+    this.#queue.setRoundTrip(roundTripMs);
   }
 }

@@ -80,8 +80,8 @@ export class PeerLink {
       dial: (signal) => world.dial(peer, signal, () => this.#isWanted()),
       opened: (end) => this.#carry(end, 'out', 'verified'),
       failed: (error) => {
-        this.#ledger.dialFailed(error);
-        if (blamesPeer(error)) this.#streams.contradicted();
+        this.#ledger.noteDialFailure(error);
+        if (blamesPeer(error)) this.#streams.noteUnreachable();
         logFailure(world.log, error, 'connecting to a peer');
         this.#retryLater();
       },
@@ -127,7 +127,7 @@ export class PeerLink {
   }
 
   flush(): void {
-    this.#ledger.wanted();
+    this.#ledger.noteWanted();
     if (this.#streams.chosen !== undefined) this.#streams.chosen.wake();
     else this.#dialIfWanted();
   }
@@ -172,7 +172,7 @@ export class PeerLink {
 
   /** Opens a stream if there is none, as a packet would. */
   dial(): void {
-    this.#ledger.wanted();
+    this.#ledger.noteWanted();
     this.#dialIfWanted(true);
   }
 
@@ -205,7 +205,7 @@ export class PeerLink {
 
   /** Notes when the state changed, for status. */
   #stateMayHaveChanged(): void {
-    this.#ledger.stateIs(this.#state());
+    this.#ledger.setState(this.#state());
   }
 
   #dialIfWanted(isAsked = false): void {
@@ -239,7 +239,7 @@ export class PeerLink {
       kept: () => this.#outbound.keep(),
       heard: (one, before) => this.#heard(one, before),
       packets: (run, count) => {
-        this.#ledger.packetsCame(count, run.length);
+        this.#ledger.notePackets(count, run.length);
         if (!stream.mayCarry) this.#streams.vouchForOurs();
         deliver(run, agreedSegment(big, this.peer));
       },
@@ -248,21 +248,21 @@ export class PeerLink {
         // Labels of OnionCats say nothing, and those of nobody knows whom even less.
         const tells = announcement !== undefined && stream.mayCarry;
         if (tells) this.#world.labelHeard(this.peer, label, stream.openedAt);
-        if (announcement?.measurement?.echo !== undefined) this.#ledger.answered();
-        this.#ledger.keepaliveCame();
+        if (announcement?.measurement?.echo !== undefined) this.#ledger.noteAnswer();
+        this.#ledger.noteKeepalive();
         this.peer.knowsFlows = announcement?.knowsFlows ?? false;
         this.peer.mtu = announcement?.mtu ?? ASSUMED_MTU;
         this.peer.takesBig = announcement?.takesBig ?? false;
-        this.#outbound.fits((length) => this.takes(length));
+        this.#outbound.acceptOnly((length) => this.takes(length));
         this.#measure(stream);
         this.#fitBigPackets();
       },
       judge: (bytes, start, end) => admission.judgeInbound(this.peer, origin, bytes, start, end),
       refused: (refusal) => this.#ledger.drops.add(refusal),
-      failed: (error) => this.#ledger.failed(logFailure(this.#world.log, error, 'reading packets from a peer')),
+      failed: (error) => this.#ledger.noteFailure(logFailure(this.#world.log, error, 'reading packets from a peer')),
     });
     this.#streams.add(stream);
-    this.#ledger.streamCame();
+    this.#ledger.noteStream();
     this.#stateMayHaveChanged();
     // OnionCat's rule: whoever opens a stream speaks first.
     if (direction === 'out') stream.sendKeepalive(true);
@@ -274,7 +274,9 @@ export class PeerLink {
       joined.then((report) => {
         const isLoss = this.#streams.remove(stream);
         if (report.ended === 'limit')
-          this.#ledger.failed(new GateError('limit', 'link.limit', 'no room for another stream; see limits.streams'));
+          this.#ledger.noteFailure(
+            new GateError('limit', 'link.limit', 'no room for another stream; see limits.streams'),
+          );
         if (isLoss) this.#retryLater();
         this.#stateMayHaveChanged();
       }),
@@ -291,12 +293,12 @@ export class PeerLink {
     const { roundTripMs } = stream;
     if (roundTripMs === undefined) return;
     this.#ledger.roundTripMs = roundTripMs;
-    if (stream === this.#streams.chosen) this.#outbound.measured(roundTripMs);
+    if (stream === this.#streams.chosen) this.#outbound.setRoundTrip(roundTripMs);
   }
 
   #fitBigPackets(): void {
     const before = this.#big.segment;
-    this.#big.measured(this.#streams.chosen?.momentBytes ?? 0);
+    this.#big.noteMomentBytes(this.#streams.chosen?.momentBytes ?? 0);
     if (before !== undefined && before !== this.#big.segment) this.#world.cut();
   }
 
@@ -306,7 +308,7 @@ export class PeerLink {
       return;
     }
     this.#redialer.succeeded();
-    this.#ledger.reached();
+    this.#ledger.noteReached();
     this.#streams.choose();
     // The old stream, or the peer's own dial, has won: ours would only make a second one.
     if (before === 'doubted' || (stream.direction === 'in' && this.#preferred === 'in')) this.#redialer.giveUp();

@@ -93,8 +93,8 @@ export class Turns {
     this.#busy.clear();
   }
 
-  /** Its turn is over, and the next ones are its own already. */
-  next(flow: Flow, turns = 1): void {
+  /** Its turn is over, and so many next ones are its own already. */
+  endTurn(flow: Flow, turns = 1): void {
     flow.credit += turns * QUANTUM;
     this.queueUp(flow);
   }
@@ -115,10 +115,14 @@ export class Turns {
     return (flow.line === this.#busy ? this.#fresh : this.#busy).first === undefined;
   }
 
-  /** Whether a flow that has taken so many bytes of its credit may take more now: where it is alone, its next turns come. */
-  mayGoOn(flow: Flow, taken: number, isAlone: boolean): boolean {
+  /**
+   * Where a flow that has taken so many bytes of its credit is alone, its next turns begin at once.
+   *
+   * @returns whether it may take more now
+   */
+  extendTurn(flow: Flow, taken: number, isAlone: boolean): boolean {
     if (flow.credit > taken) return true;
-    if (isAlone) this.next(flow, Math.floor((taken - flow.credit) / QUANTUM) + 1);
+    if (isAlone) this.endTurn(flow, Math.floor((taken - flow.credit) / QUANTUM) + 1);
     return isAlone;
   }
 }

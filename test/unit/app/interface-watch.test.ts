@@ -18,7 +18,7 @@ async function watched() {
       kernel.looks += 1;
       return kernel.state;
     },
-    hasChanged: () => {
+    pollChanges: () => {
       const { changed } = kernel;
       kernel.changed = false;
       return changed;

@@ -36,13 +36,13 @@ test('another session of the peer ends the streams of the one before, and no oth
   const [before, unsaid, foreign, after] = Array.from({ length: 4 }, () => new PassThrough());
   assert.ok(before && unsaid && foreign && after);
   streams.add(alice, before);
-  streams.says(alice, before, 1);
+  streams.labelHeardOn(alice, before, 1);
   streams.add(alice, unsaid);
   streams.add(bob, foreign);
-  streams.says(bob, foreign, 1);
+  streams.labelHeardOn(bob, foreign, 1);
   await clock.advance(10);
   streams.add(alice, after);
-  streams.says(alice, after, 2);
+  streams.labelHeardOn(alice, after, 2);
   assert.deepEqual(
     [before, unsaid, foreign, after].map(({ destroyed }) => destroyed),
     [true, false, false, false],
@@ -54,7 +54,7 @@ test('another session ends what was asked before it and has not been answered, a
   const [first, asked, answered, incoming, later, after] = Array.from({ length: 6 }, () => new PassThrough());
   assert.ok(first && asked && answered && incoming && later && after);
   streams.add(alice, first);
-  streams.says(alice, first, 1);
+  streams.labelHeardOn(alice, first, 1);
   streams.add(alice, asked, 'unanswered');
   streams.add(alice, answered, 'unanswered');
   streams.answered(alice, answered, undefined);
@@ -74,17 +74,17 @@ test('another session counts once, on whatever stream it is told first, and none
   const [flow, open] = [new PassThrough(), new PassThrough()];
   const counted: number[] = [];
   const hear = (label: number, openedAt: number) => {
-    streams.heard(alice, label, openedAt);
+    streams.labelHeard(alice, label, openedAt);
     counted.push(streams.restarts(alice));
   };
   hear(1, clock.now());
   await clock.advance(10);
   hear(1, clock.now());
   streams.add(alice, flow);
-  streams.says(alice, flow, 2);
+  streams.labelHeardOn(alice, flow, 2);
   hear(2, clock.now());
   streams.add(alice, open);
-  streams.says(alice, open, 2);
+  streams.labelHeardOn(alice, open, 2);
   hear(1, 5);
   assert.deepEqual(counted, [0, 0, 1, 1]);
   assert.deepEqual([flow.destroyed, open.destroyed, streams.restarts(bob)], [false, false, 0]);
@@ -96,9 +96,9 @@ test('a stream whose answer comes late, on a session that is over, ends', async 
   streams.add(alice, late);
   await clock.advance(10);
   streams.add(alice, after);
-  streams.says(alice, after, 2);
+  streams.labelHeardOn(alice, after, 2);
   assert.equal(late.destroyed, false);
-  streams.says(alice, late, 1);
+  streams.labelHeardOn(alice, late, 1);
   assert.deepEqual([late.destroyed, after.destroyed, streams.restarts(alice)], [true, false, 0]);
 });
 

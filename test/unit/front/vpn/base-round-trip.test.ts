@@ -10,19 +10,19 @@ test('begins with the first answers, and keeps that while more is sent', () => {
   ] as const) {
     const base = new BaseRoundTrip();
     assert.equal(base.ms, undefined);
-    for (const sample of samples) base.begins(sample, 0);
+    for (const sample of samples) base.noteEarly(sample, 0);
     assert.equal(base.ms, ms);
   }
 });
 
 test('is measured on what was sent when no more than the share was under way', () => {
   const base = new BaseRoundTrip();
-  base.begins(500, 0);
+  base.noteEarly(500, 0);
   base.measure(0.85);
   assert.equal(base.share, 0.85);
   assert.equal(base.answered(900, 0, 1_000, 0), false, 'not drained yet');
-  base.isDrained(1_000);
-  base.isDrained(1_500);
+  base.noteDrained(1_000);
+  base.noteDrained(1_500);
   assert.equal(base.answered(900, 900, 1_001, 0), false, 'asked before');
   const answers = Array.from({ length: 32 }, (_, index) =>
     base.answered(index % 2 === 0 ? 100 : 300, 1_000, 1_010, 20),
@@ -39,7 +39,7 @@ test('what our own bytes wait for each other, and a little unevenness, do not co
   ] as const) {
     const base = new BaseRoundTrip();
     base.measure(0.9);
-    base.isDrained(0);
+    base.noteDrained(0);
     for (let index = 0; index < 32; index += 1) base.answered(samples[index % 2] ?? 0, 0, 10, pieceMs);
     assert.equal(base.ms, 100);
   }
@@ -48,7 +48,7 @@ test('what our own bytes wait for each other, and a little unevenness, do not co
 test('takes no longer than one and a half round trips to be measured, however few answers come', () => {
   const base = new BaseRoundTrip();
   base.measure(0.5);
-  base.isDrained(0);
+  base.noteDrained(0);
   assert.equal(base.answered(1_000, 0, 1_000, 0), false);
   assert.equal(base.answered(1_000, 400, 1_400, 0), false);
   assert.equal(base.answered(1_000, 500, 1_500, 0), true);
@@ -62,7 +62,7 @@ test('is old after 30 s, on a slow way after 20 round trips', () => {
     [slow, 3_000],
   ] as const) {
     base.answered(ms, 0, 0, 0);
-    base.begins(ms, 0);
+    base.noteEarly(ms, 0);
   }
   assert.deepEqual(
     [30_000, 30_001].map((now) => quick.isOld(now)),
@@ -72,6 +72,6 @@ test('is old after 30 s, on a slow way after 20 round trips', () => {
     [60_000, 60_001].map((now) => slow.isOld(now)),
     [false, true],
   );
-  quick.isSmoothed(30_001);
+  quick.adoptSmoothed(30_001);
   assert.equal(quick.isOld(30_001), false);
 });

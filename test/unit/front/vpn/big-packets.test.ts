@@ -59,7 +59,7 @@ test('they are sent from the line on that carries the longest one in a moment, u
     LONGEST_PACKET / 2 - 1,
     LONGEST_PACKET - 1,
   ].map((momentBytes) => {
-    big.measured(momentBytes);
+    big.noteMomentBytes(momentBytes);
     return [big.state, big.segment];
   });
   const [agreed, sending] = [
@@ -72,7 +72,7 @@ test('they are sent from the line on that carries the longest one in a moment, u
 test('a peer that takes them no longer gets none, however quick the line is', () => {
   const them = peer(2, { takesBig: true, mtu: 1_500 });
   const big = new BigPackets(OFFER, them);
-  big.measured(10 * LONGEST_PACKET);
+  big.noteMomentBytes(10 * LONGEST_PACKET);
   assert.equal(big.state, 'sending');
   them.takesBig = false;
   assert.deepEqual([big.state, big.segment], ['off', undefined]);

@@ -178,7 +178,7 @@ test('a run is copied: what it was lent from may be overwritten', () => {
 test('where a queue stands too long packets are dropped, more and more often, and never the last one', () => {
   const { fair, drops } = queue();
   const { targetMs, intervalMs } = codelTimes(200);
-  fair.measured(200);
+  fair.setRoundTrip(200);
   let tag = 0;
   const at: number[] = [];
   for (let now = 0; now < 20 * intervalMs; now += 10) {
@@ -205,7 +205,7 @@ test('where a queue stands too long packets are dropped, more and more often, an
 
 test('a sender that knows ECN is told by a mark, and loses nothing', () => {
   const { fair, drops } = queue();
-  fair.measured(200);
+  fair.setRoundTrip(200);
   let marks = 0;
   for (let now = 0; now < 8_000; now += 10) {
     fair.push(Buffer.concat([tagged(1, 1_000, ECT0), tagged(2, 1_000, ECT0)]), 2, 1, now);
@@ -276,7 +276,7 @@ test('packets that turn out longer than the peer takes are dropped in their turn
   const { fair, drops } = queue();
   const sizes = [1_400, 1_401, 100, 9_000, 1_400];
   fair.push(Buffer.concat(sizes.map((size, tag) => tagged(tag, size - 40))), sizes.length, 1, 0);
-  fair.fits((length) => length <= 1_400);
+  fair.acceptOnly((length) => length <= 1_400);
   const left = split(fair.pull(100_000, 1) ?? assert.fail()).map(tagOf);
   assert.deepEqual(left, [0, 2, 4]);
   assert.deepEqual(drops, [

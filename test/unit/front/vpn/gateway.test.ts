@@ -44,7 +44,7 @@ class FakeTun implements TunPort {
   state(): 'up' {
     return 'up';
   }
-  hasChanged(): boolean {
+  pollChanges(): boolean {
     return false;
   }
   restore(): void {}

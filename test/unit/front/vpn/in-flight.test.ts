@@ -41,7 +41,7 @@ class Line {
         if (answer !== undefined) this.bound.answered(answer.stamp, answer.received, this.now);
       }
       let left = offered;
-      while (left > 0 && this.bound.room() > 0) {
+      while (left > 0 && this.bound.requestRoom() > 0) {
         const bytes = Math.min(PACKET, left);
         left -= bytes;
         this.#carry(bytes);
@@ -166,7 +166,7 @@ test('somebody who sends little is not bounded by having sent little', () => {
 test('a peer that stops answering gets the limit and nothing more', () => {
   const bound = new InFlight();
   for (let now = 0; now < 60_000; now += 1) {
-    while (bound.room() > 0) {
+    while (bound.requestRoom() > 0) {
       bound.sent(PACKET, now);
       if (bound.wantsAsk) bound.asked(now + 1, now);
     }
@@ -201,7 +201,7 @@ test('whatever a peer answers, the limit stays within its bounds and nothing arr
       const bound = new InFlight();
       let now = 0;
       answers.forEach(({ stamp, received, wait }, index) => {
-        for (let packets = 0; packets < 8 && bound.room() > 0; packets += 1) bound.sent(PACKET, now);
+        for (let packets = 0; packets < 8 && bound.requestRoom() > 0; packets += 1) bound.sent(PACKET, now);
         bound.asked(index, now);
         now += wait;
         bound.answered(stamp, received, now);

@@ -28,7 +28,7 @@ test('who says that all has arrived, as soon as anything has, is sent 16 MiB mor
         bound.answered(asks[0].stamp, EVERYTHING, now);
         asks.shift();
       }
-      while (bound.room() > 0) {
+      while (bound.requestRoom() > 0) {
         bound.sent(PACKET, now);
         sent += PACKET;
         if (bound.wantsAsk) {
