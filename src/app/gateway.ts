@@ -5,33 +5,33 @@
 
 import type { Config } from '../config/schema.ts';
 import type { PeerDestination } from '../config/values.ts';
-import { datagramSessions } from '../core/datagram/sessions.ts';
-import { dialer } from '../core/dial/dialer.ts';
+import { createDatagramSessions } from '../core/datagram/sessions.ts';
+import { createDialer } from '../core/dial/dialer.ts';
 import { mayReach } from '../core/firewall/policy.ts';
-import { awaitedStreams } from '../core/inbound/awaited.ts';
-import { binder } from '../core/inbound/binder.ts';
-import { inboundSwitch } from '../core/inbound/switch.ts';
-import { addressNames } from '../core/naming/addresses.ts';
-import { resolver } from '../core/naming/resolver.ts';
+import { createAwaitedStreams } from '../core/inbound/awaited.ts';
+import { createBinder } from '../core/inbound/binder.ts';
+import { createInboundSwitch } from '../core/inbound/switch.ts';
+import { createAddressNames } from '../core/naming/addresses.ts';
+import { createResolver } from '../core/naming/resolver.ts';
 import { PeerStreams } from '../core/peers/streams.ts';
 import type { Peer, PeerPlan, PeerTable } from '../core/peers/table.ts';
 import type { ConnectorPort, DatagramBridgePort, ListenerPort, TunPort, UdpPort } from '../core/ports.ts';
-import { relayCore } from '../core/relay/relay.ts';
+import { createRelayCore } from '../core/relay/relay.ts';
 import { acceptor, type InboundStream } from '../core/session/acceptor.ts';
 import { GATEWAY } from '../core/session/key.ts';
 import { SessionLabel } from '../core/session/label.ts';
 import { sessionManager } from '../core/session/manager.ts';
 import { ReceivedBytes } from '../core/session/received.ts';
 import type { Session } from '../core/session/session.ts';
-import { nameServer } from '../front/dns/server.ts';
-import { flowServer } from '../front/flow/server.ts';
-import { accessOf } from '../front/socks/access.ts';
-import { authenticator, CHECKS_AT_ONCE } from '../front/socks/authentication.ts';
-import { socksServer } from '../front/socks/server.ts';
+import { createNameServer } from '../front/dns/server.ts';
+import { createFlowServer } from '../front/flow/server.ts';
+import { createAccess } from '../front/socks/access.ts';
+import { CHECKS_AT_ONCE, createAuthenticator } from '../front/socks/authentication.ts';
+import { createSocksServer } from '../front/socks/server.ts';
 import type { AssociationWorld } from '../front/socks/udp/association.ts';
 import { UDP_COUNTERS } from '../front/socks/udp/counters.ts';
 import type { UdpService } from '../front/socks/udp/service.ts';
-import { vpnGateway } from '../front/vpn/gateway.ts';
+import { createVpnGateway } from '../front/vpn/gateway.ts';
 import type { SharedSession } from '../front/vpn/session-watch.ts';
 import type { Clock } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
@@ -77,9 +77,9 @@ const FLOWS_PER_PEER = 256;
 /** STREAM ACCEPTs on the session of clients that await streams, of which there are few at a time. */
 const ACCEPTS_OF_CLIENTS = 2;
 
-export type Gateway = ReturnType<typeof assembleGateway>;
+export type Gateway = ReturnType<typeof createGateway>;
 
-export function assembleGateway(config: Config, world: World) {
+export function createGateway(config: Config, world: World) {
   const { bridge, credentials, clock, log, random, tun, peers } = world;
   const me = world.keys.destination;
   const addresses = addressesOf(me.b32);
@@ -90,8 +90,8 @@ export function assembleGateway(config: Config, world: World) {
     { gatewayKeys: world.keys, keysHeldUntil: world.keysHeldUntil, ...identities, credentials },
     { bridge, clock, log, random },
   );
-  const relay = relayCore({ clock, maxPairs: config.limits.streams, heldEndMs: HELD_END_MS });
-  const names = resolver({
+  const relay = createRelayCore({ clock, maxPairs: config.limits.streams, heldEndMs: HELD_END_MS });
+  const names = createResolver({
     bridge,
     clock,
     credentials,
@@ -103,14 +103,14 @@ export function assembleGateway(config: Config, world: World) {
   sessions.lease(GATEWAY).session.onState(({ kind }) => {
     if (kind === 'ready') names.forgetUnknown();
   });
-  const inPlaceOfNames = addressNames({ resolver: names, peers, own: me.b32, clock });
+  const inPlaceOfNames = createAddressNames({ resolver: names, peers, own: me.b32, clock });
   /** On streams of the gateway's session that belong to no link. */
   const elsewhere = new ReceivedBytes();
   const flowStreams = new PeerStreams(peers, clock);
   const { session } = sessions.lease(GATEWAY);
   const ofSession = new SessionLabel(random);
   const label = () => ofSession.of(sharedSession(session).readySince());
-  const outward = dialer({
+  const outward = createDialer({
     sessions,
     resolver: names,
     peers,
@@ -129,7 +129,7 @@ export function assembleGateway(config: Config, world: World) {
   const vpn =
     tun === undefined
       ? undefined
-      : vpnGateway({
+      : createVpnGateway({
           tun,
           own,
           peers,
@@ -148,7 +148,7 @@ export function assembleGateway(config: Config, world: World) {
           labelHeard: (peer, said, openedAt) => flowStreams.labelHeard(peer, said, openedAt),
           onTunLost: world.onFatal,
         });
-  const flows = flowServer({
+  const flows = createFlowServer({
     relay,
     clock,
     log,
@@ -158,8 +158,8 @@ export function assembleGateway(config: Config, world: World) {
     label,
     labelHeard: (peer, stream, said) => flowStreams.labelHeardOn(peer, stream, said),
   });
-  const awaited = awaitedStreams();
-  const inbound = inboundSwitch(
+  const awaited = createAwaitedStreams();
+  const inbound = createInboundSwitch(
     peers,
     {
       flow: (peer, stream) => {
@@ -180,7 +180,7 @@ export function assembleGateway(config: Config, world: World) {
   const acceptorOn = (session: Session, slots: number, take: (stream: InboundStream) => void) =>
     acceptor({ session, bridge, clock, log, random, credentials, slots, take });
   const accepting = acceptorOn(session, config.limits.accepts, (stream) => inbound.take(stream));
-  const binding = binder({
+  const binding = createBinder({
     sessions,
     peers,
     own: me.b32,
@@ -188,7 +188,7 @@ export function assembleGateway(config: Config, world: World) {
     acceptor: (session, take) => acceptorOn(session, ACCEPTS_OF_CLIENTS, take),
     refuse: (stream) => inbound.refuse(stream),
   });
-  const datagrams = datagramSessions(
+  const datagrams = createDatagramSessions(
     {
       ...identities,
       credentials,
@@ -219,11 +219,11 @@ export function assembleGateway(config: Config, world: World) {
   const socks = config.socks.map((settings, index) => {
     const listener = world.listeners[index];
     if (listener === undefined) throw new GateError('bug', 'bug', 'a SOCKS listener is missing');
-    const authenticate = settings.users.length === 0 ? undefined : authenticator(settings.users, clock, checks);
-    return socksServer(
+    const authenticate = settings.users.length === 0 ? undefined : createAuthenticator(settings.users, clock, checks);
+    return createSocksServer(
       {
         listener,
-        access: accessOf(settings, peers),
+        access: createAccess(settings, peers),
         dialer: outward,
         names: inPlaceOfNames,
         binder: binding,
@@ -252,7 +252,7 @@ export function assembleGateway(config: Config, world: World) {
   const dns =
     tun === undefined || config.vpn.dns === 'off'
       ? undefined
-      : nameServer({ own, peers, tellsPeers: config.vpn.dns === 'peers', udp: world.udp, clock, log });
+      : createNameServer({ own, peers, tellsPeers: config.vpn.dns === 'peers', udp: world.udp, clock, log });
   const inboundService: Service = { name: 'inbound', start: async () => {}, stop: async () => inbound.stop() };
   const services: readonly Service[] = [
     sessions,

@@ -20,7 +20,7 @@ const RETRY_MS = 2_000;
 /** Whoever takes it away again and again shall not fill the log. */
 const TELL_MS = 60_000;
 
-export function interfaceWatch(
+export function createInterfaceWatch(
   tun: Pick<TunPort, 'name' | 'state' | 'pollChanges' | 'restore'>,
   clock: Clock,
   log: Logger,

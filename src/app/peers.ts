@@ -2,14 +2,14 @@
 import { b32Of } from '../config/rules.ts';
 import type { Config, PeerConfig } from '../config/schema.ts';
 import { type FirewallSettings, rulesFor } from '../core/firewall/policy.ts';
-import { type OnionCatSettings, type PeerSettings, type PeerTable, peerTable } from '../core/peers/table.ts';
+import { createPeerTable, type OnionCatSettings, type PeerSettings, type PeerTable } from '../core/peers/table.ts';
 import { NAME_PORTS } from '../front/dns/server.ts';
 import type { Addresses } from '../wire/i2p/address.ts';
 import type { AllowRule } from '../wire/packet/allow-rule.ts';
 
 /** @throws GateError `config` for a second destination with the same 80 bits */
 export function configuredPeers(config: Config, own: Addresses): PeerTable {
-  return peerTable(peerSettings(config), own);
+  return createPeerTable(peerSettings(config), own);
 }
 
 export function peerSettings({ peer, firewall, vpn }: Config): readonly PeerSettings[] {

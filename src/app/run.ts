@@ -3,7 +3,7 @@
  * order in which nothing can leak and a failure leaves nothing behind.
  */
 import type { Config } from '../config/schema.ts';
-import { controlMethods } from '../control/methods.ts';
+import { createMethodRegistry } from '../control/methods.ts';
 import type { StatusReport } from '../control/status.ts';
 import type { ListenerPort } from '../core/ports.ts';
 import { KEY_LINGERS_MS } from '../core/session/key-hold.ts';
@@ -13,8 +13,8 @@ import { kernelConnector } from '../io/connector.ts';
 import { ControlServer } from '../io/control-socket.ts';
 import { forwardsIpv6 } from '../io/forwarding.ts';
 import { listen } from '../io/listener.ts';
-import { type AdjustableLogger, pinoLogger } from '../io/log-pino.ts';
-import { routerFor, usualSearchPath } from '../io/router.ts';
+import { type AdjustableLogger, createPinoLogger } from '../io/log-pino.ts';
+import { createRouter, usualSearchPath } from '../io/router.ts';
 import { serviceManager } from '../io/service-manager.ts';
 import { STREAM_MARKS } from '../io/sockets.ts';
 import { kernelUdp } from '../io/udp.ts';
@@ -22,9 +22,9 @@ import { abortError, type GateError } from '../kit/errors.ts';
 import { addressesOf } from '../wire/i2p/address.ts';
 import { banner } from './banner.ts';
 import { exposureReport } from './exposure.ts';
-import { assembleGateway } from './gateway.ts';
+import { createGateway } from './gateway.ts';
 import { bringUpInterface, type GuardedInterface } from './interface.ts';
-import { interfaceWatch } from './interface-watch.ts';
+import { createInterfaceWatch } from './interface-watch.ts';
 import { holdKeys } from './keys.ts';
 import { configuredPeers } from './peers.ts';
 import { Pinger } from './ping.ts';
@@ -49,7 +49,7 @@ export interface RunOptions {
 /** @throws GateError when it cannot come up, or when it loses something without which it cannot go on */
 export async function runGateway(options: RunOptions): Promise<void> {
   const { config, signal } = options;
-  const log = pinoLogger(config.log.level);
+  const log = createPinoLogger(config.log.level);
   const reportUndo = ({ message, code }: GateError) => log.warn(`while ending: ${message}`, { code });
   await withUndo(reportUndo, async (remember) => {
     const undo = (step: UndoStep) => {
@@ -90,7 +90,7 @@ async function start(
     listeners.push(listener);
     undo(() => listener.close());
   }
-  const router = routerFor(config.router, {
+  const router = createRouter(config.router, {
     clock: systemClock,
     log,
     random: Math.random,
@@ -102,7 +102,7 @@ async function start(
   await router.prepare();
 
   const lost = new AbortController();
-  const gateway = assembleGateway(config, {
+  const gateway = createGateway(config, {
     bridge: router.bridge,
     credentials,
     keys,
@@ -119,7 +119,7 @@ async function start(
     onFatal: (error) => lost.abort(error),
   });
   const startedAt = systemClock.now();
-  const watch = tun === undefined ? undefined : interfaceWatch(tun, systemClock, log);
+  const watch = tun === undefined ? undefined : createInterfaceWatch(tun, systemClock, log);
   const status = async (): Promise<StatusReport> => {
     // Rules that were taken away a moment ago have no counters.
     const drops = (await firewall?.drops().catch(() => undefined)) ?? {};
@@ -146,7 +146,7 @@ async function start(
     path: config.control.socket,
     mode: config.control.mode,
     keeper,
-    methods: controlMethods({
+    methods: createMethodRegistry({
       status,
       exposure,
       ping: (peer, timeoutMs, gone) => pinger.ping(peer, timeoutMs, gone),

@@ -9,7 +9,7 @@ import { init } from './init.ts';
 import { LONGEST_TIMEOUT, MOST_PINGS, ping } from './ping.ts';
 import { reload } from './reload.ts';
 import { peers, status } from './status.ts';
-import { type Terminal, terminalOn } from './terminal.ts';
+import { createTerminal, type Terminal } from './terminal.ts';
 import { version } from './version.ts';
 import { wholeNumber } from './whole-number.ts';
 
@@ -188,4 +188,4 @@ keepDebuggerOut();
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed);
 });
-process.exitCode = await main(process.argv, terminalOn(process.stdout, process.stderr));
+process.exitCode = await main(process.argv, createTerminal(process.stdout, process.stderr));

@@ -16,7 +16,7 @@ export interface Output {
   write(text: string): unknown;
 }
 
-export function terminalOn(output: Output, complaints: Pick<Output, 'write'>): Terminal {
+export function createTerminal(output: Output, complaints: Pick<Output, 'write'>): Terminal {
   return {
     print: (...lines) => {
       output.write(together(lines));

@@ -38,7 +38,7 @@ export interface MethodRegistry {
   call(request: ControlRequest, signal: AbortSignal): Promise<unknown>;
 }
 
-export function controlMethods(subject: ControlSubject): MethodRegistry {
+export function createMethodRegistry(subject: ControlSubject): MethodRegistry {
   const reveal = z.strictObject({ reveal: z.boolean().default(false).describe('show names and addresses in full') });
   const pingParams = z.strictObject({
     peer: z.string().max(256).describe('name, b32 name or address of a peer'),

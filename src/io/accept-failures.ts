@@ -5,7 +5,7 @@ import type { Logger } from '../kit/log.ts';
 const QUIET_MS = 60_000;
 
 /** @returns to be called with every error; the first one is told at once, later ones with the next that is told */
-export function acceptFailures(clock: Clock, log: Logger): (error: NodeJS.ErrnoException) => void {
+export function createAcceptFailureLog(clock: Clock, log: Logger): (error: NodeJS.ErrnoException) => void {
   let untold = 0;
   let quietUntil = Number.NEGATIVE_INFINITY;
   return ({ code }) => {

@@ -12,7 +12,7 @@ import { systemSockets } from './system-sockets.ts';
 /** A bridge on this machine answers at once, one behind a network within seconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
-export function tcpBridge(endpoint: TcpEndpoint, clock: Clock, sockets: Sockets = systemSockets()): BridgePort {
+export function createTcpBridge(endpoint: TcpEndpoint, clock: Clock, sockets: Sockets = systemSockets()): BridgePort {
   const address = Uint8Array.from(ipaddr.parse(endpoint.host).toByteArray());
   const remote: Remote = { kind: 'tcp', address, port: endpoint.port };
   const limit: TimeLimit = { clock, ms: CONNECT_TIMEOUT_MS, late: () => noAnswer(endpoint) };

@@ -11,7 +11,7 @@ import type { ListenerPort } from '../core/ports.ts';
 import type { Clock } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
-import { acceptFailures } from './accept-failures.ts';
+import { createAcceptFailureLog } from './accept-failures.ts';
 import { type Ownership, ownershipOf } from './owners.ts';
 import { type Client, leaveToOwner, type Sockets, type StreamMarks } from './sockets.ts';
 import { systemSockets } from './system-sockets.ts';
@@ -67,7 +67,7 @@ export async function listen(
             return client.localAddress;
           },
         });
-      arrivals.accept(take, acceptFailures(clock, log));
+      arrivals.accept(take, createAcceptFailureLog(clock, log));
     },
     close: () => arrivals.close(),
   };

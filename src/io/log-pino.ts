@@ -13,7 +13,7 @@ export interface AdjustableLogger extends Logger {
 }
 
 /** @param to where the lines go; standard error unless a test wants them */
-export function pinoLogger(level: LogLevel, to: DestinationStream = standardError()): AdjustableLogger {
+export function createPinoLogger(level: LogLevel, to: DestinationStream = standardError()): AdjustableLogger {
   const log = pino(
     {
       level,

@@ -6,7 +6,7 @@ import type { GateError } from '../kit/errors.ts';
 import { type Arrivals, BACKLOG, type Client, leaveToOwner, type Sockets, type StreamMarks } from './sockets.ts';
 
 /** @param why there is no native part */
-export function nodeSockets(why: GateError): Sockets {
+export function createNodeSockets(why: GateError): Sockets {
   return {
     plain: why,
     connect: (to, marks, { connected, failed }) => {

@@ -13,7 +13,7 @@ import { type Clock, sleep } from '../kit/clock.ts';
 import { abortError, asGateError, GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import type { Service } from '../kit/service.ts';
-import { tcpBridge } from './bridge-tcp.ts';
+import { createTcpBridge } from './bridge-tcp.ts';
 import { openBridgeDatagrams } from './bridge-udp.ts';
 import { freePort, i2pdArguments } from './i2pd-program.ts';
 import { type LaunchedRun, type Launcher, startLauncher } from './launcher.ts';
@@ -80,7 +80,7 @@ export class ManagedRouter implements Service {
   constructor(parts: ManagedRouterParts) {
     this.#parts = parts;
     this.bridge = {
-      open: async (signal) => tcpBridge(await this.#untilReady(signal), parts.clock).open(signal),
+      open: async (signal) => createTcpBridge(await this.#untilReady(signal), parts.clock).open(signal),
       openDatagrams: async (signal) => openBridgeDatagrams(await this.#untilReady(signal), parts.udp, signal),
     };
   }

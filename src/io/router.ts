@@ -10,7 +10,7 @@ import { asGateError, GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import type { Service } from '../kit/service.ts';
 import { conversationMachine, hello } from '../wire/sam/conversation.ts';
-import { tcpBridge } from './bridge-tcp.ts';
+import { createTcpBridge } from './bridge-tcp.ts';
 import { withDatagrams } from './bridge-udp.ts';
 import type { UserIds } from './processes.ts';
 import { ManagedRouter, NO_PROGRAM } from './router-i2pd.ts';
@@ -53,11 +53,11 @@ interface Failure {
 const USUAL_BRIDGE: TcpEndpoint = { kind: 'tcp', host: '127.0.0.1', port: 7656 };
 const PROBE_TIMEOUT_MS = 2_000;
 
-export function routerFor(config: RouterConfig, parts: RouterParts): RouterService {
+export function createRouter(config: RouterConfig, parts: RouterParts): RouterService {
   const { sam } = config;
   switch (sam.kind) {
     case 'tcp':
-      return externalRouter(sam, config, parts.clock);
+      return createExternalRouter(sam, config, parts.clock);
     case 'managed':
       return new ChosenRouter([], config, parts);
     case 'auto':
@@ -67,10 +67,10 @@ export function routerFor(config: RouterConfig, parts: RouterParts): RouterServi
   }
 }
 
-function externalRouter(endpoint: TcpEndpoint, { udp }: RouterConfig, clock: Clock): RouterService {
+function createExternalRouter(endpoint: TcpEndpoint, { udp }: RouterConfig, clock: Clock): RouterService {
   return {
     name: 'router',
-    bridge: withDatagrams(tcpBridge(endpoint, clock), endpoint, udp),
+    bridge: withDatagrams(createTcpBridge(endpoint, clock), endpoint, udp),
     prepare: async () => {},
     start: async () => {},
     stop: async () => {},
@@ -149,7 +149,7 @@ class ChosenRouter implements RouterService {
       for (const endpoint of this.#candidates) {
         if (!(await speaksSam(endpoint, this.#clock))) continue;
         this.#log.info('using the SAM bridge that is there', { at: formatEndpoint(endpoint) });
-        this.#chosen = externalRouter(endpoint, this.#config, this.#clock);
+        this.#chosen = createExternalRouter(endpoint, this.#config, this.#clock);
         await this.#managed.stop();
         return this.#chosen;
       }
@@ -193,7 +193,7 @@ async function speaksSam(endpoint: TcpEndpoint, clock: Clock): Promise<boolean> 
   const late = new GateError('router-down', 'router.no-answer', 'no greeting in time');
   try {
     return await within(clock, PROBE_TIMEOUT_MS, late, undefined, async (signal) => {
-      const socket = await tcpBridge(endpoint, clock).open(signal);
+      const socket = await createTcpBridge(endpoint, clock).open(signal);
       try {
         await drive(conversationMachine(hello()), socket, { doing: 'greeting the router', signal, onEnd: () => late });
         return true;

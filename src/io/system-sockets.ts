@@ -1,7 +1,7 @@
 /** Which sockets this process uses: those of the native part where it is built. */
 import { asGateError } from '../kit/errors.ts';
 import { loadNative } from './native.ts';
-import { nodeSockets } from './node-sockets.ts';
+import { createNodeSockets } from './node-sockets.ts';
 import { SocketSet } from './socket-set.ts';
 import type { Sockets } from './sockets.ts';
 
@@ -17,6 +17,6 @@ function choose(): Sockets {
   try {
     return new SocketSet(loadNative());
   } catch (error) {
-    return nodeSockets(asGateError(error, 'loading the native part'));
+    return createNodeSockets(asGateError(error, 'loading the native part'));
   }
 }

@@ -11,7 +11,7 @@ import type { Duplex } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { type Endpoint, parseEndpoint, type TcpEndpoint } from '../../src/config/endpoint.ts';
 import type { ListenerPort } from '../../src/core/ports.ts';
-import { tcpBridge } from '../../src/io/bridge-tcp.ts';
+import { createTcpBridge } from '../../src/io/bridge-tcp.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { listen } from '../../src/io/listener.ts';
 import type { Sockets } from '../../src/io/sockets.ts';
@@ -84,7 +84,7 @@ export function testListeners(sockets: Sockets): void {
     const listener = await listenAt();
     const near = firstClient(listener);
     const endpoint = endpointOf(listener);
-    const far = await tcpBridge(endpoint, systemClock, sockets).open(new AbortController().signal);
+    const far = await createTcpBridge(endpoint, systemClock, sockets).open(new AbortController().signal);
     opened.push(far);
     await near;
     assert.deepEqual(noDelayAt(endpoint.port), [true, true]);

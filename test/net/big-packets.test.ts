@@ -13,7 +13,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { tcpBridge } from '../../src/io/bridge-tcp.ts';
+import { createTcpBridge } from '../../src/io/bridge-tcp.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { generateKeys } from '../../src/io/key-generate.ts';
 import { formatAddress } from '../../src/wire/i2p/address.ts';
@@ -100,7 +100,7 @@ async function transfers(near: boolean, far: boolean): Promise<void> {
      ip -6 route add default via fd0c::1 mtu ${HOST_MTU} advmss 1440`,
   );
   const gateway = await startNetGateway({
-    bridge: tcpBridge({ kind: 'tcp', ...bridge.address }, systemClock),
+    bridge: createTcpBridge({ kind: 'tcp', ...bridge.address }, systemClock),
     keys: ours,
     config: config(theirs.destination.b32, near, 'routes = ["fd0c::/64"]'),
   });

@@ -1,5 +1,5 @@
 /** Whole gateways in a namespace: the composition of production on a real TUN interface, over a fake bridge. */
-import { assembleGateway, type Gateway } from '../../src/app/gateway.ts';
+import { createGateway, type Gateway } from '../../src/app/gateway.ts';
 import { bringUpInterface } from '../../src/app/interface.ts';
 import { configuredPeers } from '../../src/app/peers.ts';
 import type { UndoStep } from '../../src/app/undo.ts';
@@ -7,7 +7,7 @@ import { decodeConfig } from '../../src/config/decode.ts';
 import type { BridgePort, TunPort } from '../../src/core/ports.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { kernelConnector } from '../../src/io/connector.ts';
-import { pinoLogger } from '../../src/io/log-pino.ts';
+import { createPinoLogger } from '../../src/io/log-pino.ts';
 import { SYSTEM_PATHS } from '../../src/io/places.ts';
 import { kernelUdp } from '../../src/io/udp.ts';
 import { type Addresses, addressesOf } from '../../src/wire/i2p/address.ts';
@@ -37,13 +37,13 @@ export async function startNetGateway(plan: NetGatewayPlan): Promise<NetGateway>
   const { config } = decoded;
   const addresses = addressesOf(keys.destination.b32);
   const peers = configuredPeers(config, addresses);
-  const log = pinoLogger('error');
+  const log = createPinoLogger('error');
   const undo: UndoStep[] = [];
   const { tun } = await bringUpInterface(
     { ...config, vpn: { ...config.vpn, mtu }, firewall: { ...config.firewall, enabled } },
     { own: addresses, peers: peers.list(), clock: systemClock, log, undo: (step) => undo.push(step) },
   );
-  const gateway = assembleGateway(config, {
+  const gateway = createGateway(config, {
     bridge: { open: (signal) => bridge.open(signal), openDatagrams: async () => undefined },
     credentials: undefined,
     keys,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { tcpBridge } from '../../src/io/bridge-tcp.ts';
+import { createTcpBridge } from '../../src/io/bridge-tcp.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { generateKeys } from '../../src/io/key-generate.ts';
 import { parseIpv6 } from '../../src/wire/i2p/address.ts';
@@ -28,7 +28,7 @@ export async function stage(peerLines = '', temperament: TemperamentName = 'i2pd
   const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament });
   const peer = await rawPeer(bridge);
   const gateway = await startNetGateway({
-    bridge: tcpBridge({ kind: 'tcp', ...bridge.address }, systemClock),
+    bridge: createTcpBridge({ kind: 'tcp', ...bridge.address }, systemClock),
     keys: generateKeys(),
     config: `[[peer]]\nname = "p"\ndestination = "${peer.b32}.b32.i2p"\nconnect = "demand"\n${peerLines}`,
   });

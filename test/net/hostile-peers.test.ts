@@ -8,7 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { tcpBridge } from '../../src/io/bridge-tcp.ts';
+import { createTcpBridge } from '../../src/io/bridge-tcp.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { generateKeys } from '../../src/io/key-generate.ts';
 import { formatAddress } from '../../src/wire/i2p/address.ts';
@@ -210,7 +210,7 @@ async function withOnionCat(firewall: boolean) {
   const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament: 'i2pd-2.45' });
   const [server, other] = [await rawPeer(bridge), await rawPeer(bridge)];
   const gateway = await startNetGateway({
-    bridge: tcpBridge({ kind: 'tcp', ...bridge.address }, systemClock),
+    bridge: createTcpBridge({ kind: 'tcp', ...bridge.address }, systemClock),
     keys: generateKeys(),
     firewall,
     config: [

@@ -14,7 +14,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { tcpBridge } from '../../src/io/bridge-tcp.ts';
+import { createTcpBridge } from '../../src/io/bridge-tcp.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { generateKeys } from '../../src/io/key-generate.ts';
 import { formatAddress } from '../../src/wire/i2p/address.ts';
@@ -87,7 +87,7 @@ async function sweep(near: number, far: number): Promise<void> {
   const [ours, theirs] = [generateKeys(), generateKeys()];
   const door = await unixDoor(join(folder, 'sam'), bridge);
   const gateway = await startNetGateway({
-    bridge: tcpBridge({ kind: 'tcp', ...bridge.address }, systemClock),
+    bridge: createTcpBridge({ kind: 'tcp', ...bridge.address }, systemClock),
     keys: ours,
     config: peerLines(theirs.destination.b32),
     mtu: near,

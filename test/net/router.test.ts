@@ -12,7 +12,7 @@ import { after, before, test } from 'node:test';
 import { configSchema } from '../../src/config/schema.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { isAlive, markOf } from '../../src/io/processes.ts';
-import { routerFor, usualSearchPath } from '../../src/io/router.ts';
+import { createRouter, usualSearchPath } from '../../src/io/router.ts';
 import { ManagedRouter } from '../../src/io/router-i2pd.ts';
 import { sleep } from '../../src/kit/clock.ts';
 import { drive } from '../../src/kit/drive.ts';
@@ -93,7 +93,7 @@ if (process.env[INSIDE] === undefined) {
     mkdirSync(`${place}.pid`);
     const config = configSchema({ keyFile: '/k', routerDirectory: place, controlSocket: '/c' });
     const settings = config.parse({ router: { sam: 'managed' } }).router;
-    const router = routerFor(settings, { ...parts(), extraArguments: OFFLINE });
+    const router = createRouter(settings, { ...parts(), extraArguments: OFFLINE });
     await router.start(NEVER);
     await assert.rejects(
       router.bridge.open(NEVER),
@@ -167,7 +167,7 @@ if (process.env[INSIDE] === undefined) {
     ] as const) {
       const server = createServer((client) => client.on('error', () => {}).once('data', () => client.end(reply)));
       await new Promise<void>((resolve) => server.listen(7656, '127.0.0.1', resolve));
-      const router = routerFor(settings, { ...parts(), extraArguments: OFFLINE });
+      const router = createRouter(settings, { ...parts(), extraArguments: OFFLINE });
       await router.start(NEVER);
       assert.equal(router.state().kind, expected, reply);
       await router.stop();
@@ -177,7 +177,7 @@ if (process.env[INSIDE] === undefined) {
 
   test('without any i2pd it says so, and finds a bridge that comes later', async () => {
     const config = configSchema({ keyFile: '/k', routerDirectory: join(directory, 'none'), controlSocket: '/c' });
-    const router = routerFor(config.parse({}).router, { ...parts(), searchPath: directory, extraArguments: [] });
+    const router = createRouter(config.parse({}).router, { ...parts(), searchPath: directory, extraArguments: [] });
     await router.start(NEVER);
     const state = router.state();
     assert.ok(state.kind === 'none' && /install i2pd/.test(state.advice), JSON.stringify(state));

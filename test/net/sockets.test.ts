@@ -13,7 +13,7 @@ import { after, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { canLimitUnsent, isLending, type Loan } from '../../src/core/ports.ts';
-import { relayCore } from '../../src/core/relay/relay.ts';
+import { createRelayCore } from '../../src/core/relay/relay.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { connected } from '../../src/io/connected.ts';
 import { loadNative } from '../../src/io/native.ts';
@@ -162,7 +162,7 @@ for (const [what, pauseEvery] of [
   ['slow', 300_000],
 ] as const) {
   test(`many relays with ${what} readers carry every byte through the shared buffers`, async () => {
-    const relay = relayCore({ clock: systemClock, maxPairs: 10, heldEndMs: 60_000 });
+    const relay = createRelayCore({ clock: systemClock, maxPairs: 10, heldEndMs: 60_000 });
     const { signal } = new AbortController();
     await Promise.all(
       Array.from({ length: 4 }, async (_, seed) => {

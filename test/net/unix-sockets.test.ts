@@ -5,7 +5,7 @@ import { chmodSync, existsSync, mkdtempSync, renameSync, rmSync, statSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Endpoint } from '../../src/config/endpoint.ts';
-import { controlMethods } from '../../src/control/methods.ts';
+import { createMethodRegistry } from '../../src/control/methods.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { ControlServer } from '../../src/io/control-socket.ts';
 import { listen } from '../../src/io/listener.ts';
@@ -53,7 +53,7 @@ await declareScenarios(import.meta.filename, {
       const root = mkdtempSync(join(tmpdir(), 'garligate-control-'));
       chmodSync(root, 0o755);
       const path = join(root, 'run', 'control.sock');
-      const methods = controlMethods(sampleSubject);
+      const methods = createMethodRegistry(sampleSubject);
       const server = new ControlServer({ path, mode: 0o660, methods, clock: systemClock, log: silentLogger });
       await server.start();
       const script = [

@@ -3,18 +3,18 @@
  * on loopback. TCP services "on a VPN address" are loopback servers that the connector is told about.
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import { assembleGateway, type Gateway } from '../../src/app/gateway.ts';
+import { createGateway, type Gateway } from '../../src/app/gateway.ts';
 import { configuredPeers } from '../../src/app/peers.ts';
 import { decodeConfig } from '../../src/config/decode.ts';
 import type { DatagramPortChoice } from '../../src/config/values.ts';
 import type { ConnectorPort, ListenerPort } from '../../src/core/ports.ts';
-import { tcpBridge } from '../../src/io/bridge-tcp.ts';
+import { createTcpBridge } from '../../src/io/bridge-tcp.ts';
 import { withDatagrams } from '../../src/io/bridge-udp.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { connected } from '../../src/io/connected.ts';
 import { generateKeys } from '../../src/io/key-generate.ts';
 import { listen } from '../../src/io/listener.ts';
-import { pinoLogger } from '../../src/io/log-pino.ts';
+import { createPinoLogger } from '../../src/io/log-pino.ts';
 import { SYSTEM_PATHS } from '../../src/io/places.ts';
 import type { Remote } from '../../src/io/sockets.ts';
 import { systemSockets } from '../../src/io/system-sockets.ts';
@@ -61,7 +61,7 @@ export async function startGateway(plan: GatewayPlan): Promise<RunningGateway> {
   const decoded = decodeConfig(toml(plan), SYSTEM_PATHS);
   if (decoded.kind !== 'config') throw new Error(JSON.stringify(decoded));
   const { config } = decoded;
-  const log = pinoLogger(plan.log === undefined ? 'error' : 'trace', {
+  const log = createPinoLogger(plan.log === undefined ? 'error' : 'trace', {
     write: (line) => {
       plan.log?.push(line);
     },
@@ -75,9 +75,9 @@ export async function startGateway(plan: GatewayPlan): Promise<RunningGateway> {
   const vpnUdp = new FakeUdp();
   const { host, port } = plan.bridge.address;
   const endpoint = { kind: 'tcp', host, port } as const;
-  const gateway = assembleGateway(config, {
+  const gateway = createGateway(config, {
     bridge: withDatagrams(
-      tcpBridge(endpoint, clock),
+      createTcpBridge(endpoint, clock),
       endpoint,
       plan.datagrams ?? { kind: 'port', port: plan.bridge.udpPort },
     ),

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import { Pinger } from '../../src/app/ping.ts';
-import { tcpBridge } from '../../src/io/bridge-tcp.ts';
+import { createTcpBridge } from '../../src/io/bridge-tcp.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { GateError } from '../../src/kit/errors.ts';
 import { echoReply, isEchoRequest } from '../../src/wire/packet/echo.ts';
@@ -31,7 +31,7 @@ async function running(plan: Parameters<typeof startGateway>[0]): Promise<Runnin
 }
 
 function pinger({ gateway }: RunningGateway, { address }: FakeBridge): Pinger {
-  const bridge = tcpBridge({ kind: 'tcp', ...address }, systemClock);
+  const bridge = createTcpBridge({ kind: 'tcp', ...address }, systemClock);
   return new Pinger({ gateway, bridge, credentials: undefined, clock: systemClock });
 }
 

@@ -1,7 +1,7 @@
 /** A destination of which the test plays every byte: a stranger, an OnionCat, or a liar. */
 import type { Duplex } from 'node:stream';
 import { continueConversation, converse } from '../../src/core/session/bridge.ts';
-import { tcpBridge } from '../../src/io/bridge-tcp.ts';
+import { createTcpBridge } from '../../src/io/bridge-tcp.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { generateKeys } from '../../src/io/key-generate.ts';
 import { type Addresses, addressesOf } from '../../src/wire/i2p/address.ts';
@@ -23,7 +23,7 @@ export interface RawPeer {
 }
 
 export async function rawPeer(bridge: FakeBridge, keys: PrivateKeys = generateKeys()): Promise<RawPeer> {
-  const port = tcpBridge({ kind: 'tcp', ...bridge.address }, systemClock);
+  const port = createTcpBridge({ kind: 'tcp', ...bridge.address }, systemClock);
   const id = `raw-${keys.destination.b32.slice(0, 8)}`;
   const session = createSession({ id, style: { kind: 'stream' }, keys, options: {} });
   const { stream: control } = await converse(port, hello(), 'a test', NEVER);

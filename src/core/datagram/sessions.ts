@@ -41,7 +41,10 @@ export interface DatagramSessionsWorld {
 /** As for streams: more at once make each slower. */
 const BUILDS_AT_ONCE = 3;
 
-export function datagramSessions(options: DatagramSessionsOptions, world: DatagramSessionsWorld): DatagramSessions {
+export function createDatagramSessions(
+  options: DatagramSessionsOptions,
+  world: DatagramSessionsWorld,
+): DatagramSessions {
   const { atLimit, credentials, idleMs, most } = options;
   const takeTurn = turnstile(BUILDS_AT_ONCE);
   const tunnels = tunnelsByLabel(options);

@@ -39,7 +39,7 @@ export interface DialerParts {
 /** Links of many peers come back at the same moment; the router shall not get all of their dials in it. */
 const LINK_DIALS_AT_ONCE = 16;
 
-export function dialer(parts: DialerParts): Dialer & PacketDialer {
+export function createDialer(parts: DialerParts): Dialer & PacketDialer {
   /** Streams hold their session: an isolated one must not end under them. */
   const overSession = async (key: StreamKey, open: (lease: Lease) => Promise<RelayEnd>): Promise<RelayEnd> => {
     const lease = parts.sessions.lease(key);

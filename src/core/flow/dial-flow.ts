@@ -9,7 +9,7 @@ import { asGateError, GateError } from '../../kit/errors.ts';
 import { type FlowStatus, flowRequestMachine } from '../../wire/flow/preface.ts';
 import type { RelayEnd } from '../dial/target.ts';
 import type { Session } from '../session/session.ts';
-import { framedStream } from './framed-stream.ts';
+import { createFramedStream } from './framed-stream.ts';
 
 /** The stream is open when this starts; what remains is one round trip and a connect on the peer's machine. */
 const ANSWER_DEADLINE_MS = 60_000;
@@ -76,7 +76,7 @@ async function openFlow(
     });
     labels.answered(stream, label);
     if (status !== 'joined') throw refusal(status);
-    return { stream: framedStream(stream), halfClose: true };
+    return { stream: createFramedStream(stream), halfClose: true };
   } catch (error) {
     stream.destroy();
     throw error;

@@ -13,7 +13,7 @@ import { END_FRAME, FrameReader, frameHeader, LONGEST_FRAME } from '../../wire/f
 const HIGH_WATER_MARK = 64 * 1024;
 
 /** @param carrier paused; owned by the result from now on */
-export function framedStream(carrier: Duplex): Duplex {
+export function createFramedStream(carrier: Duplex): Duplex {
   const frames = new FrameReader();
   let endSent = false;
 

@@ -37,7 +37,7 @@ interface Awaiting {
   readonly take: (inbound: InboundStream) => void;
 }
 
-export function awaitedStreams(): AwaitedStreams {
+export function createAwaitedStreams(): AwaitedStreams {
   /** By port, in the order in which they came. */
   const awaiting = new Map<number, Awaiting>();
 

@@ -13,7 +13,7 @@ import type { Acceptor, InboundStream } from '../session/acceptor.ts';
 import { mayReachPeers, type SessionKey } from '../session/key.ts';
 import type { Lease, SessionManager } from '../session/manager.ts';
 import type { Session } from '../session/session.ts';
-import { type AwaitedFrom, type AwaitedStreams, awaitedStreams, type Expectation } from './awaited.ts';
+import { type AwaitedFrom, type AwaitedStreams, createAwaitedStreams, type Expectation } from './awaited.ts';
 
 export interface BindOptions {
   readonly from: AwaitedFrom;
@@ -68,7 +68,7 @@ export interface AcceptingPlace {
 /** Streams awaited at one time, on all sessions together. */
 const MOST_AWAITED = 64;
 
-export function binder({ sessions, peers, own, gateway, acceptor, refuse }: BinderParts): Binder {
+export function createBinder({ sessions, peers, own, gateway, acceptor, refuse }: BinderParts): Binder {
   const places = new WeakMap<Session, AcceptingPlace>();
   const running = new Set<Acceptor>();
   const stopping = sharedController();
@@ -77,7 +77,7 @@ export function binder({ sessions, peers, own, gateway, acceptor, refuse }: Bind
   const placeOn = async (session: Session): Promise<AcceptingPlace> => {
     const known = places.get(session);
     if (known !== undefined) return known;
-    const awaited = awaitedStreams();
+    const awaited = createAwaitedStreams();
     const accepting = acceptor(session, (inbound) => {
       if (!awaited.offer(inbound)) refuse(inbound);
     });

@@ -72,7 +72,7 @@ function firstBytesMachine(wanted: number): Machine<Buffer> {
   };
 }
 
-export function inboundSwitch(
+export function createInboundSwitch(
   peers: PeerTable,
   takers: InboundTakers,
   awaited: Pick<AwaitedStreams, 'offer'>,

@@ -57,7 +57,7 @@ export interface AddressNamesParts {
 /** From its last use. Programs look a name up once and connect for as long as they run, mostly at once. */
 const REMEMBERED_MS = 60 * 60_000;
 
-export function addressNames({ resolver, peers, own, clock }: AddressNamesParts): AddressNames {
+export function createAddressNames({ resolver, peers, own, clock }: AddressNamesParts): AddressNames {
   const told = new Memories<Told>();
   const ownAddresses = addressesOf(own);
   const ours = new Set([addressKey(ownAddresses.oc), addressKey(ownAddresses.ocat4)]);

@@ -54,7 +54,7 @@ type Answer =
   | { readonly kind: 'unknown'; readonly why: Pick<GateError, 'kind' | 'code' | 'message'> };
 
 /** What is remembered is small, so an error is kept without its stack and made again for each who asks. */
-export function resolver(options: ResolverOptions): Resolver {
+export function createResolver(options: ResolverOptions): Resolver {
   const { bridge, clock, credentials } = options;
   const memories = new Memories<Answer>();
   const underWay = new Map<string, Promise<Answer>>();

@@ -93,7 +93,7 @@ export interface PeerPlan {
  * @param own our addresses, which no peer may share
  * @throws GateError `config` for a second destination with the same 80 bits
  */
-export function peerTable(settings: readonly PeerSettings[], own: Addresses): PeerTable {
+export function createPeerTable(settings: readonly PeerSettings[], own: Addresses): PeerTable {
   let index = indexOf(settings.map(newPeer), own);
   let current = settings;
   return {

@@ -38,7 +38,7 @@ export interface RelayCore extends Relay {
   counters(): Readonly<Record<RelayCounter, number>>;
 }
 
-export function relayCore(options: RelayCoreOptions): RelayCore {
+export function createRelayCore(options: RelayCoreOptions): RelayCore {
   const counts = tally(['joined', 'refusedLimit', 'bytesOut', 'bytesIn', 'bytesDiscarded', 'failed', 'idle']);
   let active = 0;
   const leave = () => {

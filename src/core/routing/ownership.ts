@@ -14,7 +14,7 @@ export interface Ownership {
   ownerOf(bytes: Uint8Array, offset: number): Owner | undefined;
 }
 
-export function ownership(peers: readonly Peer[], networks: readonly Prefix[]): Ownership {
+export function createOwnership(peers: readonly Peer[], networks: readonly Prefix[]): Ownership {
   const behindPeers = peers.flatMap((peer) => peer.routes.map((prefix) => [prefix, peer] as const));
   const behindUs = networks.map((prefix) => [prefix, 'here'] as const);
   const table = new PrefixTable<Owner>([...behindPeers, ...behindUs]);

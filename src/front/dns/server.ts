@@ -53,7 +53,7 @@ const QUERIES_PER_SECOND = 5;
 /** Between attempts to bind what could not be bound: another server may have gone. */
 const RETRY_MS = 60_000;
 
-export function nameServer(options: NameServerOptions): NameServer {
+export function createNameServer(options: NameServerOptions): NameServer {
   const { own, peers, clock, log, udp } = options;
   const counts: Tally<NameCounter> = tally([
     'answered',

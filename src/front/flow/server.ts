@@ -3,7 +3,7 @@
  * may reach by packet. Knows neither packets nor SOCKS.
  */
 import type { Duplex } from 'node:stream';
-import { framedStream } from '../../core/flow/framed-stream.ts';
+import { createFramedStream } from '../../core/flow/framed-stream.ts';
 import type { Peer } from '../../core/peers/table.ts';
 import type { ConnectorPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
@@ -64,7 +64,7 @@ const IDLE_MS = 124 * 60_000;
 /** Flows of one peer beyond its limit that are still given an answer; more are closed at once. */
 const REFUSALS_PER_PEER = 32;
 
-export function flowServer(options: FlowServerOptions): FlowServer {
+export function createFlowServer(options: FlowServerOptions): FlowServer {
   const { relay, clock, log, local } = options;
   const counts: Tally<FlowCounter> = tally(['joined', 'refusedRule', 'refusedService', 'refusedLimit', 'failed']);
   const places = new PlacesForEach<Peer>(options.maxPerPeer);
@@ -103,7 +103,7 @@ export function flowServer(options: FlowServerOptions): FlowServer {
       stream.write(flowAnswer('joined', options.label()));
       counts.add('joined');
       await place.join(
-        { stream: framedStream(stream), halfClose: true },
+        { stream: createFramedStream(stream), halfClose: true },
         { stream: service, halfClose: true },
         { signal: stopping.signal, idleMs: IDLE_MS },
       );

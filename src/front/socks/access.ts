@@ -48,7 +48,7 @@ interface HostFacts {
   readonly addresses: readonly Address[];
 }
 
-export function accessOf(
+export function createAccess(
   { clients, destinations, ports }: AccessLists,
   peers: Pick<PeerTable, 'byAddress' | 'byB32' | 'byName'>,
 ): Access {

@@ -36,7 +36,7 @@ export const CHECKS_AT_ONCE = 2;
  * @param users with different names
  * @param takeTurn lets `CHECKS_AT_ONCE` checks run at a time, of all listeners together
  */
-export function authenticator(users: readonly SocksUser[], clock: Clock, takeTurn: Turnstile): Authenticate {
+export function createAuthenticator(users: readonly SocksUser[], clock: Clock, takeTurn: Turnstile): Authenticate {
   const secret = randomBytes(32);
   /** Equal exactly when all fields are; worthless outside this process. */
   const markOf = (...fields: ReadonlyArray<Uint8Array>): Buffer => {

@@ -79,7 +79,7 @@ interface Place {
 /** Clients hear of the stop by a reply or a reset; whoever is still there after this long is cut off. */
 const STOP_MS = 3_000;
 
-export function socksServer(parts: SocksServerParts, given: Partial<SocksServerOptions> = {}): SocksServer {
+export function createSocksServer(parts: SocksServerParts, given: Partial<SocksServerOptions> = {}): SocksServer {
   const { access, listener, udp, clock, log } = parts;
   const options: SocksServerOptions = { ...DEFAULTS, ...given };
   const counts: Tally<SocksCounter> = tally(['accepted', 'refusedCap', 'refusedClient', 'dnsLeak', ...CLIENT_ENDS]);

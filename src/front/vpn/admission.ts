@@ -5,7 +5,7 @@
  */
 import type { Origin } from '../../core/inbound/switch.ts';
 import type { Peer } from '../../core/peers/table.ts';
-import { type Ownership, ownership } from '../../core/routing/ownership.ts';
+import { createOwnership, type Ownership } from '../../core/routing/ownership.ts';
 import { ADDRESS_LENGTH, type Address, type Addresses, inPrefix } from '../../wire/i2p/address.ts';
 import { isLinkMessage } from '../../wire/packet/icmpv6.ts';
 import { DESTINATION_OFFSET, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
@@ -23,12 +23,12 @@ export class Admission {
   constructor(own: Addresses, peers: readonly Peer[], networks: readonly Prefix[]) {
     this.#own = own;
     this.#networks = networks;
-    this.#ownership = ownership(peers, networks);
+    this.#ownership = createOwnership(peers, networks);
   }
 
   /** From now on what lies behind these peers is theirs, and nobody else's. */
   setPeers(peers: readonly Peer[]): void {
-    this.#ownership = ownership(peers, this.#networks);
+    this.#ownership = createOwnership(peers, this.#networks);
   }
 
   /** Of a packet at `bytes[start, end)` on a stream of this peer, or on one that claims to be. */

@@ -107,7 +107,7 @@ const ANSWERS_PER_SECOND = 100;
 /** As much as is on its way at once on the fastest line: 2 MiB. */
 const SPARE_BLOCKS = 32;
 
-export function vpnGateway(options: VpnOptions): VpnGateway {
+export function createVpnGateway(options: VpnOptions): VpnGateway {
   const { tun, own, peers, clock } = options;
   const drops: Tally<EgressDrop> = tally([
     'multicastOrLinkLocal',

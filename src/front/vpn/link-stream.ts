@@ -16,7 +16,7 @@ import type { BigPacketsOffer } from './big-packets.ts';
 import { InFlight } from './in-flight.ts';
 import { InboundPackets, type Judge } from './inbound-packets.ts';
 import type { Direction, Standing, StreamFacts } from './link-policy.ts';
-import { type PacketDuplex, packetDuplex } from './packet-duplex.ts';
+import { createPacketDuplex, type PacketDuplex } from './packet-duplex.ts';
 
 export interface LinkStreamParts {
   readonly direction: Direction;
@@ -104,7 +104,7 @@ export class LinkStream implements StreamFacts {
       keepalive: (packet) => this.#receivedKeepalive(packet),
       refused: parts.refused,
     });
-    this.#duplex = packetDuplex({
+    this.#duplex = createPacketDuplex({
       pull: () => this.#pull(),
       kept: () => parts.kept(),
       deliver: (bytes) => {

@@ -29,7 +29,7 @@ const INBOUND_MARK = 64 * 1024;
 /** Nothing is pulled ahead of its time: what waits here can no longer be reordered or dropped. */
 const OUTBOUND_MARK = 1;
 
-export function packetDuplex(source: PacketSource): PacketDuplex {
+export function createPacketDuplex(source: PacketSource): PacketDuplex {
   let hungry = false;
   let finished = false;
   let take: ((bytes: Uint8Array) => Loan) | undefined;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { interfaceWatch } from '../../../src/app/interface-watch.ts';
+import { createInterfaceWatch } from '../../../src/app/interface-watch.ts';
 import type { TunState } from '../../../src/core/ports.ts';
 import { GateError } from '../../../src/kit/errors.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
@@ -29,7 +29,7 @@ async function watched() {
       kernel.state = 'up';
     },
   };
-  const watch = interfaceWatch(tun, clock, { ...silentLogger, error: tell, warn: tell, info: tell });
+  const watch = createInterfaceWatch(tun, clock, { ...silentLogger, error: tell, warn: tell, info: tell });
   await watch.start(new AbortController().signal);
   const become = (state: TunState) => {
     kernel.state = state;

@@ -14,7 +14,7 @@ import { dirname } from 'node:path';
 import { test } from 'node:test';
 import { check } from '../../../src/cli/check.ts';
 import { run } from '../../../src/cli/run.ts';
-import { terminalOn } from '../../../src/cli/terminal.ts';
+import { createTerminal } from '../../../src/cli/terminal.ts';
 import { generateKeys } from '../../../src/io/key-generate.ts';
 import { currentSurroundings, placesFor } from '../../../src/io/places.ts';
 import { GateError } from '../../../src/kit/errors.ts';
@@ -46,7 +46,7 @@ function goodPlace(name: string): Good {
 /** Runs both. @returns what each refused it with */
 async function refusals(config: string): Promise<{ readonly byRun: GateError; readonly byCheck: GateError }> {
   const said: string[] = [];
-  const terminal = terminalOn({ write: (text) => said.push(text) }, { write: (text) => said.push(text) });
+  const terminal = createTerminal({ write: (text) => said.push(text) }, { write: (text) => said.push(text) });
   const refusal = (work: Promise<void>) =>
     work.then(
       () => assert.fail(`not refused: ${said.join('')}`),
@@ -103,7 +103,7 @@ const REFUSED_TO_ROOT: readonly Refused[] = [
 for (const [number, [what, spoil, code]] of [...REFUSED, ...(isRoot ? REFUSED_TO_ROOT : [])].entries()) {
   test(`check refuses what run refuses: ${what}`, async () => {
     const good = goodPlace(`refused-${number}`);
-    await check(good.config, PLACES, terminalOn({ write: () => {} }, { write: () => {} }));
+    await check(good.config, PLACES, createTerminal({ write: () => {} }, { write: () => {} }));
     spoil(good);
     const { byRun, byCheck } = await refusals(good.config);
     assert.deepEqual([byCheck.code, byCheck.kind, byCheck.message], [byRun.code, byRun.kind, byRun.message]);

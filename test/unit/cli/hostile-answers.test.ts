@@ -8,9 +8,9 @@ import { exposure } from '../../../src/cli/exposure.ts';
 import { ping } from '../../../src/cli/ping.ts';
 import { reload } from '../../../src/cli/reload.ts';
 import { peers, type StatusOptions, status } from '../../../src/cli/status.ts';
-import { terminalOn } from '../../../src/cli/terminal.ts';
+import { createTerminal } from '../../../src/cli/terminal.ts';
 import { parseExposure } from '../../../src/control/exposure.ts';
-import { type ControlSubject, controlMethods } from '../../../src/control/methods.ts';
+import { type ControlSubject, createMethodRegistry } from '../../../src/control/methods.ts';
 import { parsePing } from '../../../src/control/ping.ts';
 import { parseReload } from '../../../src/control/reload.ts';
 import { parseStatus } from '../../../src/control/status.ts';
@@ -44,7 +44,7 @@ function poisoned<T>(answer: T, parse: (value: unknown) => T | undefined): T {
 async function shown(subject: ControlSubject): Promise<ReadonlyMap<string, string>> {
   const directory = mkdtempSync(join(tmpdir(), 'garligate-hostile-'));
   const socket = join(directory, 'run', 's');
-  const methods = controlMethods(subject);
+  const methods = createMethodRegistry(subject);
   const server = new ControlServer({ path: socket, mode: 0o600, methods, clock: systemClock, log: silentLogger });
   await server.start();
   const printed = new Map<string, string>();
@@ -64,7 +64,7 @@ async function shown(subject: ControlSubject): Promise<ReadonlyMap<string, strin
             text += more;
           },
         };
-        await run(options, SYSTEM_PATHS, terminalOn(output, output), NEVER);
+        await run(options, SYSTEM_PATHS, createTerminal(output, output), NEVER);
         printed.set(`${verb}${json ? ' --json' : ''}`, text);
       }
     }

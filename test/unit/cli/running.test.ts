@@ -5,7 +5,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync } from 'nod
 import { createServer, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { test } from 'node:test';
-import { controlMethods } from '../../../src/control/methods.ts';
+import { createMethodRegistry } from '../../../src/control/methods.ts';
 import { statusReport } from '../../../src/control/status.ts';
 import { systemClock } from '../../../src/io/clock.ts';
 import { ControlServer } from '../../../src/io/control-socket.ts';
@@ -30,7 +30,7 @@ test('status and peers show what the gateway says', async () => {
   const server = new ControlServer({
     path: socket,
     mode: 0o600,
-    methods: controlMethods(sampleSubject),
+    methods: createMethodRegistry(sampleSubject),
     clock: systemClock,
     log: silentLogger,
   });
@@ -106,7 +106,7 @@ test('what goes wrong in the gateway ends with its own exit code, and its defect
   const server = new ControlServer({
     path: socket,
     mode: 0o600,
-    methods: controlMethods({
+    methods: createMethodRegistry({
       ...sampleSubject,
       reload: fail('config', 'config.invalid'),
       ping: fail('peer-unreachable', 'ping.unknown-peer'),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { controlMethods } from '../../../src/control/methods.ts';
+import { createMethodRegistry } from '../../../src/control/methods.ts';
 import { parseRequest } from '../../../src/control/protocol.ts';
 import { type StatusReport, statusReport } from '../../../src/control/status.ts';
 import { GateError } from '../../../src/kit/errors.ts';
@@ -8,7 +8,7 @@ import { sampleExposure, samplePing, sampleReload, sampleReport, sampleSubject }
 
 const NEVER = new AbortController().signal;
 const pinged: Array<readonly [string, number]> = [];
-const registry = controlMethods({
+const registry = createMethodRegistry({
   ...sampleSubject,
   ping: async (peer, timeoutMs, signal) => {
     assert.equal(signal, NEVER);
@@ -84,7 +84,7 @@ for (const [what, method, params, pattern] of [
 }
 
 test('a status that fails is not taken for an answer', async () => {
-  const broken = controlMethods({
+  const broken = createMethodRegistry({
     ...sampleSubject,
     status: (): StatusReport => {
       throw new TypeError('broken');

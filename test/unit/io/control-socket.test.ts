@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
-import { controlMethods } from '../../../src/control/methods.ts';
+import { createMethodRegistry } from '../../../src/control/methods.ts';
 import { parseAnswer } from '../../../src/control/protocol.ts';
 import { shortened } from '../../../src/control/status.ts';
 import { systemClock } from '../../../src/io/clock.ts';
@@ -47,7 +47,7 @@ beforeEach(async () => {
   exposures = 0;
   release = [];
   logged = [];
-  const methods = controlMethods({
+  const methods = createMethodRegistry({
     ...sampleSubject,
     status: () => {
       if (failing) throw new TypeError('the secret of the bug');
@@ -248,7 +248,7 @@ test('refuses a directory where everybody could replace the socket', async () =>
   const open = join(root, 'open');
   mkdirSync(open);
   chmodSync(open, 0o777);
-  const methods = controlMethods(sampleSubject);
+  const methods = createMethodRegistry(sampleSubject);
   const other = new ControlServer({ path: join(open, 's'), mode: 0o660, methods, clock, log: silentLogger });
   await assert.rejects(other.start(), (error) => error instanceof GateError && error.code === 'control.directory');
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { acceptFailures } from '../../../src/io/accept-failures.ts';
+import { createAcceptFailureLog } from '../../../src/io/accept-failures.ts';
 import { exhausted } from '../../../src/io/exhausted.ts';
 import type { Facts } from '../../../src/kit/errors.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
@@ -23,7 +23,7 @@ test('a machine that is used up is no fault of the other side', () => {
 test('clients that could not be accepted are counted, and told once a minute', async () => {
   const clock = new FakeClock();
   const told: Array<Facts | undefined> = [];
-  const failed = acceptFailures(clock, { ...silentLogger, warn: (_, facts) => told.push(facts) });
+  const failed = createAcceptFailureLog(clock, { ...silentLogger, warn: (_, facts) => told.push(facts) });
   for (let count = 0; count < 5; count += 1) failed(systemError('ENFILE'));
   await clock.advance(59_999);
   failed(systemError('ENFILE'));

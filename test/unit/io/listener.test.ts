@@ -1,6 +1,6 @@
 /** Listeners where the native part is not built. */
-import { nodeSockets } from '../../../src/io/node-sockets.ts';
+import { createNodeSockets } from '../../../src/io/node-sockets.ts';
 import { GateError } from '../../../src/kit/errors.ts';
 import { testListeners } from '../../helpers/listeners.ts';
 
-testListeners(nodeSockets(new GateError('local-io', 'native.not-built', 'not built')));
+testListeners(createNodeSockets(new GateError('local-io', 'native.not-built', 'not built')));

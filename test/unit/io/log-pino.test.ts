@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { generateKeys } from '../../../src/io/key-generate.ts';
-import { pinoLogger, scrub } from '../../../src/io/log-pino.ts';
+import { createPinoLogger, scrub } from '../../../src/io/log-pino.ts';
 
 const KEYS = generateKeys();
 const B32 = KEYS.destination.b32;
 
-function logged(act: (log: ReturnType<typeof pinoLogger>) => void, level: Parameters<typeof pinoLogger>[0] = 'trace') {
+function logged(
+  act: (log: ReturnType<typeof createPinoLogger>) => void,
+  level: Parameters<typeof createPinoLogger>[0] = 'trace',
+) {
   const lines: string[] = [];
-  act(pinoLogger(level, { write: (line: string) => void lines.push(line) }));
+  act(createPinoLogger(level, { write: (line: string) => void lines.push(line) }));
   return lines;
 }
 

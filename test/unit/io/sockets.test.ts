@@ -5,11 +5,11 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import type { ListenerPort } from '../../../src/core/ports.ts';
-import { tcpBridge } from '../../../src/io/bridge-tcp.ts';
+import { createTcpBridge } from '../../../src/io/bridge-tcp.ts';
 import { systemClock } from '../../../src/io/clock.ts';
 import { connected } from '../../../src/io/connected.ts';
 import { listen } from '../../../src/io/listener.ts';
-import { nodeSockets } from '../../../src/io/node-sockets.ts';
+import { createNodeSockets } from '../../../src/io/node-sockets.ts';
 import type { Remote, Sockets } from '../../../src/io/sockets.ts';
 import { GateError } from '../../../src/kit/errors.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
@@ -26,7 +26,7 @@ function open(): Promise<ListenerPort> {
 test('the bridge hands out a paused connection with half-close', async () => {
   const listener = await open();
   const near = firstClient(listener);
-  const stream = await tcpBridge(endpointOf(listener), systemClock).open(NEVER);
+  const stream = await createTcpBridge(endpointOf(listener), systemClock).open(NEVER);
   assert.equal(stream.readableFlowing, false);
   const far = await near;
   far.end('last words');
@@ -38,7 +38,7 @@ test('the bridge hands out a paused connection with half-close', async () => {
 });
 
 test('clients that come before they are wanted wait, up to 128 of them', async () => {
-  const arrivals = await nodeSockets(new GateError('local-io', 'x', 'x')).listen(ANY_PORT, {});
+  const arrivals = await createNodeSockets(new GateError('local-io', 'x', 'x')).listen(ANY_PORT, {});
   let ended = 0;
   for (let client = 0; client < 300; client += 1) {
     const dialled = dialAt({ ...ANY_PORT, port: arrivals.port });
@@ -61,7 +61,7 @@ test('the bridge says what to do when nobody listens, and keeps no timer', async
   const listener = await open();
   await listener.close();
   const clock = new FakeClock();
-  const bridge = tcpBridge(endpointOf(listener), clock);
+  const bridge = createTcpBridge(endpointOf(listener), clock);
   await assert.rejects(bridge.open(NEVER), fails('router-down', 'router.unreachable', /start the router.*router\.sam/));
   await assert.rejects(bridge.open(AbortSignal.abort()), fails('cancelled', 'cancelled'));
   assert.equal(clock.pending, 0);
@@ -77,7 +77,7 @@ test('a bridge that does not even answer is given up', async () => {
   // Node begins to connect in its next turn.
   await new Promise((resolve) => setImmediate(resolve));
   const clock = new FakeClock();
-  const opening = tcpBridge(endpoint, clock).open(NEVER);
+  const opening = createTcpBridge(endpoint, clock).open(NEVER);
   const refused = assert.rejects(opening, fails('router-down', 'router.no-answer', /does not answer/));
   await clock.advance(10_000);
   await refused;

@@ -1,7 +1,7 @@
 /** The sessions for datagrams as a whole: how many there may be, what becomes of one more, and how many are built at a time. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { datagramSessions } from '../../../../src/core/datagram/sessions.ts';
+import { createDatagramSessions } from '../../../../src/core/datagram/sessions.ts';
 import type { AtLimit } from '../../../../src/core/session/pool.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
@@ -10,7 +10,7 @@ import { CREATED, ScriptedBridge } from '../session/scripted-bridge.ts';
 function setting(most: number, atLimit: AtLimit) {
   const clock = new FakeClock();
   const bridge = new ScriptedBridge();
-  const sessions = datagramSessions(
+  const sessions = createDatagramSessions(
     { options: {}, named: new Map(), tunnels: new Map(), credentials: undefined, most, atLimit, idleMs: 60_000 },
     {
       bridge: { open: (signal) => bridge.open(signal), openDatagrams: async () => undefined },

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { dialer } from '../../../../src/core/dial/dialer.ts';
+import { createDialer } from '../../../../src/core/dial/dialer.ts';
 import type { DialTarget } from '../../../../src/core/dial/target.ts';
-import { peerTable } from '../../../../src/core/peers/table.ts';
+import { createPeerTable } from '../../../../src/core/peers/table.ts';
 import { GATEWAY, type SessionKey, type StreamKey } from '../../../../src/core/session/key.ts';
 import { type Lease, type SessionManager, sessionManager } from '../../../../src/core/session/manager.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
@@ -49,12 +49,12 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
   };
   const me = own(1).addresses;
   const whole = { ...peer(4), destination: destination(4) };
-  const peers = peerTable([peer(2), peer(3), whole], me);
+  const peers = createPeerTable([peer(2), peer(3), whole], me);
   const throughTun: string[] = [];
   const labels: string[] = [];
   const looked: string[] = [];
   const askers: SessionKey[] = [];
-  const dial = dialer({
+  const dial = createDialer({
     sessions,
     resolver: {
       resolve: (host, asker) => {

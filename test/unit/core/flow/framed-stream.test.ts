@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { framedStream } from '../../../../src/core/flow/framed-stream.ts';
-import { relayCore } from '../../../../src/core/relay/relay.ts';
+import { createFramedStream } from '../../../../src/core/flow/framed-stream.ts';
+import { createRelayCore } from '../../../../src/core/relay/relay.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { hearAll, type LineEnd, line } from '../support.ts';
@@ -17,7 +17,7 @@ interface Setting {
 /** Two framed streams over a carrier as SAM gives it: its end is the end of both directions. */
 function framedPair(): Setting {
   const carriers = line({ halfClose: false });
-  return { one: framedStream(carriers[0]), other: framedStream(carriers[1]), carriers };
+  return { one: createFramedStream(carriers[0]), other: createFramedStream(carriers[1]), carriers };
 }
 
 const settle = () => new FakeClock().settle();
@@ -115,7 +115,7 @@ test('a carrier that is gone before it is framed is a cut', async () => {
   const [carrier] = line();
   carrier.destroy();
   await settle();
-  const framed = framedStream(carrier);
+  const framed = createFramedStream(carrier);
   await settle();
   assert.equal(framed.destroyed, true);
   assert.equal(isCut(framed.errored), true);
@@ -177,7 +177,7 @@ test('between two relays: a client half-closes, the service answers later, and n
   const { one, other } = framedPair();
   const [client, near] = line();
   const [inside, service] = line();
-  const relay = relayCore({ clock, maxPairs: 2, heldEndMs: 30_000 });
+  const relay = createRelayCore({ clock, maxPairs: 2, heldEndMs: 30_000 });
   const options = { signal: new AbortController().signal, idleMs: 0 };
   const left = relay.join({ stream: near, halfClose: true }, { stream: one, halfClose: true }, options);
   const right = relay.join({ stream: other, halfClose: true }, { stream: inside, halfClose: true }, options);
@@ -200,7 +200,7 @@ test('between two relays: a service that dies is a failure for the client too', 
   const { one, other } = framedPair();
   const [client, near] = line();
   const [inside, service] = line();
-  const relay = relayCore({ clock, maxPairs: 2, heldEndMs: 30_000 });
+  const relay = createRelayCore({ clock, maxPairs: 2, heldEndMs: 30_000 });
   const options = { signal: new AbortController().signal, idleMs: 0 };
   const left = relay.join({ stream: near, halfClose: true }, { stream: one, halfClose: true }, options);
   const right = relay.join({ stream: other, halfClose: true }, { stream: inside, halfClose: true }, options);

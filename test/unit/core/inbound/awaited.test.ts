@@ -1,13 +1,13 @@
 /** Who gets a stream that several may be waiting for, and who gets none. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type AwaitedFrom, awaitedStreams } from '../../../../src/core/inbound/awaited.ts';
+import { type AwaitedFrom, createAwaitedStreams } from '../../../../src/core/inbound/awaited.ts';
 import { destination, line } from '../support.ts';
 
 const [ANNA, BEN] = [destination(2), destination(3)];
 
 function setting() {
-  const awaited = awaitedStreams();
+  const awaited = createAwaitedStreams();
   const got: string[] = [];
   return {
     got,

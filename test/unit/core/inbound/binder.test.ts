@@ -1,9 +1,9 @@
 /** Awaiting streams on the session of the gateway and on others, over a bridge in memory. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type AwaitedFrom, awaitedStreams } from '../../../../src/core/inbound/awaited.ts';
-import { type Bound, binder } from '../../../../src/core/inbound/binder.ts';
-import { peerTable } from '../../../../src/core/peers/table.ts';
+import { type AwaitedFrom, createAwaitedStreams } from '../../../../src/core/inbound/awaited.ts';
+import { type Bound, createBinder } from '../../../../src/core/inbound/binder.ts';
+import { createPeerTable } from '../../../../src/core/peers/table.ts';
 import { acceptor, type InboundStream } from '../../../../src/core/session/acceptor.ts';
 import { GATEWAY, type SessionKey } from '../../../../src/core/session/key.ts';
 import { sessionManager } from '../../../../src/core/session/manager.ts';
@@ -37,15 +37,15 @@ async function setting({ peers = [peer(2)] } = {}) {
     },
     world,
   );
-  const table = peerTable(peers, own(1).addresses);
+  const table = createPeerTable(peers, own(1).addresses);
   const refused: InboundStream[] = [];
   const on = (session: Session, take: (inbound: InboundStream) => void) =>
     acceptor({ ...world, session, credentials: undefined, slots: 2, take });
-  const awaited = awaitedStreams();
+  const awaited = createAwaitedStreams();
   const gateway = on(sessions.lease(GATEWAY).session, (inbound) => {
     if (!awaited.offer(inbound)) refused.push(inbound);
   });
-  const service = binder({
+  const service = createBinder({
     sessions,
     peers: table,
     own: destination(1).b32,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
-import { awaitedStreams } from '../../../../src/core/inbound/awaited.ts';
-import { inboundSwitch, type Origin } from '../../../../src/core/inbound/switch.ts';
-import { peerTable } from '../../../../src/core/peers/table.ts';
+import { createAwaitedStreams } from '../../../../src/core/inbound/awaited.ts';
+import { createInboundSwitch, type Origin } from '../../../../src/core/inbound/switch.ts';
+import { createPeerTable } from '../../../../src/core/peers/table.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { destination, hearAll, line, own, peer } from '../support.ts';
@@ -15,12 +15,12 @@ function setting(peersOf = [peer(2), peer(3)], defect?: Error) {
     if (defect !== undefined) throw defect;
     taken.push({ by: origin === 'unverified' ? 'nobody knows' : by, peer: from.name, stream });
   };
-  const peers = peerTable(peersOf, own(1).addresses);
-  const awaited = awaitedStreams();
+  const peers = createPeerTable(peersOf, own(1).addresses);
+  const awaited = createAwaitedStreams();
   const takers = { packets: taker('packets'), flow: taker('flow') };
   const errors: string[] = [];
   const log = { ...silentLogger, error: (text: string) => void errors.push(text) };
-  const inbound = inboundSwitch(peers, takers, awaited, clock, log);
+  const inbound = createInboundSwitch(peers, takers, awaited, clock, log);
   const arrives = (from: number, ...bytes: number[]) => {
     const [ours, theirs] = line({ halfClose: false });
     if (bytes.length > 0) theirs.write(Buffer.from(bytes));

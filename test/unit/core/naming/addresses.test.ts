@@ -1,8 +1,8 @@
 /** Addresses in place of names: which ones are told, what they stand for, and to whom. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { addressNames } from '../../../../src/core/naming/addresses.ts';
-import { peerTable } from '../../../../src/core/peers/table.ts';
+import { createAddressNames } from '../../../../src/core/naming/addresses.ts';
+import { createPeerTable } from '../../../../src/core/peers/table.ts';
 import { GATEWAY, type SessionKey } from '../../../../src/core/session/key.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { addressesOf, addressKey, addressOfShortName } from '../../../../src/wire/i2p/address.ts';
@@ -24,7 +24,7 @@ function lookAlike(b32: B32): Destination {
 function setting(known: Readonly<Record<string, Destination>> = { 'service.i2p': SERVICE }) {
   const clock = new FakeClock();
   const asked: string[] = [];
-  const names = addressNames({
+  const names = createAddressNames({
     resolver: {
       resolve: async (host) => {
         asked.push(host);
@@ -33,7 +33,7 @@ function setting(known: Readonly<Record<string, Destination>> = { 'service.i2p':
         return found;
       },
     },
-    peers: peerTable(
+    peers: createPeerTable(
       [
         {
           name: 'Anna',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { resolver } from '../../../../src/core/naming/resolver.ts';
+import { createResolver } from '../../../../src/core/naming/resolver.ts';
 import { GATEWAY, type SessionKey } from '../../../../src/core/session/key.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import type { NamedDestination } from '../../../../src/wire/i2p/destination.ts';
@@ -17,7 +17,7 @@ const isolated = (token: string): SessionKey => ({ kind: 'isolated', token });
 function setting() {
   const clock = new FakeClock();
   const bridge = new ScriptedBridge();
-  const names = resolver({
+  const names = createResolver({
     bridge,
     clock,
     credentials: undefined,

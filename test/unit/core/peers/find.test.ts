@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findPeer } from '../../../../src/core/peers/find.ts';
-import { type PeerSettings, peerTable } from '../../../../src/core/peers/table.ts';
+import { createPeerTable, type PeerSettings } from '../../../../src/core/peers/table.ts';
 import { addressesOf, formatAddress, shortNameOf } from '../../../../src/wire/i2p/address.ts';
 import { destination, own } from '../support.ts';
 
@@ -17,7 +17,7 @@ const SETTINGS: PeerSettings = {
   routes: [],
   allow: [],
 };
-const TABLE = peerTable([SETTINGS, { ...SETTINGS, name: 'bob', b32: destination(3).b32 }], own(1).addresses);
+const TABLE = createPeerTable([SETTINGS, { ...SETTINGS, name: 'bob', b32: destination(3).b32 }], own(1).addresses);
 
 /** Each group of an address with all of its digits, as nobody prints it. */
 function inFull(address: Buffer): string {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type PeerSettings, peerTable, shownAddress } from '../../../../src/core/peers/table.ts';
+import { createPeerTable, type PeerSettings, shownAddress } from '../../../../src/core/peers/table.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { addressesOf, addressKey } from '../../../../src/wire/i2p/address.ts';
 import { type B32, parseB32 } from '../../../../src/wire/i2p/destination.ts';
@@ -15,14 +15,14 @@ const ME = own(1).addresses;
 
 function refuses(peers: readonly PeerSettings[], whose: RegExp): void {
   assert.throws(
-    () => peerTable(peers, ME),
+    () => createPeerTable(peers, ME),
     (error) => error instanceof GateError && error.code === 'peer.address-taken' && whose.test(error.message),
   );
 }
 
 test('finds a peer by its whole name and by both addresses', () => {
   const { b32 } = destination(2);
-  const table = peerTable([settings('Alice', b32), settings('bob', destination(3).b32)], ME);
+  const table = createPeerTable([settings('Alice', b32), settings('bob', destination(3).b32)], ME);
   const alice = table.byB32(b32);
   assert.equal(alice?.name, 'Alice');
   assert.equal(table.byName('alice'), alice);
@@ -65,7 +65,7 @@ test('refuses a peer with one of our addresses', () => {
 test('an OnionCat is known by further destinations, has one address that it shows, and takes 1500 bytes', () => {
   const { b32 } = destination(2);
   const inbound = [destination(5).b32];
-  const table = peerTable(
+  const table = createPeerTable(
     [{ ...settings('old', b32), onionCat: { inbound } }, settings('new', destination(3).b32)],
     ME,
   );
@@ -77,13 +77,13 @@ test('an OnionCat is known by further destinations, has one address that it show
   assert.deepEqual([old.knowsFlows, old.mtu, young.knowsFlows, young.mtu], [false, 1500, undefined, undefined]);
   assert.deepEqual([shownAddress(old), shownAddress(young)], [old.addresses.ocat4, young.addresses.oc]);
   assert.equal(table.hasUnverified, false);
-  assert.ok(peerTable([{ ...settings('old', b32), onionCat: { inbound: 'unverified' } }], ME).hasUnverified);
+  assert.ok(createPeerTable([{ ...settings('old', b32), onionCat: { inbound: 'unverified' } }], ME).hasUnverified);
 });
 
 test('a plan changes nothing until it is carried out, and keeps whoever stays', () => {
   const [alice, bob, carol] = [2, 3, 4].map((seed) => settings(`p${seed}`, destination(seed).b32));
   assert.ok(alice !== undefined && bob !== undefined && carol !== undefined);
-  const table = peerTable([alice, bob], ME);
+  const table = createPeerTable([alice, bob], ME);
   const [first, second] = table.list();
   assert.ok(first !== undefined && second !== undefined);
   first.mtu = 1400;
@@ -112,7 +112,7 @@ test('a peer that differs in more than its rules goes, and comes as another one'
     { destination: destination(2) },
   ];
   for (const other of others) {
-    const table = peerTable([alice], ME);
+    const table = createPeerTable([alice], ME);
     const [before] = table.list();
     const plan = table.plan([{ ...alice, ...other }]);
     plan.commit();
@@ -122,7 +122,7 @@ test('a peer that differs in more than its rules goes, and comes as another one'
 });
 
 test('a plan with two peers of the same 80 bits is none', () => {
-  const table = peerTable([], ME);
+  const table = createPeerTable([], ME);
   assert.throws(() => table.plan([settings('me', own(1).b32)]), { code: 'peer.address-taken' });
   assert.deepEqual(table.list(), []);
 });

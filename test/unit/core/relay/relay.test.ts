@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { relayCore } from '../../../../src/core/relay/relay.ts';
+import { createRelayCore } from '../../../../src/core/relay/relay.ts';
 import type { RelayReport } from '../../../../src/core/relay/report.ts';
 import { systemClock } from '../../../../src/io/clock.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
@@ -25,7 +25,7 @@ interface Setting {
   readonly service: LineEnd;
   readonly near: LineEnd;
   readonly far: LineEnd;
-  readonly relay: ReturnType<typeof relayCore>;
+  readonly relay: ReturnType<typeof createRelayCore>;
   readonly report: Promise<RelayReport>;
   readonly abort: AbortController;
 }
@@ -41,7 +41,7 @@ function joined({ farHalfClose = true, idleMs = 0, prepare }: SettingOptions = {
   const [client, near] = line();
   const [far, service] = line({ halfClose: farHalfClose });
   prepare?.({ client, service, near, far });
-  const relay = relayCore({ clock, maxPairs: 10, heldEndMs: HELD_END_MS });
+  const relay = createRelayCore({ clock, maxPairs: 10, heldEndMs: HELD_END_MS });
   const abort = new AbortController();
   const report = relay.join(
     { stream: near, halfClose: true },
@@ -305,7 +305,7 @@ test('a near side whose end was already seen is treated like one that ends now',
   near.resume();
   await clock.settle();
   assert.equal(near.readableEnded, true);
-  const relay = relayCore({ clock, maxPairs: 1, heldEndMs: HELD_END_MS });
+  const relay = createRelayCore({ clock, maxPairs: 1, heldEndMs: HELD_END_MS });
   const report = relay.join(
     { stream: near, halfClose: true },
     { stream: far, halfClose: true },
@@ -334,7 +334,7 @@ test('abort closes both at once, also before the start', async () => {
   const clock = new FakeClock();
   const [near] = line();
   const [far] = line();
-  const relay = relayCore({ clock, maxPairs: 1, heldEndMs: HELD_END_MS });
+  const relay = createRelayCore({ clock, maxPairs: 1, heldEndMs: HELD_END_MS });
   const options = { signal: AbortSignal.abort(), idleMs: 0 };
   const report = await relay.join({ stream: near, halfClose: true }, { stream: far, halfClose: true }, options);
   assert.equal(report.ended, 'cancelled');
@@ -368,7 +368,7 @@ test('D22 a quiet pair stands for as long as its two sides want where no idle ti
 
 test('pairs beyond the limit are closed at once and counted', async () => {
   const clock = new FakeClock();
-  const relay = relayCore({ clock, maxPairs: 1, heldEndMs: HELD_END_MS });
+  const relay = createRelayCore({ clock, maxPairs: 1, heldEndMs: HELD_END_MS });
   const abort = new AbortController();
   const options = { signal: abort.signal, idleMs: 0 };
   const ends = () => ({ stream: line()[0], halfClose: true });
@@ -383,7 +383,7 @@ test('pairs beyond the limit are closed at once and counted', async () => {
 });
 
 test('a place that is reserved is for nobody else, and free again when it is left or its pair is over', async () => {
-  const relay = relayCore({ clock: new FakeClock(), maxPairs: 1, heldEndMs: HELD_END_MS });
+  const relay = createRelayCore({ clock: new FakeClock(), maxPairs: 1, heldEndMs: HELD_END_MS });
   const abort = new AbortController();
   const ends = () => ({ stream: line()[0], halfClose: true });
   const left = relay.reserve() ?? assert.fail();
@@ -579,7 +579,7 @@ function socketPair(path?: string): Promise<readonly [outside: Socket, inside: S
 
 async function joinedSockets(path?: string, farHalfClose = true) {
   const [[client, near], [service, far]] = await Promise.all([socketPair(path), socketPair()]);
-  const relay = relayCore({ clock: systemClock, maxPairs: 1, heldEndMs: 200 });
+  const relay = createRelayCore({ clock: systemClock, maxPairs: 1, heldEndMs: 200 });
   const abort = new AbortController();
   const report = relay.join(
     { stream: near, halfClose: true },
@@ -655,7 +655,7 @@ for (const who of ['near', 'far'] as const) {
     await until('the words arrived', () => broken.readableLength === 10);
     outside.resetAndDestroy();
     await until('it is noticed', () => broken.destroyed);
-    const relay = relayCore({ clock: systemClock, maxPairs: 1, heldEndMs: 200 });
+    const relay = createRelayCore({ clock: systemClock, maxPairs: 1, heldEndMs: 200 });
     const [one, other] = [broken, whole].map((stream) => ({ stream, halfClose: true }));
     assert.ok(one && other);
     const heard = hearAll(hearer);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { peerTable } from '../../../../src/core/peers/table.ts';
-import { nameServer } from '../../../../src/front/dns/server.ts';
+import { createPeerTable } from '../../../../src/core/peers/table.ts';
+import { createNameServer } from '../../../../src/front/dns/server.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import { type Address, formatAddress } from '../../../../src/wire/i2p/address.ts';
@@ -18,8 +18,8 @@ async function setting({ tellsPeers = false, refuse }: { tellsPeers?: boolean; r
   const clock = new FakeClock();
   const udp = new FakeUdp();
   udp.refuse = refuse;
-  const peers = peerTable([CAT, OTHER], ME.addresses);
-  const server = nameServer({ own: ME, peers, tellsPeers, udp, clock, log: silentLogger });
+  const peers = createPeerTable([CAT, OTHER], ME.addresses);
+  const server = createNameServer({ own: ME, peers, tellsPeers, udp, clock, log: silentLogger });
   await server.start(NEVER);
   const ask = (about: Buffer, from: Buffer = CAT.addresses.ocat4, to: Address = ME.addresses.ocat4, port = 53) =>
     udp.receive(question(about), to, port, from);

@@ -3,9 +3,9 @@ import { getEventListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { dialFlow } from '../../../../src/core/flow/dial-flow.ts';
-import { relayCore } from '../../../../src/core/relay/relay.ts';
+import { createRelayCore } from '../../../../src/core/relay/relay.ts';
 import type { Session } from '../../../../src/core/session/session.ts';
-import { flowServer } from '../../../../src/front/flow/server.ts';
+import { createFlowServer } from '../../../../src/front/flow/server.ts';
 import { type ErrorKind, GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
@@ -32,10 +32,10 @@ function setting({ maxPerPeer = 10, maxPairs = 100, withTun = true, allowed = tr
   const forbidden = new Set([FORBIDDEN_PORT]);
   /** What each side was told of the other's session. */
   const labels: { readonly taken: number[]; readonly dialled: number[] } = { taken: [], dialled: [] };
-  const relay = relayCore({ clock, maxPairs, heldEndMs: 30_000 });
+  const relay = createRelayCore({ clock, maxPairs, heldEndMs: 30_000 });
   /** Of the server itself: what everything in it ends with. */
   const ends: AbortSignal[] = [];
-  const server = flowServer({
+  const server = createFlowServer({
     relay: {
       join: relay.join,
       reserve: () => {

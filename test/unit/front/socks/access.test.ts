@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DialTarget } from '../../../../src/core/dial/target.ts';
-import { peerTable } from '../../../../src/core/peers/table.ts';
-import { accessOf, DENIED } from '../../../../src/front/socks/access.ts';
+import { createPeerTable } from '../../../../src/core/peers/table.ts';
+import { createAccess, DENIED } from '../../../../src/front/socks/access.ts';
 import { type AccessList, type HostRule, parseHostRule } from '../../../../src/wire/access/rules.ts';
 import { formatAddress } from '../../../../src/wire/i2p/address.ts';
 import { type PortRange, parsePortRange } from '../../../../src/wire/packet/port-range.ts';
@@ -14,14 +14,14 @@ import { DIALECTS, fakeDialer, settle, world } from './fakes.ts';
 const PEER = peer(2);
 const SITE = destination(9);
 const ALL = { allow: [], deny: [] };
-const PEERS = peerTable([PEER, peer(3)], own(1).addresses);
+const PEERS = createPeerTable([PEER, peer(3)], own(1).addresses);
 
 function rules(...texts: readonly string[]): readonly HostRule[] {
   return texts.map((text) => parseHostRule(text) ?? assert.fail(text));
 }
 
 function access(allow: readonly string[], deny: readonly string[], ports: AccessList<PortRange> = ALL) {
-  return accessOf({ clients: ALL, ports, destinations: { allow: rules(...allow), deny: rules(...deny) } }, PEERS);
+  return createAccess({ clients: ALL, ports, destinations: { allow: rules(...allow), deny: rules(...deny) } }, PEERS);
 }
 
 const TARGETS = {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { before, test } from 'node:test';
-import { type Authenticate, authenticator, CHECKS_AT_ONCE } from '../../../../src/front/socks/authentication.ts';
+import { type Authenticate, CHECKS_AT_ONCE, createAuthenticator } from '../../../../src/front/socks/authentication.ts';
 import { Sensitive } from '../../../../src/kit/sensitive.ts';
 import { type Turnstile, turnstile } from '../../../../src/kit/turnstile.ts';
 import {
@@ -48,7 +48,7 @@ function setting() {
     { name: 'bob', hash: new Sensitive({ salt: randomBytes(16), key: randomBytes(32) }) },
     { name: 'alice', hash: new Sensitive(alice) },
   ];
-  const authenticate = authenticator(users, clock, counting);
+  const authenticate = createAuthenticator(users, clock, counting);
   return { clock, authenticate, seen };
 }
 

@@ -4,13 +4,13 @@ import type { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Dialer, DialOptions, DialTarget, RelayEnd } from '../../../../src/core/dial/target.ts';
 import type { Arrival, Binder, BindOptions, Bound } from '../../../../src/core/inbound/binder.ts';
-import { type AddressNames, addressNames } from '../../../../src/core/naming/addresses.ts';
-import { peerTable } from '../../../../src/core/peers/table.ts';
+import { type AddressNames, createAddressNames } from '../../../../src/core/naming/addresses.ts';
+import { createPeerTable } from '../../../../src/core/peers/table.ts';
 import type { ClientOrigin, ListenerPort } from '../../../../src/core/ports.ts';
 import type { Join, Relay, RelayOptions, RelayReport, ReservedPlace } from '../../../../src/core/relay/report.ts';
-import { type Access, type AccessLists, accessOf } from '../../../../src/front/socks/access.ts';
+import { type Access, type AccessLists, createAccess } from '../../../../src/front/socks/access.ts';
 import type { Authenticate } from '../../../../src/front/socks/authentication.ts';
-import { type SocksServer, type SocksServerOptions, socksServer } from '../../../../src/front/socks/server.ts';
+import { createSocksServer, type SocksServer, type SocksServerOptions } from '../../../../src/front/socks/server.ts';
 import type { Clock } from '../../../../src/kit/clock.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
@@ -41,7 +41,7 @@ export function accessWith(lists: Partial<AccessLists> = {}): Access {
   const all = { allow: [], deny: [] };
   const nobody = () => undefined;
   const peers = { byAddress: nobody, byB32: nobody, byName: nobody };
-  return accessOf({ clients: all, destinations: all, ports: all, ...lists }, peers);
+  return createAccess({ clients: all, destinations: all, ports: all, ...lists }, peers);
 }
 
 /** The client program's end of a connection. */
@@ -116,7 +116,7 @@ export function fakeDialer(heedsSignal = true): FakeDialer {
 
 /** Names that the router knows, as the addresses that stand for them; everything else is unknown to it. */
 function fakeNames(known: ReadonlyMap<string, Destination>, clock: Clock): AddressNames {
-  return addressNames({
+  return createAddressNames({
     resolver: {
       resolve: async (host) => {
         const destination = known.get(host);
@@ -124,7 +124,7 @@ function fakeNames(known: ReadonlyMap<string, Destination>, clock: Clock): Addre
         return destination;
       },
     },
-    peers: peerTable(
+    peers: createPeerTable(
       [
         {
           name: 'peer',
@@ -295,7 +295,7 @@ export async function world(
 ): Promise<World> {
   const parts = { ...fakeParts(), dialer, access, authenticate };
   const { listener, binder, relay, clock } = parts;
-  const server = socksServer(parts, options);
+  const server = createSocksServer(parts, options);
   await server.start(new AbortController().signal);
   return {
     server,

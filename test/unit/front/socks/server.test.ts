@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { socksServer } from '../../../../src/front/socks/server.ts';
+import { createSocksServer } from '../../../../src/front/socks/server.ts';
 import { CLIENT_ENDS } from '../../../../src/front/socks/serving.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { parseNetwork } from '../../../../src/wire/packet/prefix.ts';
@@ -231,7 +231,7 @@ test('stop may be called twice, before the start, and with a listener that fails
     ...fakeListener(),
     close: () => Promise.reject(new GateError('local-io', 'test', 'of the test')),
   };
-  await socksServer({ ...fakeParts(), listener }).stop();
+  await createSocksServer({ ...fakeParts(), listener }).stop();
 });
 
 test('a client that comes after the stop is closed', async () => {
@@ -243,7 +243,7 @@ test('a client that comes after the stop is closed', async () => {
 
 test('start does nothing when it is cancelled already', async () => {
   const parts = fakeParts();
-  const server = socksServer(parts);
+  const server = createSocksServer(parts);
   await assert.rejects(server.start(AbortSignal.abort()), { kind: 'cancelled' });
   assert.throws(() => parts.listener.connect(), /does not accept/);
 });
@@ -273,7 +273,7 @@ test('logs say nothing above debug about clients, and never a name', async () =>
   };
   const parts = fakeParts();
   const { listener, dialer } = parts;
-  const server = socksServer({ ...parts, log });
+  const server = createSocksServer({ ...parts, log });
   await server.start(new AbortController().signal);
   for (const name of ['secret.example', 'secret.i2p', 'secret name.i2p']) {
     listener.connect().stream.write(DIALECTS['SOCKS5 with credentials'].ask(name));

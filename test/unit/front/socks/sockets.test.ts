@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { afterEach, test } from 'node:test';
-import { relayCore } from '../../../../src/core/relay/relay.ts';
-import { type SocksServer, socksServer } from '../../../../src/front/socks/server.ts';
+import { createRelayCore } from '../../../../src/core/relay/relay.ts';
+import { createSocksServer, type SocksServer } from '../../../../src/front/socks/server.ts';
 import { systemClock } from '../../../../src/io/clock.ts';
 import { listen } from '../../../../src/io/listener.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
@@ -45,8 +45,8 @@ async function loopback(): Promise<Loopback> {
   );
   const dialer = fakeDialer();
   const clock = systemClock;
-  const relay = relayCore({ clock, maxPairs: 10, heldEndMs: 5_000 });
-  const server = socksServer({ ...fakeParts(), listener, dialer, relay, clock });
+  const relay = createRelayCore({ clock, maxPairs: 10, heldEndMs: 5_000 });
+  const server = createSocksServer({ ...fakeParts(), listener, dialer, relay, clock });
   await server.start(new AbortController().signal);
   const sockets: Socket[] = [];
   running = { server, sockets };

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RelayEnd } from '../../../../src/core/dial/target.ts';
-import { peerTable } from '../../../../src/core/peers/table.ts';
+import { createPeerTable } from '../../../../src/core/peers/table.ts';
 import type { PacketRun, TunPort, TunTraffic } from '../../../../src/core/ports.ts';
-import { relayCore } from '../../../../src/core/relay/relay.ts';
-import { vpnGateway } from '../../../../src/front/vpn/gateway.ts';
+import { createRelayCore } from '../../../../src/core/relay/relay.ts';
+import { createVpnGateway } from '../../../../src/front/vpn/gateway.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import { LOCAL_ECHO, ROUTED_ECHO } from '../../../../src/wire/i2p/address.ts';
@@ -58,7 +58,7 @@ async function setting(refuse?: GateError) {
   const clock = new FakeClock();
   const tun = new FakeTun();
   const me = own(1);
-  const peers = peerTable([peer(2), peer(3)], me.addresses);
+  const peers = createPeerTable([peer(2), peer(3)], me.addresses);
   const dialled = new Map<string, LineEnd>();
   const opened = (name: string): RelayEnd => {
     const [ours, theirs] = line({ halfClose: false });
@@ -67,11 +67,11 @@ async function setting(refuse?: GateError) {
   };
   let lost: GateError | undefined;
   const defects: string[] = [];
-  const gateway = vpnGateway({
+  const gateway = createVpnGateway({
     tun,
     own: me,
     peers,
-    relay: relayCore({ clock, maxPairs: 10, heldEndMs: 30_000 }),
+    relay: createRelayCore({ clock, maxPairs: 10, heldEndMs: 30_000 }),
     clock,
     log: { ...silentLogger, error: (text) => void defects.push(text) },
     random: () => 0.5,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { RelayEnd } from '../../../../src/core/dial/target.ts';
 import type { Peer } from '../../../../src/core/peers/table.ts';
-import { relayCore } from '../../../../src/core/relay/relay.ts';
+import { createRelayCore } from '../../../../src/core/relay/relay.ts';
 import { Admission } from '../../../../src/front/vpn/admission.ts';
 import type { LinkWorld } from '../../../../src/front/vpn/link-world.ts';
 import { RUN_BLOCK } from '../../../../src/front/vpn/outbound-packets.ts';
@@ -63,7 +63,7 @@ export interface Node {
   readonly delivered: Buffer[];
   readonly undeliverable: Buffer[];
   readonly streams: LineEnd[];
-  readonly relay: ReturnType<typeof relayCore>;
+  readonly relay: ReturnType<typeof createRelayCore>;
   /** Of what came: how long the packets are that big ones stand for. */
   readonly segments: Set<number | undefined>;
   /** How often rows were to be cut again. */
@@ -96,7 +96,7 @@ export function node(options: NodeOptions): Node {
   const streams: LineEnd[] = [];
   const segments = new Set<number | undefined>();
   let cuts = 0;
-  const relay = relayCore({ clock, maxPairs: 100, heldEndMs: 30_000 });
+  const relay = createRelayCore({ clock, maxPairs: 100, heldEndMs: 30_000 });
   const link = new PeerLink(them, {
     own: me,
     clock,

@@ -1,8 +1,8 @@
 /** Access lists against datagrams: neither an address nor a datagram from outside is a way around them, and answers pass. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { peerTable } from '../../../../../src/core/peers/table.ts';
-import { accessOf } from '../../../../../src/front/socks/access.ts';
+import { createPeerTable } from '../../../../../src/core/peers/table.ts';
+import { createAccess } from '../../../../../src/front/socks/access.ts';
 import { parseHostRule } from '../../../../../src/wire/access/rules.ts';
 import { addressesOf, formatAddress } from '../../../../../src/wire/i2p/address.ts';
 import type { Destination } from '../../../../../src/wire/i2p/destination.ts';
@@ -28,13 +28,13 @@ function client(lists: Lists, more: { readonly source?: 'address' | 'name'; read
   const peer = newDestination();
   const rules = (texts: readonly string[] = []) => texts.map((text) => parseHostRule(text) ?? assert.fail(text));
   const ports = (lists.ports ?? []).map((text) => parsePortRange(text) ?? assert.fail(text));
-  const access = accessOf(
+  const access = createAccess(
     {
       clients: ALL,
       destinations: { allow: rules(lists.allow), deny: rules(lists.deny) },
       ports: { allow: ports, deny: [] },
     },
-    peerTable([peerSettings(peer)], addressesOf(newDestination().b32)),
+    createPeerTable([peerSettings(peer)], addressesOf(newDestination().b32)),
   );
   const setting = setUp({
     access,

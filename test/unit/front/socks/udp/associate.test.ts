@@ -1,9 +1,9 @@
 /** What an association takes, and that it is given back however the client goes. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { peerTable } from '../../../../../src/core/peers/table.ts';
+import { createPeerTable } from '../../../../../src/core/peers/table.ts';
 import type { UdpPort, UdpSocket } from '../../../../../src/core/ports.ts';
-import { socksServer } from '../../../../../src/front/socks/server.ts';
+import { createSocksServer } from '../../../../../src/front/socks/server.ts';
 import { UDP_COUNTERS } from '../../../../../src/front/socks/udp/counters.ts';
 import { GateError } from '../../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../../src/kit/log.ts';
@@ -37,13 +37,13 @@ async function setUp(bind?: UdpPort['bind']) {
     },
   };
   const { clock, names } = parts;
-  const server = socksServer({
+  const server = createSocksServer({
     ...parts,
     udp: {
       world: {
         sessions,
         resolver: { resolve: nobody },
-        peers: peerTable([], own),
+        peers: createPeerTable([], own),
         own,
         vpn: undefined,
         clock,

@@ -1,7 +1,7 @@
 /** What an association stands on, scripted: sessions that record what is sent, a resolver, and the VPN. */
 import assert from 'node:assert/strict';
 import type { Attachment, SendOutcome, TakeDatagram } from '../../../../../src/core/datagram/session.ts';
-import { type PeerSettings, peerTable } from '../../../../../src/core/peers/table.ts';
+import { createPeerTable, type PeerSettings } from '../../../../../src/core/peers/table.ts';
 import type { SessionKey } from '../../../../../src/core/session/key.ts';
 import { GATEWAY } from '../../../../../src/core/session/key.ts';
 import { Association, type AssociationParts } from '../../../../../src/front/socks/udp/association.ts';
@@ -107,7 +107,7 @@ export function setUp(more: Setting = {}) {
           return found;
         },
       },
-      peers: peerTable([peerSettings(peer)], addressesOf(own.b32)),
+      peers: createPeerTable([peerSettings(peer)], addressesOf(own.b32)),
       own: addressesOf(own.b32),
       vpn: withTun ? vpn : undefined,
       clock,
