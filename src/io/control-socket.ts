@@ -56,16 +56,18 @@ function endNow(client: Duplex): Promise<void> {
   });
 }
 
+/** `displaced`: closed to make room for another; `refusedLimit`: questions, while too many were being answered. */
+const CONTROL_COUNTERS = ['displaced', 'refusedLimit'] as const;
+
 export interface ControlServerSnapshot {
   readonly clients: number;
-  /** `displaced`: closed to make room for another; `refusedLimit`: questions, while too many were being answered. */
-  readonly counts: Readonly<Record<'displaced' | 'refusedLimit', number>>;
+  readonly counts: Readonly<Record<(typeof CONTROL_COUNTERS)[number], number>>;
 }
 
 export class ControlServer implements Service {
   readonly name = 'control socket';
   readonly #parts: ControlServerParts;
-  readonly #counts = tally(['displaced', 'refusedLimit']);
+  readonly #counts = tally(CONTROL_COUNTERS);
   readonly #calls = new Places(MOST_CALLS);
   /** Oldest first. */
   readonly #open = new Set<Duplex>();

@@ -11,7 +11,7 @@ import { GateError } from '../../kit/errors.ts';
 import { type Logger, logFailure } from '../../kit/log.ts';
 import { PlacesForEach } from '../../kit/places.ts';
 import { type Machine, RECEIVE } from '../../kit/step.ts';
-import { type Tally, tally } from '../../kit/tally.ts';
+import { tally } from '../../kit/tally.ts';
 import { FLOW_MARK } from '../../wire/flow/preface.ts';
 import { addressKey, inPrefix } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
@@ -33,16 +33,18 @@ export interface InboundTakers {
   readonly own?: { readonly b32: () => B32 | undefined; readonly take: (stream: Duplex) => void };
 }
 
-export type InboundCounter =
-  | 'accepted'
-  | 'awaited'
-  | 'refusedStranger'
-  | 'refusedLimit'
-  | 'refusedFirstByte'
-  | 'refusedClaim'
-  | 'silent'
+const INBOUND_COUNTERS = [
+  'accepted',
+  'awaited',
+  'refusedStranger',
+  'refusedLimit',
+  'refusedFirstByte',
+  'refusedClaim',
+  'silent',
   /** By a defect of ours. */
-  | 'failed';
+  'failed',
+] as const;
+export type InboundCounter = (typeof INBOUND_COUNTERS)[number];
 
 export interface InboundSwitch {
   take(inbound: InboundStream): void;
@@ -79,16 +81,7 @@ export function createInboundSwitch(
   clock: Clock,
   log: Logger,
 ): InboundSwitch {
-  const counts: Tally<InboundCounter> = tally([
-    'accepted',
-    'awaited',
-    'refusedStranger',
-    'refusedLimit',
-    'refusedFirstByte',
-    'refusedClaim',
-    'silent',
-    'failed',
-  ]);
+  const counts = tally(INBOUND_COUNTERS);
   const undecided = new PlacesForEach<Peer | typeof STRANGERS>(UNDECIDED_MOST);
   const stopping = sharedController();
 

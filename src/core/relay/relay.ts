@@ -31,7 +31,8 @@ const FAREWELL_CHECK_MS = 5_000;
 /** How long the last bytes may wait for a reader that takes none of them. */
 const STALLED_MS = 120_000;
 
-export type RelayCounter = 'joined' | 'refusedLimit' | 'bytesOut' | 'bytesIn' | 'bytesDiscarded' | 'failed' | 'idle';
+const RELAY_COUNTERS = ['joined', 'refusedLimit', 'bytesOut', 'bytesIn', 'bytesDiscarded', 'failed', 'idle'] as const;
+export type RelayCounter = (typeof RELAY_COUNTERS)[number];
 
 export interface RelayCore extends Relay {
   readonly active: number;
@@ -39,7 +40,7 @@ export interface RelayCore extends Relay {
 }
 
 export function createRelayCore(options: RelayCoreOptions): RelayCore {
-  const counts = tally(['joined', 'refusedLimit', 'bytesOut', 'bytesIn', 'bytesDiscarded', 'failed', 'idle']);
+  const counts = tally(RELAY_COUNTERS);
   let active = 0;
   const leave = () => {
     active -= 1;

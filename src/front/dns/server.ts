@@ -9,7 +9,7 @@ import type { Clock, Timer } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
 import { type Logger, logFailure } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
-import { type Tally, tally } from '../../kit/tally.ts';
+import { tally } from '../../kit/tally.ts';
 import { TokenBucket } from '../../kit/token-bucket.ts';
 import { answerQuery } from '../../wire/dns/ptr.ts';
 import {
@@ -34,7 +34,8 @@ export interface NameServerOptions {
 }
 
 /** Each question is one of these; `notSent` counts answers besides that the kernel did not take. */
-export type NameCounter = 'answered' | 'unknown' | 'malformed' | 'ignored' | 'notAPeer' | 'tooOften' | 'notSent';
+const NAME_COUNTERS = ['answered', 'unknown', 'malformed', 'ignored', 'notAPeer', 'tooOften', 'notSent'] as const;
+export type NameCounter = (typeof NAME_COUNTERS)[number];
 
 export interface NameServer extends Service {
   /** Listens while there is somebody who may ask. */
@@ -55,15 +56,7 @@ const RETRY_MS = 60_000;
 
 export function createNameServer(options: NameServerOptions): NameServer {
   const { own, peers, clock, log, udp } = options;
-  const counts: Tally<NameCounter> = tally([
-    'answered',
-    'unknown',
-    'malformed',
-    'ignored',
-    'notAPeer',
-    'tooOften',
-    'notSent',
-  ]);
+  const counts = tally(NAME_COUNTERS);
   const buckets = new WeakMap<Peer, TokenBucket>();
   const bucketOf = (peer: Peer): TokenBucket => {
     const bucket = buckets.get(peer) ?? new TokenBucket(QUERIES_BURST, QUERIES_PER_SECOND, clock.now());

@@ -14,7 +14,7 @@ import { GateError } from '../../kit/errors.ts';
 import { type Logger, logFailure } from '../../kit/log.ts';
 import { PlacesForEach } from '../../kit/places.ts';
 import type { Service } from '../../kit/service.ts';
-import { type Tally, tally } from '../../kit/tally.ts';
+import { tally } from '../../kit/tally.ts';
 import { type FlowStatus, flowAcceptMachine, flowAnswer } from '../../wire/flow/preface.ts';
 import type { Address } from '../../wire/i2p/address.ts';
 
@@ -42,7 +42,8 @@ export interface FlowServerOptions {
   readonly labelHeard: (peer: Peer, stream: Duplex, label: number) => void;
 }
 
-export type FlowCounter = 'joined' | 'refusedRule' | 'refusedService' | 'refusedLimit' | 'failed';
+const FLOW_COUNTERS = ['joined', 'refusedRule', 'refusedService', 'refusedLimit', 'failed'] as const;
+export type FlowCounter = (typeof FLOW_COUNTERS)[number];
 
 export interface FlowServer extends Service {
   take(peer: Peer, stream: Duplex): void;
@@ -66,7 +67,7 @@ const REFUSALS_PER_PEER = 32;
 
 export function createFlowServer(options: FlowServerOptions): FlowServer {
   const { relay, clock, log, local } = options;
-  const counts: Tally<FlowCounter> = tally(['joined', 'refusedRule', 'refusedService', 'refusedLimit', 'failed']);
+  const counts = tally(FLOW_COUNTERS);
   const places = new PlacesForEach<Peer>(options.maxPerPeer);
   const refusals = new PlacesForEach<Peer>(REFUSALS_PER_PEER);
   const stopping = sharedController();

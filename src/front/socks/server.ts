@@ -13,7 +13,7 @@ import type { Authenticate } from './authentication.ts';
 import { serveClient } from './client.ts';
 import { type DnsLeaks, DnsLeakWatch } from './dns-leaks.ts';
 import { USUAL_ISOLATION } from './isolation.ts';
-import { CLIENT_ENDS, type ClientEnd, type ClientSettings, type ClientWorld } from './serving.ts';
+import { CLIENT_ENDS, type ClientSettings, type ClientWorld } from './serving.ts';
 import type { UdpCounter } from './udp/counters.ts';
 
 /** What serving a client takes, but for what the server itself adds. */
@@ -49,7 +49,8 @@ const DEFAULTS: SocksServerOptions = {
  * `accepted` is the sum of the ends in `ClientEnd` and of those still on their way. `refusedCap` were closed at accept:
  * everybody else had a connection, or was being connected. `refusedClient` too, because of their address.
  */
-export type SocksCounter = 'accepted' | 'refusedCap' | 'refusedClient' | 'dnsLeak' | ClientEnd;
+const SOCKS_COUNTERS = ['accepted', 'refusedCap', 'refusedClient', 'dnsLeak', ...CLIENT_ENDS] as const;
+export type SocksCounter = (typeof SOCKS_COUNTERS)[number];
 
 export interface SocksStatus {
   /** Where it listens. */
@@ -82,7 +83,7 @@ const STOP_MS = 3_000;
 export function createSocksServer(parts: SocksServerParts, given: Partial<SocksServerOptions> = {}): SocksServer {
   const { access, listener, udp, clock, log } = parts;
   const options: SocksServerOptions = { ...DEFAULTS, ...given };
-  const counts: Tally<SocksCounter> = tally(['accepted', 'refusedCap', 'refusedClient', 'dnsLeak', ...CLIENT_ENDS]);
+  const counts = tally(SOCKS_COUNTERS);
   const leaks = new DnsLeakWatch();
   const noted: Tally<SocksCounter> = {
     ...counts,

@@ -6,12 +6,13 @@
 import type { Origin } from '../../core/inbound/switch.ts';
 import type { Peer } from '../../core/peers/table.ts';
 import { createOwnership, type Ownership } from '../../core/routing/ownership.ts';
-import { ADDRESS_LENGTH, type Address, type Addresses, inPrefix } from '../../wire/i2p/address.ts';
+import { type Addresses, inPrefix } from '../../wire/i2p/address.ts';
 import { isLinkMessage } from '../../wire/packet/icmpv6.ts';
-import { DESTINATION_OFFSET, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
+import { DESTINATION_OFFSET, hasAddressAt, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
 import type { Prefix } from '../../wire/packet/prefix.ts';
 
-export type Refusal = 'foreignSource' | 'foreignDestination' | 'linkMessage';
+export const REFUSALS = ['foreignSource', 'foreignDestination', 'linkMessage'] as const;
+export type Refusal = (typeof REFUSALS)[number];
 export type Verdict = 'admit' | Refusal;
 
 export class Admission {
@@ -58,9 +59,5 @@ export class Admission {
 
 /** Is one of the two addresses at `offset`? */
 function isOneOf(addresses: Addresses, bytes: Buffer, offset: number): boolean {
-  return stands(addresses.oc, bytes, offset) || stands(addresses.ocat4, bytes, offset);
-}
-
-function stands(address: Address, bytes: Buffer, offset: number): boolean {
-  return bytes.compare(address, 0, ADDRESS_LENGTH, offset, offset + ADDRESS_LENGTH) === 0;
+  return hasAddressAt(bytes, offset, addresses.oc) || hasAddressAt(bytes, offset, addresses.ocat4);
 }

@@ -3,9 +3,9 @@
  * asked, throws the answers away.
  */
 import type { PacketRun } from '../../core/ports.ts';
-import { ADDRESS_LENGTH, type Address } from '../../wire/i2p/address.ts';
+import type { Address } from '../../wire/i2p/address.ts';
 import { echoRequest, isEchoReply } from '../../wire/packet/echo.ts';
-import { HEADER_LENGTH, packetLength, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
+import { HEADER_LENGTH, hasAddressAt, packetLength, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
 
 interface Waiting {
   readonly from: Address;
@@ -50,8 +50,7 @@ export class EchoProbe {
     if (!isEchoReply(packet) || packet.readUInt16BE(HEADER_LENGTH + 4) !== this.#identifier) return;
     const sequence = packet.readUInt16BE(HEADER_LENGTH + 6);
     for (const one of this.#waiting) {
-      const isFrom = packet.compare(one.from, 0, ADDRESS_LENGTH, SOURCE_OFFSET, SOURCE_OFFSET + ADDRESS_LENGTH) === 0;
-      if (one.sequence === sequence && isFrom) one.answered();
+      if (one.sequence === sequence && hasAddressAt(packet, SOURCE_OFFSET, one.from)) one.answered();
     }
   }
 }

@@ -13,7 +13,7 @@ import type { Clock } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
-import { type Tally, tally } from '../../kit/tally.ts';
+import { tally } from '../../kit/tally.ts';
 import { TokenBucket } from '../../kit/token-bucket.ts';
 import { type Addresses, addressKey, inPrefix, LOCAL_ECHO, ROUTED_ECHO } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
@@ -74,13 +74,15 @@ export interface VpnOptions {
 }
 
 /** Why a packet from the TUN went nowhere. */
-export type EgressDrop =
-  | 'multicastOrLinkLocal'
-  | 'outsidePrefix'
-  | 'foreignSource'
-  | 'unknownPeer'
-  | 'tooBig'
-  | 'ownEchoOverflow';
+const EGRESS_DROPS = [
+  'multicastOrLinkLocal',
+  'outsidePrefix',
+  'foreignSource',
+  'unknownPeer',
+  'tooBig',
+  'ownEchoOverflow',
+] as const;
+export type EgressDrop = (typeof EGRESS_DROPS)[number];
 
 export interface VpnGateway extends Service {
   /**
@@ -109,14 +111,7 @@ const SPARE_BLOCKS = 32;
 
 export function createVpnGateway(options: VpnOptions): VpnGateway {
   const { tun, own, peers, clock } = options;
-  const drops: Tally<EgressDrop> = tally([
-    'multicastOrLinkLocal',
-    'outsidePrefix',
-    'foreignSource',
-    'unknownPeer',
-    'tooBig',
-    'ownEchoOverflow',
-  ]);
+  const drops = tally(EGRESS_DROPS);
   const answerLimit = () => new TokenBucket(ANSWERS_BURST, ANSWERS_PER_SECOND, clock.now());
   const unreachables = answerLimit();
   // Their own: whoever is not told what size passes goes on for ever with what does not.

@@ -2,20 +2,12 @@
 import type { Clock } from '../../kit/clock.ts';
 import { blamesPeer, GateError } from '../../kit/errors.ts';
 import { tally } from '../../kit/tally.ts';
-import type { LinkCounter, LinkDrop, LinkState } from './link-report.ts';
+import { LINK_COUNTERS, LINK_DROPS, type LinkState } from './link-report.ts';
 
 export class LinkLedger {
   readonly #clock: Clock;
-  readonly drops = tally<LinkDrop>([
-    'queueOverflow',
-    'queueAge',
-    'queueCongestion',
-    'queueTooBig',
-    'foreignSource',
-    'foreignDestination',
-    'linkMessage',
-  ]);
-  readonly traffic = tally<LinkCounter>(['bytesOut', 'packetsIn', 'bytesIn', 'dials', 'deadStreams']);
+  readonly drops = tally(LINK_DROPS);
+  readonly traffic = tally(LINK_COUNTERS);
   /** A packet went either way. */
   lastPacketAt: number;
   /** Somebody here had a packet for the peer. */

@@ -1,7 +1,7 @@
-/** What a link tells about itself: for status, for `ping`, and for whoever decides about the session. Types only. */
+/** What a link tells about itself: for status, for `ping`, and for whoever decides about the session. */
 import type { Peer } from '../../core/peers/table.ts';
 import type { GateError } from '../../kit/errors.ts';
-import type { Refusal } from './admission.ts';
+import { REFUSALS } from './admission.ts';
 import type { BigPacketsState } from './big-packets.ts';
 import type { Direction } from './link-policy.ts';
 import type { RedialState } from './redialer.ts';
@@ -12,9 +12,11 @@ export type LinkState = RedialState | { readonly kind: 'up'; readonly direction:
  * Why a packet of a link was lost. The first four wait for the peer: no room, too old, dropped to tell its sender to slow
  * down, and longer than the peer takes, as it said meanwhile. The others came from it and were not admitted.
  */
-export type LinkDrop = 'queueOverflow' | 'queueAge' | 'queueCongestion' | 'queueTooBig' | Refusal;
+export const LINK_DROPS = ['queueOverflow', 'queueAge', 'queueCongestion', 'queueTooBig', ...REFUSALS] as const;
+export type LinkDrop = (typeof LINK_DROPS)[number];
 
-export type LinkCounter = 'bytesOut' | 'packetsIn' | 'bytesIn' | 'dials' | 'deadStreams';
+export const LINK_COUNTERS = ['bytesOut', 'packetsIn', 'bytesIn', 'dials', 'deadStreams'] as const;
+export type LinkCounter = (typeof LINK_COUNTERS)[number];
 
 /** `marked`: packets that told their receiver of congestion and were not dropped. */
 export type LinkTraffic = LinkCounter | 'packetsOut' | 'marked';

@@ -11,11 +11,11 @@ import { sharedController } from '../../kit/abort.ts';
 import { type Clock, type Timer, within } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import { type Logger, logFailure } from '../../kit/log.ts';
-import { ADDRESS_LENGTH, type Address, type Addresses } from '../../wire/i2p/address.ts';
+import type { Address, Addresses } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
 import { Deframer } from '../../wire/packet/deframer.ts';
 import { echoReply, isEchoReply, isEchoRequest } from '../../wire/packet/echo.ts';
-import { DESTINATION_OFFSET, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
+import { DESTINATION_OFFSET, hasAddressAt, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
 import { encodeKeepalive } from '../../wire/packet/keepalive.ts';
 
 export interface OwnEchoParts {
@@ -101,7 +101,7 @@ export class OwnEcho {
     this.#back?.destroy();
     this.#back = stream;
     this.#read(stream, (packet) => {
-      const isAsked = isEchoRequest(packet) && holds(packet, DESTINATION_OFFSET, this.#parts.responder);
+      const isAsked = isEchoRequest(packet) && hasAddressAt(packet, DESTINATION_OFFSET, this.#parts.responder);
       if (isAsked) this.#write(stream, echoReply(packet));
     });
   }
@@ -139,8 +139,8 @@ export class OwnEcho {
   /** Only what we asked for comes back on our own stream. */
   #receive(packet: Buffer): void {
     const { own, responder, deliver } = this.#parts;
-    const isOurs = [own.addresses.oc, own.addresses.ocat4].some((one) => holds(packet, DESTINATION_OFFSET, one));
-    if (!isOurs || !isEchoReply(packet) || !holds(packet, SOURCE_OFFSET, responder)) return;
+    const isOurs = [own.addresses.oc, own.addresses.ocat4].some((one) => hasAddressAt(packet, DESTINATION_OFFSET, one));
+    if (!isOurs || !isEchoReply(packet) || !hasAddressAt(packet, SOURCE_OFFSET, responder)) return;
     this.#answerDue?.cancel();
     this.#answerDue = undefined;
     this.#error = undefined;
@@ -207,8 +207,4 @@ export class OwnEcho {
     this.#back = undefined;
     for (const stream of streams) stream?.destroy();
   }
-}
-
-function holds(packet: Buffer, offset: number, address: Address): boolean {
-  return packet.compare(address, 0, ADDRESS_LENGTH, offset, offset + ADDRESS_LENGTH) === 0;
 }

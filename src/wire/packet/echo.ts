@@ -1,7 +1,15 @@
 /** ICMPv6 echo (RFC 4443, section 4): telling requests and answers from everything else, and answering one. */
-import { ADDRESS_LENGTH, type Address } from '../i2p/address.ts';
+import type { Address } from '../i2p/address.ts';
 import { checksum } from './icmpv6.ts';
-import { DESTINATION_OFFSET, HEADER_LENGTH, NEXT_HEADER_ICMPV6, NEXT_HEADER_OFFSET, SOURCE_OFFSET } from './ipv6.ts';
+import {
+  DESTINATION_OFFSET,
+  HEADER_LENGTH,
+  HOP_LIMIT_OFFSET,
+  NEXT_HEADER_ICMPV6,
+  NEXT_HEADER_OFFSET,
+  SOURCE_OFFSET,
+  writeHeader,
+} from './ipv6.ts';
 
 const TYPE_REQUEST = 128;
 const TYPE_REPLY = 129;
@@ -25,12 +33,7 @@ export function isEchoReply(packet: Buffer): boolean {
  */
 export function echoRequest(source: Address, destination: Address, identifier: number, sequence: number): Buffer {
   const request = Buffer.alloc(HEADER_LENGTH + ECHO_HEADER_LENGTH);
-  request[0] = 0x60;
-  request.writeUInt16BE(ECHO_HEADER_LENGTH, 4);
-  request[NEXT_HEADER_OFFSET] = NEXT_HEADER_ICMPV6;
-  request[7] = HOP_LIMIT;
-  source.copy(request, SOURCE_OFFSET, 0, ADDRESS_LENGTH);
-  destination.copy(request, DESTINATION_OFFSET, 0, ADDRESS_LENGTH);
+  writeHeader(request, { nextHeader: NEXT_HEADER_ICMPV6, hopLimit: HOP_LIMIT, source, destination });
   request[HEADER_LENGTH] = TYPE_REQUEST;
   request.writeUInt16BE(identifier, HEADER_LENGTH + 4);
   request.writeUInt16BE(sequence, HEADER_LENGTH + 6);
@@ -43,7 +46,7 @@ export function echoReply(request: Buffer): Buffer {
   const reply = Buffer.from(request);
   request.copy(reply, SOURCE_OFFSET, DESTINATION_OFFSET, HEADER_LENGTH);
   request.copy(reply, DESTINATION_OFFSET, SOURCE_OFFSET, DESTINATION_OFFSET);
-  reply[7] = HOP_LIMIT;
+  reply[HOP_LIMIT_OFFSET] = HOP_LIMIT;
   reply[HEADER_LENGTH] = TYPE_REPLY;
   reply.writeUInt16BE(0, HEADER_LENGTH + 2);
   reply.writeUInt16BE(checksum(reply), HEADER_LENGTH + 2);

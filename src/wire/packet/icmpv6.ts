@@ -7,6 +7,7 @@ import {
   NEXT_HEADER_ICMPV6,
   NEXT_HEADER_OFFSET,
   SOURCE_OFFSET,
+  writeHeader,
 } from './ipv6.ts';
 
 /** Codes of Destination Unreachable, RFC 4443 section 3.1. */
@@ -102,12 +103,12 @@ export function packetTooBig(from: Address, mtu: number, about: Buffer): Buffer 
 function errorAbout(from: Address, type: number, code: number, field: number, about: Buffer): Buffer {
   const quoted = about.subarray(0, LONGEST_ERROR - HEADER_LENGTH - ICMP_HEADER_LENGTH);
   const packet = Buffer.alloc(HEADER_LENGTH + ICMP_HEADER_LENGTH + quoted.length);
-  packet[0] = 0x60;
-  packet.writeUInt16BE(ICMP_HEADER_LENGTH + quoted.length, 4);
-  packet[NEXT_HEADER_OFFSET] = NEXT_HEADER_ICMPV6;
-  packet[7] = HOP_LIMIT;
-  from.copy(packet, SOURCE_OFFSET);
-  about.copy(packet, DESTINATION_OFFSET, SOURCE_OFFSET, DESTINATION_OFFSET);
+  writeHeader(packet, {
+    nextHeader: NEXT_HEADER_ICMPV6,
+    hopLimit: HOP_LIMIT,
+    source: from,
+    destination: about.subarray(SOURCE_OFFSET, DESTINATION_OFFSET),
+  });
   packet[HEADER_LENGTH] = type;
   packet[HEADER_LENGTH + 1] = code;
   packet.writeUInt32BE(field, HEADER_LENGTH + 4);

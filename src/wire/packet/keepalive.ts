@@ -7,9 +7,9 @@
  *
  * The last three are there where the capabilities say so.
  */
-import { ADDRESS_LENGTH, type Address } from '../i2p/address.ts';
+import type { Address } from '../i2p/address.ts';
 import type { B32 } from '../i2p/destination.ts';
-import { DESTINATION_OFFSET, HEADER_LENGTH, NEXT_HEADER_NONE, NEXT_HEADER_OFFSET, SOURCE_OFFSET } from './ipv6.ts';
+import { HEADER_LENGTH, NEXT_HEADER_NONE, NEXT_HEADER_OFFSET, writeHeader } from './ipv6.ts';
 
 export interface Keepalive {
   /** Undefined for an OnionCat, which announces nothing. */
@@ -71,14 +71,10 @@ export function encodeKeepalive(text: KeepaliveText): Buffer {
     Buffer.from(`${text.name}.b32.i2p\0`, 'latin1'),
     ...(text.announcement === undefined ? [] : [encodeAnnouncement(text.announcement)]),
   ]);
-  const header = Buffer.alloc(HEADER_LENGTH);
-  header.writeUInt32BE((0x60000000 | (text.flowLabel & 0xfffff)) >>> 0, 0);
-  header.writeUInt16BE(payload.length, 4);
-  header[NEXT_HEADER_OFFSET] = NEXT_HEADER_NONE;
-  header[7] = HOP_LIMIT;
-  text.source.copy(header, SOURCE_OFFSET, 0, ADDRESS_LENGTH);
-  text.destination.copy(header, DESTINATION_OFFSET, 0, ADDRESS_LENGTH);
-  return Buffer.concat([header, payload]);
+  const { source, destination, flowLabel } = text;
+  const packet = Buffer.concat([Buffer.alloc(HEADER_LENGTH), payload]);
+  writeHeader(packet, { flowLabel, nextHeader: NEXT_HEADER_NONE, hopLimit: HOP_LIMIT, source, destination });
+  return packet;
 }
 
 function encodeAnnouncement({ measurement, ...said }: Announcement): Buffer {
@@ -140,9 +136,4 @@ function parseMeasurement(bytes: Buffer, isAnswer: boolean): Measurement {
     echo: isAnswer ? bytes.readUInt32BE(MEASUREMENT_AT + 4) : undefined,
     received: bytes.readUIntBE(MEASUREMENT_AT + 8, 6),
   };
-}
-
-/** The flow label of a packet that is whole: 20 bits (RFC 8200, section 3). */
-export function flowLabelOf(packet: Buffer): number {
-  return packet.readUInt32BE(0) & 0xfffff;
 }

@@ -1,7 +1,8 @@
 /** Keepalives of peers: any bytes can be read, and what was read is what stands there. */
 import { addressesOf } from '../../../src/wire/i2p/address.ts';
 import { parseB32 } from '../../../src/wire/i2p/destination.ts';
-import { encodeKeepalive, flowLabelOf, isKeepalive, parseKeepalive } from '../../../src/wire/packet/keepalive.ts';
+import { flowLabelOf } from '../../../src/wire/packet/ipv6.ts';
+import { encodeKeepalive, isKeepalive, parseKeepalive } from '../../../src/wire/packet/keepalive.ts';
 import { inProcess } from '../engine.ts';
 
 const NAME = parseB32('j3dtidfppd6mkxecq6cz7raw44auavkmihlvuqb4fea7qcwuqtua');

@@ -4,10 +4,10 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { addressesOf } from '../../../../src/wire/i2p/address.ts';
 import { parseB32 } from '../../../../src/wire/i2p/destination.ts';
+import { flowLabelOf } from '../../../../src/wire/packet/ipv6.ts';
 import {
   type Announcement,
   encodeKeepalive,
-  flowLabelOf,
   isKeepalive,
   parseKeepalive,
 } from '../../../../src/wire/packet/keepalive.ts';
