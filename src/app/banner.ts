@@ -4,6 +4,7 @@ import type { RouterState } from '../control/status.ts';
 import type { ListenerPort, TunPort } from '../core/ports.ts';
 import { counted } from '../kit/counted.ts';
 import { formatAddress } from '../wire/i2p/address.ts';
+import { hostNameOf } from '../wire/i2p/hostname.ts';
 import type { Gateway } from './gateway.ts';
 import { meaningOf } from './identities.ts';
 
@@ -34,7 +35,7 @@ function identityLines({ config, own, tun, created }: CameUp, revealed: boolean)
   }
   const address = formatAddress(own.addresses.oc);
   return [
-    `identity ${had}: ${own.b32}.b32.i2p`,
+    `identity ${had}: ${hostNameOf(own.b32)}`,
     tun === undefined
       ? `vpn is off; peers know this gateway as ${address}`
       : `vpn up: ${tun.name} has ${address} and ${formatAddress(own.addresses.ocat4)}, ${counted(config.peer.length, 'peer')}`,

@@ -13,6 +13,7 @@ import { type Clock, within } from '../kit/clock.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
 import { Places } from '../kit/places.ts';
 import { span } from '../kit/span.ts';
+import { hostNameOf } from '../wire/i2p/hostname.ts';
 import type { SamCredentials } from '../wire/sam/command.ts';
 import { hello, lookupName } from '../wire/sam/conversation.ts';
 import type { Gateway } from './gateway.ts';
@@ -139,7 +140,7 @@ function notYet(state: SessionState, now: number): GateError {
 }
 
 async function knowsPeer({ bridge, credentials }: PingParts, peer: Peer, signal: AbortSignal): Promise<void> {
-  const lookup = lookupName(`${peer.b32}.b32.i2p`, credentials);
+  const lookup = lookupName(hostNameOf(peer.b32), credentials);
   const { stream } = await converse(bridge, lookup, 'looking a peer up', signal);
   stream.destroy();
 }

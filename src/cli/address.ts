@@ -8,9 +8,9 @@ import { loadConfig } from '../io/config-file.ts';
 import { readKeys } from '../io/key-file.ts';
 import type { Places } from '../io/places.ts';
 import { GateError } from '../kit/errors.ts';
-import { type Address, addressesOf, addressKey, formatAddress, shortNameOf } from '../wire/i2p/address.ts';
+import { type Address, addressesOf, addressKey, formatAddress } from '../wire/i2p/address.ts';
 import type { B32 } from '../wire/i2p/destination.ts';
-import { classifyTyped } from '../wire/i2p/hostname.ts';
+import { classifyTyped, hostNameOf, hostNameOfAddress } from '../wire/i2p/hostname.ts';
 import { type Terminal, table } from './terminal.ts';
 
 /**
@@ -37,9 +37,9 @@ export async function address(
 export function namesOf(b32: B32): readonly string[] {
   const { oc, ocat4 } = addressesOf(b32);
   return table([
-    ['b32', `${b32}.b32.i2p`],
+    ['b32', hostNameOf(b32)],
     ['address', formatAddress(oc)],
-    ['name', `${shortNameOf(oc)}.oc.b32.i2p`],
+    ['name', hostNameOfAddress(oc)],
     ['ocat4', formatAddress(ocat4)],
   ]);
 }
@@ -105,7 +105,7 @@ async function convert(text: string, named: () => Promise<NamedDestinations>): P
 function shortNamesOf(address: Address): readonly string[] {
   return table([
     ['address', formatAddress(address)],
-    ['name', `${shortNameOf(address)}.oc.b32.i2p`],
+    ['name', hostNameOfAddress(address)],
   ]);
 }
 

@@ -10,6 +10,7 @@ import type { Places } from '../io/places.ts';
 import { findUser, type UserIds } from '../io/processes.ts';
 import { asGateError } from '../kit/errors.ts';
 import type { B32 } from '../wire/i2p/destination.ts';
+import { hostNameOf } from '../wire/i2p/hostname.ts';
 import { namesOf } from './address.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -35,7 +36,7 @@ function peerLines(b32: B32): readonly string[] {
   return [
     '[[peer]]',
     'name = "your-name"',
-    `destination = "${b32}.b32.i2p"`,
+    `destination = "${hostNameOf(b32)}"`,
     '# What this peer may reach at your host: nothing without this line, so it could not even ping you.',
     '#allow = ["icmp"]',
   ];

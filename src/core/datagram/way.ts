@@ -1,6 +1,7 @@
 /** By which way a datagram reaches what somebody wants to reach. Decides only that; whether it may be was decided before. */
 import { type Address, type Addresses, addressKey } from '../../wire/i2p/address.ts';
 import type { Destination } from '../../wire/i2p/destination.ts';
+import { hostNameOf } from '../../wire/i2p/hostname.ts';
 import type { DialTarget } from '../dial/target.ts';
 import { type Peer, type PeerTable, shownAddress } from '../peers/table.ts';
 
@@ -33,7 +34,7 @@ export function datagramWay(target: DialTarget, peers: PeerTable, own: Addresses
     }
     case 'b32': {
       const peer = peers.byB32(target.b32);
-      return peer === undefined ? { kind: 'lookup', host: `${target.b32}.b32.i2p` } : toPeer(peer);
+      return peer === undefined ? { kind: 'lookup', host: hostNameOf(target.b32) } : toPeer(peer);
     }
     case 'destination': {
       const { destination } = target;

@@ -9,6 +9,7 @@ import { Shares } from '../../kit/shares.ts';
 import { turnstile } from '../../kit/turnstile.ts';
 import { type Address, type Addresses, addressKey } from '../../wire/i2p/address.ts';
 import type { NamedDestination } from '../../wire/i2p/destination.ts';
+import { hostNameOf } from '../../wire/i2p/hostname.ts';
 import { dialFlow } from '../flow/dial-flow.ts';
 import type { Resolver } from '../naming/resolver.ts';
 import { type Peer, type PeerTable, shownAddress } from '../peers/table.ts';
@@ -88,7 +89,7 @@ export function createDialer(parts: DialerParts): Dialer & PacketDialer {
 
   const toKnown = ({ b32, base64 }: NamedDestination, options: DialOptions) => {
     const peer = parts.peers.byB32(b32);
-    return peer === undefined ? toDestination(base64 ?? `${b32}.b32.i2p`, options) : toPeer(peer, options);
+    return peer === undefined ? toDestination(base64 ?? hostNameOf(b32), options) : toPeer(peer, options);
   };
 
   const throughTun = async (address: Address, port: number, signal: AbortSignal): Promise<RelayEnd> => {
@@ -178,5 +179,5 @@ function keptApart(): GateError {
 }
 
 function destinationOf(peer: Pick<Peer, 'b32' | 'destination'>): string {
-  return peer.destination?.base64 ?? `${peer.b32}.b32.i2p`;
+  return peer.destination?.base64 ?? hostNameOf(peer.b32);
 }

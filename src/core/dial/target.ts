@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { SharesSnapshot } from '../../kit/shares.ts';
 import type { Address } from '../../wire/i2p/address.ts';
-import type { B32, Destination } from '../../wire/i2p/destination.ts';
+import type { B32, Destination, NamedDestination } from '../../wire/i2p/destination.ts';
 import type { Peer } from '../peers/table.ts';
 import type { SessionKey } from '../session/key.ts';
 
@@ -17,6 +17,10 @@ export type DialTarget =
   | { readonly kind: 'peer'; readonly name: string }
   /** A TCP service of a peer, by one of its addresses. */
   | { readonly kind: 'address'; readonly address: Address };
+
+export function targetOf({ b32, base64 }: NamedDestination): DialTarget {
+  return base64 === undefined ? { kind: 'b32', b32 } : { kind: 'destination', destination: { b32, base64 } };
+}
 
 export interface DialOptions {
   readonly session: SessionKey;

@@ -9,7 +9,8 @@ import type { Clock } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import { type Address, addressesOf, addressKey } from '../../wire/i2p/address.ts';
 import type { B32, NamedDestination } from '../../wire/i2p/destination.ts';
-import type { DialTarget } from '../dial/target.ts';
+import { hostNameOf } from '../../wire/i2p/hostname.ts';
+import { type DialTarget, targetOf } from '../dial/target.ts';
 import type { PeerTable } from '../peers/table.ts';
 import { mayReachPeers, type SessionKey } from '../session/key.ts';
 import { Memories } from './memories.ts';
@@ -113,9 +114,7 @@ export function createAddressNames({ resolver, peers, own, clock }: AddressNames
 
   const meaningOf: AddressNames['meaningOf'] = (target, asker) => {
     const known = toldFor(target, asker);
-    if (known === undefined) return target;
-    const { b32, base64 } = known.destination;
-    return base64 === undefined ? { kind: 'b32', b32 } : { kind: 'destination', destination: { b32, base64 } };
+    return known === undefined ? target : targetOf(known.destination);
   };
 
   const identify: AddressNames['identify'] = async (asked, asker, signal) => {
@@ -167,10 +166,6 @@ export function createAddressNames({ resolver, peers, own, clock }: AddressNames
       return known.name;
     },
   };
-}
-
-function hostNameOf(b32: B32): string {
-  return `${b32}.b32.i2p`;
 }
 
 function unknownAddress(kind: 'name-unknown' | 'peer-unreachable'): GateError {

@@ -8,8 +8,9 @@ import type { Told } from '../../core/naming/addresses.ts';
 import type { Peer, PeerTable } from '../../core/peers/table.ts';
 import { GateError } from '../../kit/errors.ts';
 import { type AccessList, admits, type HostRule } from '../../wire/access/rules.ts';
-import { type Address, addressKey, shortNameOf } from '../../wire/i2p/address.ts';
+import { type Address, addressKey } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
+import { hostNameOf, hostNameOfAddress, hostNameOfPeer } from '../../wire/i2p/hostname.ts';
 import { inRange, type PortRange } from '../../wire/packet/port-range.ts';
 import { contains, type Prefix } from '../../wire/packet/prefix.ts';
 
@@ -71,17 +72,17 @@ export function createAccess(
   const factsOf = (target: DialTarget, behind: B32 | undefined): HostFacts => {
     switch (target.kind) {
       case 'b32':
-        return factsOfDestination(target.b32, `${target.b32}.b32.i2p`);
+        return factsOfDestination(target.b32, hostNameOf(target.b32));
       case 'destination':
-        return factsOfDestination(target.destination.b32, `${target.destination.b32}.b32.i2p`);
+        return factsOfDestination(target.destination.b32, hostNameOf(target.destination.b32));
       case 'peer': {
         const peer = peers.byName(target.name);
-        const name = `${target.name}.peer.b32.i2p`;
+        const name = hostNameOfPeer(target.name);
         return peer === undefined ? unlisted(undefined, undefined, name) : factsOfPeer(peer, name);
       }
       case 'address': {
         const peer = peers.byAddress(addressKey(target.address));
-        const name = `${shortNameOf(target.address)}.oc.b32.i2p`;
+        const name = hostNameOfAddress(target.address);
         return peer === undefined ? unlisted(target.address, behind, name) : factsOfPeer(peer, name);
       }
       case 'host':

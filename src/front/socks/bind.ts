@@ -9,6 +9,7 @@ import type { AwaitedFrom } from '../../core/inbound/awaited.ts';
 import type { Arrival, Bound } from '../../core/inbound/binder.ts';
 import { GateError } from '../../kit/errors.ts';
 import { addressesOf } from '../../wire/i2p/address.ts';
+import { hostNameOf } from '../../wire/i2p/hostname.ts';
 import { encodeAddressReply } from '../../wire/socks/reply.ts';
 import type { BindRequest } from '../../wire/socks/request.ts';
 import { sessionFor } from './isolation.ts';
@@ -51,8 +52,7 @@ function open(request: BindRequest, asked: DialTarget | 'anyone', serving: Servi
   const target = asked === 'anyone' ? undefined : names.meaningOf(asked, asker);
   const session = sessionFor({ ...facts, target, port: request.port }, settings.isolation);
   const whom = async (limit: AbortSignal): Promise<AwaitedFrom> => {
-    if (target === undefined)
-      return { mayCome: (b32) => world.access.objectionTo(`${b32}.b32.i2p`, b32) === undefined };
+    if (target === undefined) return { mayCome: (b32) => world.access.objectionTo(hostNameOf(b32), b32) === undefined };
     const { b32 } = await names.identify(target, asker, limit);
     const denied = target.kind === 'host' ? world.access.objectionTo(target.host, b32) : undefined;
     if (denied !== undefined) throw denied;
@@ -68,7 +68,7 @@ function open(request: BindRequest, asked: DialTarget | 'anyone', serving: Servi
 }
 
 function tellOwn({ me }: Bound, { asker, world }: Serving) {
-  return world.names.tell(`${me.b32}.b32.i2p`, me, asker);
+  return world.names.tell(hostNameOf(me.b32), me, asker);
 }
 
 function awaitStream(bound: Bound, serving: Serving): Promise<Arrival> {

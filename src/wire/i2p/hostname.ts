@@ -1,10 +1,18 @@
 /**
- * What a text that names a host stands for. Strict and local: nothing is looked up, and everything that is not plainly
- * I2P falls into a class that callers refuse.
+ * What a text that names a host stands for, and the names that destinations, addresses and peers have as hosts. Strict and
+ * local: nothing is looked up, and everything that is not plainly I2P falls into a class that callers refuse.
  */
 import { Address4 } from 'ip-address';
 import { GateError } from '../../kit/errors.ts';
-import { type Address, addressOfShortName, inPrefix, parseIpv6, SHORT_NAME_LENGTH, toAddress } from './address.ts';
+import {
+  type Address,
+  addressOfShortName,
+  inPrefix,
+  parseIpv6,
+  SHORT_NAME_LENGTH,
+  shortNameOf,
+  toAddress,
+} from './address.ts';
 import { type B32, type Destination, parseB32, parseDestination } from './destination.ts';
 
 export type HostName =
@@ -63,6 +71,21 @@ export function classifyHost(text: string): HostName {
  */
 export function classifyTyped(text: string): HostName {
   return classifyHost(/^[a-z2-7]{52}$/i.test(text) ? `${text}.b32.i2p` : text);
+}
+
+/** The name that everybody knows a destination by. */
+export function hostNameOf(b32: B32): string {
+  return `${b32}.b32.i2p`;
+}
+
+/** The short name of an address, as OnionCat writes it. */
+export function hostNameOfAddress(address: Address): string {
+  return `${shortNameOf(address)}.oc.b32.i2p`;
+}
+
+/** @param name of a peer in our own config */
+export function hostNameOfPeer(name: string): string {
+  return `${name}.peer.b32.i2p`;
 }
 
 /** Everything that some resolver somewhere takes for IPv4: `1.2.3.4`, `0x7f.1`, `2130706433`. */

@@ -9,6 +9,7 @@
  */
 import type { Address } from '../i2p/address.ts';
 import type { B32 } from '../i2p/destination.ts';
+import { hostNameOf } from '../i2p/hostname.ts';
 import { HEADER_LENGTH, NEXT_HEADER_NONE, NEXT_HEADER_OFFSET, writeHeader } from './ipv6.ts';
 
 export interface Keepalive {
@@ -68,7 +69,7 @@ const CAPABILITY_BIG = 0x0004;
 export function encodeKeepalive(text: KeepaliveText): Buffer {
   const payload = Buffer.concat([
     Buffer.from([PAYLOAD_VERSION]),
-    Buffer.from(`${text.name}.b32.i2p\0`, 'latin1'),
+    Buffer.from(`${hostNameOf(text.name)}\0`, 'latin1'),
     ...(text.announcement === undefined ? [] : [encodeAnnouncement(text.announcement)]),
   ]);
   const { source, destination, flowLabel } = text;

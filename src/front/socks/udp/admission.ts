@@ -8,6 +8,7 @@ import type { Told } from '../../../core/naming/addresses.ts';
 import type { GateError } from '../../../kit/errors.ts';
 import type { Address } from '../../../wire/i2p/address.ts';
 import type { B32 } from '../../../wire/i2p/destination.ts';
+import { hostNameOf } from '../../../wire/i2p/hostname.ts';
 import type { UdpRequest } from '../../../wire/socks/datagram.ts';
 import type { Access } from '../access.ts';
 import { judge, type Verdict } from '../policy.ts';
@@ -45,7 +46,7 @@ export class Admission {
 
   /** Whether the client may hear what comes from this destination. */
   mayHear(b32: B32): boolean {
-    return this.mayBe(`${b32}.b32.i2p`, b32);
+    return this.mayBe(hostNameOf(b32), b32);
   }
 
   /** The same for what comes from an address of the VPN. */

@@ -4,7 +4,7 @@
  */
 import type { Attachment } from '../../../core/datagram/session.ts';
 import { datagramWay } from '../../../core/datagram/way.ts';
-import type { DialTarget } from '../../../core/dial/target.ts';
+import { type DialTarget, targetOf } from '../../../core/dial/target.ts';
 import type { Resolver } from '../../../core/naming/resolver.ts';
 import type { PeerTable } from '../../../core/peers/table.ts';
 import type { UdpPort, UdpSocket } from '../../../core/ports.ts';
@@ -16,7 +16,8 @@ import { type Logger, logDefect } from '../../../kit/log.ts';
 import type { Tally } from '../../../kit/tally.ts';
 import { TokenBucket } from '../../../kit/token-bucket.ts';
 import { type Address, type Addresses, addressKey, formatAddress } from '../../../wire/i2p/address.ts';
-import type { Destination, NamedDestination } from '../../../wire/i2p/destination.ts';
+import type { Destination } from '../../../wire/i2p/destination.ts';
+import { hostNameOf } from '../../../wire/i2p/hostname.ts';
 import type { UdpAddress } from '../../../wire/sam/command.ts';
 import type { SamDatagram } from '../../../wire/sam/datagram.ts';
 import { encodeUdpReply, parseUdpRequest, type UdpSource } from '../../../wire/socks/datagram.ts';
@@ -180,7 +181,7 @@ export class Association {
           const destination = await resolver.resolve(way.host, this.#parts.asker, this.#closing.signal);
           const host = alias ?? way.host;
           if (!this.#admission.mayBe(host, destination.b32)) return { kind: 'none', why: 'policyRefused' };
-          return await this.#find(asTarget(destination), port, session, host);
+          return await this.#find(targetOf(destination), port, session, host);
         } catch (error) {
           logDefect(log, error, 'looking a name up for a datagram');
           return { kind: 'none', why: 'nameFailed' };
@@ -268,7 +269,7 @@ export class Association {
     if (from === undefined) return 'lookalike';
     const source: UdpSource =
       settings.source === 'name'
-        ? { kind: 'name', name: `${sender.b32}.b32.i2p` }
+        ? { kind: 'name', name: hostNameOf(sender.b32) }
         : { kind: 'ipv6', bytes: from.address };
     // A router that carries no ports leaves the one that the client wrote to as the best guess.
     const port = ports.from === 0 ? from.port : ports.from;
@@ -278,10 +279,6 @@ export class Association {
 
 function tooLate(): GateError {
   return new GateError('session-lost', 'socks.udp-late', 'there was no session for datagrams in time');
-}
-
-function asTarget({ b32, base64 }: NamedDestination): DialTarget {
-  return base64 === undefined ? { kind: 'b32', b32 } : { kind: 'destination', destination: { b32, base64 } };
 }
 
 /** Equal for equal targets. */
