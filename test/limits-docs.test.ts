@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { defaultConfig } from '../src/config/decode.ts';
-import { SYSTEM_PATHS } from '../src/io/places.ts';
+import { SYSTEM_PATHS } from '../src/io/paths.ts';
 import { assertShown, readDocument } from './helpers/shown-by.ts';
 
 const SOURCE = join(import.meta.dirname, '../src');
@@ -62,7 +62,7 @@ const BOUNDS: Readonly<Record<string, string>> = {
   'front/socks/udp/association.ts CORRESPONDENTS': 'correspondents that a client may answer to',
   'front/socks/udp/association.ts WAITED_FOR': 'datagrams of a client that wait for one name',
   'front/socks/udp/association.ts WAITING_FOR_ONE': 'datagrams of a client that wait for one name',
-  'front/socks/udp/association.ts WAYS': 'targets of which an association remembers the way',
+  'front/socks/udp/association.ts ROUTES': 'targets of which an association remembers the route',
   'front/socks/udp/seats.ts MOST': 'sessions for datagrams',
   'front/vpn/fair-queue.ts MOST_LEAVING': 'flows to one peer that sent their last packet and go around once more',
   'front/vpn/icmp-errors.ts ANSWERS_BURST': 'ICMPv6 errors to local senders',

@@ -11,7 +11,7 @@ import { GATEWAY } from '../core/session/key.ts';
 import type { SessionState } from '../core/session/life.ts';
 import { type Clock, within } from '../kit/clock.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
-import { Places } from '../kit/places.ts';
+import { Slots } from '../kit/slots.ts';
 import { span } from '../kit/span.ts';
 import { hostNameOf } from '../wire/i2p/hostname.ts';
 import type { SamCredentials } from '../wire/sam/command.ts';
@@ -43,7 +43,7 @@ const ADVICE: Readonly<Record<PingStepName, string>> = {
 /** All pings of a gateway. */
 export class Pinger {
   readonly #parts: PingParts;
-  readonly #places = new Places(MOST_PINGS);
+  readonly #slots = new Slots(MOST_PINGS);
   #refused = 0;
 
   constructor(parts: PingParts) {
@@ -51,7 +51,7 @@ export class Pinger {
   }
 
   get underWay(): number {
-    return this.#places.taken;
+    return this.#slots.taken;
   }
 
   /** Because of too many others. */
@@ -64,7 +64,7 @@ export class Pinger {
    * @throws GateError `peer-unreachable` when that is no peer's, `limit` when there are too many pings already
    */
   async ping(name: string, timeoutMs: number, signal: AbortSignal): Promise<PingReport> {
-    const leave = this.#places.take();
+    const leave = this.#slots.take();
     if (leave === undefined) {
       this.#refused += 1;
       throw new GateError('limit', 'ping.too-many', `${MOST_PINGS} pings are under way; wait for one of them to end`);

@@ -102,8 +102,8 @@ export function statusReport(parts: ReportParts): StatusReport {
     inbound: { armed: gateway.accepting.armed, counters: { ...gateway.inbound.counters() } },
     flows: { counters: { ...gateway.flows.counters() } },
     ...(gateway.dns === undefined ? {} : { dns: { counters: { ...gateway.dns.counters() } } }),
-    dials: placesStatus(gateway.dials()),
-    lookups: placesStatus(gateway.lookups()),
+    dials: sharesStatus(gateway.dials()),
+    lookups: sharesStatus(gateway.lookups()),
     relay: { active: gateway.relay.active, counters: { ...gateway.relay.counters() } },
     control: controlStatus(parts),
     health: [
@@ -172,8 +172,8 @@ function datagramStatus(session: DatagramSession, age: (since: number) => number
   };
 }
 
-function placesStatus({ counts, ...places }: SharesSnapshot): StatusReport['dials'] {
-  return { ...places, counters: { ...counts } };
+function sharesStatus({ counts, ...shares }: SharesSnapshot): StatusReport['dials'] {
+  return { ...shares, counters: { ...counts } };
 }
 
 function poolStatus({ counts, ...pool }: PoolSnapshot): StatusReport['isolated'] {

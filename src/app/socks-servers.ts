@@ -17,7 +17,7 @@ import type { UdpService } from '../front/socks/udp/service.ts';
 import type { Clock } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
-import { Places } from '../kit/places.ts';
+import { Slots } from '../kit/slots.ts';
 import { tally } from '../kit/tally.ts';
 import { turnstile } from '../kit/turnstile.ts';
 import type { Addresses } from '../wire/i2p/address.ts';
@@ -68,16 +68,16 @@ export function createSocksServers(config: Config, parts: SocksParts): readonly 
   });
 }
 
-/** @returns makes the service of one listener; all of them share the sessions, and the places for associations */
+/** @returns makes the service of one listener; all of them share the sessions, and the slots for associations */
 function createUdpServices({ limits }: Config, parts: SocksParts): (settings: SocksConfig) => UdpService {
   const { datagrams: sessions, resolver, peers, own, udp, hasTun, clock, log } = parts;
   const world: AssociationWorld = { sessions, resolver, peers, own, vpn: hasTun ? udp : undefined, clock, log };
-  const places = new Places(limits.associations);
+  const slots = new Slots(limits.associations);
   return ({ udp_rate, udp_queue, udp_source, udp_associations }) => ({
     world,
     settings: { rate: udp_rate, queueBytes: udp_queue, source: udp_source },
     sockets: udp,
-    places: new Places(udp_associations, places),
+    slots: new Slots(udp_associations, slots),
     counts: tally(UDP_COUNTERS),
   });
 }

@@ -6,7 +6,7 @@ import { b32Of } from '../config/rules.ts';
 import { findPeer, type PeersByName } from '../core/peers/find.ts';
 import { loadConfig } from '../io/config-file.ts';
 import { readKeys } from '../io/key-file.ts';
-import type { Places } from '../io/places.ts';
+import type { Paths } from '../io/paths.ts';
 import { GateError } from '../kit/errors.ts';
 import { type Address, addressesOf, addressKey, formatAddress } from '../wire/i2p/address.ts';
 import type { B32 } from '../wire/i2p/destination.ts';
@@ -21,16 +21,16 @@ import { type Terminal, table } from './terminal.ts';
 export async function address(
   names: readonly string[],
   config: string | undefined,
-  places: Places,
+  paths: Paths,
   terminal: Terminal,
 ): Promise<void> {
   if (names.length === 0) {
-    const loaded = await loadConfig(config, places);
+    const loaded = await loadConfig(config, paths);
     terminal.print(...namesOf((await readKeys(loaded.config.identity.key_file)).destination.b32));
     return;
   }
   const answers: (readonly string[])[] = [];
-  for (const name of names) answers.push(await convert(name, () => namedIn(config, places)));
+  for (const name of names) answers.push(await convert(name, () => namedIn(config, paths)));
   terminal.print(...answers.flatMap((lines, at) => (at === 0 ? lines : ['', ...lines])));
 }
 
@@ -51,8 +51,8 @@ interface NamedDestinations extends PeersByName<B32> {
 }
 
 /** @throws GateError */
-async function namedIn(file: string | undefined, places: Places): Promise<NamedDestinations> {
-  const { config } = await loadConfig(file, places);
+async function namedIn(file: string | undefined, paths: Paths): Promise<NamedDestinations> {
+  const { config } = await loadConfig(file, paths);
   const peers = config.peer.map(({ name, destination }) => ({ name: name.toLowerCase(), b32: b32Of(destination) }));
   const has = (b32: B32, key: string) => Object.values(addressesOf(b32)).some((address) => addressKey(address) === key);
   const aliases = new Map(Object.entries(config.names));

@@ -6,17 +6,17 @@ import { formatEndpoint } from '../config/endpoint.ts';
 import type { Config } from '../config/schema.ts';
 import { loadConfig, loadCredentials } from '../io/config-file.ts';
 import { ownershipOf } from '../io/owners.ts';
-import type { Places } from '../io/places.ts';
+import type { Paths } from '../io/paths.ts';
 import { counted } from '../kit/counted.ts';
 import { addressesOf } from '../wire/i2p/address.ts';
 import type { PrivateKeys } from '../wire/i2p/destination.ts';
 import type { Terminal } from './terminal.ts';
 
 /** @throws GateError what `run` would say */
-export async function check(named: string | undefined, places: Places, terminal: Terminal): Promise<void> {
-  const { config, file } = await loadConfig(named, places);
+export async function check(named: string | undefined, paths: Paths, terminal: Terminal): Promise<void> {
+  const { config, file } = await loadConfig(named, paths);
   const identities = await lookAtWhatItNames(config);
-  terminal.print(file === undefined ? `no config file at ${places.configFile}: the defaults hold` : `${file}: correct`);
+  terminal.print(file === undefined ? `no config file at ${paths.configFile}: the defaults hold` : `${file}: correct`);
   terminal.print(...identities);
   const listening = config.socks.map(({ listen }) => formatEndpoint(listen)).join(', ');
   terminal.print(

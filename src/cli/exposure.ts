@@ -1,17 +1,17 @@
 /** `garligate exposure`: what each peer can reach of this host, as the running gateway sees it. */
 import { type ExposureReport, parseExposure } from '../control/exposure.ts';
-import type { Places } from '../io/places.ts';
+import type { Paths } from '../io/paths.ts';
 import { type ControlOptions, printAnswer } from './status.ts';
 import { type Terminal, table } from './terminal.ts';
 
 /** @throws GateError */
 export function exposure(
   options: ControlOptions,
-  places: Places,
+  paths: Paths,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
-  return printAnswer({ method: 'exposure', parse: parseExposure }, exposureText, { options, places, terminal, signal });
+  return printAnswer({ method: 'exposure', parse: parseExposure }, exposureText, { options, paths, terminal, signal });
 }
 
 function exposureText({ firewall, networks, peers }: ExposureReport): readonly string[] {

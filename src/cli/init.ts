@@ -6,7 +6,7 @@ import { renderExample } from '../config/render.ts';
 import { loadConfig } from '../io/config-file.ts';
 import { loadOrCreateKeys } from '../io/key-file.ts';
 import { makeFile } from '../io/new-file.ts';
-import type { Places } from '../io/places.ts';
+import type { Paths } from '../io/paths.ts';
 import { findUser, type UserIds } from '../io/processes.ts';
 import { asGateError } from '../kit/errors.ts';
 import type { B32 } from '../wire/i2p/destination.ts';
@@ -15,13 +15,13 @@ import { namesOf } from './address.ts';
 import type { Terminal } from './terminal.ts';
 
 /** @throws GateError */
-export async function init(named: string | undefined, places: Places, terminal: Terminal): Promise<void> {
-  const path = named ?? places.configFile;
-  const isNew = await writeIfMissing(path, renderExample(places), await readerOf(places));
+export async function init(named: string | undefined, paths: Paths, terminal: Terminal): Promise<void> {
+  const path = named ?? paths.configFile;
+  const isNew = await writeIfMissing(path, renderExample(paths), await readerOf(paths));
   terminal.print(`config ${path}: ${isNew ? 'written' : 'is there already, not touched'}`);
 
   // An existing file may name another place for the key.
-  const { config } = await loadConfig(path, places);
+  const { config } = await loadConfig(path, paths);
   const { key_file } = config.identity;
   const { keys, created } = await loadOrCreateKeys(key_file);
   terminal.print(`identity ${key_file}: ${created ? 'made; keep a copy, it is your address' : 'is there already'}`);
@@ -43,8 +43,8 @@ function peerLines(b32: B32): readonly string[] {
 }
 
 /** Whom root's gateway becomes, and who has to read the file again for a reload. */
-async function readerOf(places: Places): Promise<UserIds | undefined> {
-  return process.geteuid?.() === 0 ? findUser([defaultConfig(places).privileges.user]) : undefined;
+async function readerOf(paths: Paths): Promise<UserIds | undefined> {
+  return process.geteuid?.() === 0 ? findUser([defaultConfig(paths).privileges.user]) : undefined;
 }
 
 /** @param reader whose group may read it, besides its owner */

@@ -2,7 +2,7 @@
 import { type Leak, type LeakReport, leakTest } from '../app/leak-test.ts';
 import { systemClock } from '../io/clock.ts';
 import { loadConfig } from '../io/config-file.ts';
-import type { Places } from '../io/places.ts';
+import type { Paths } from '../io/paths.ts';
 import { counted } from '../kit/counted.ts';
 import type { Departure } from '../wire/packet/departure.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
@@ -16,11 +16,11 @@ export interface LeakTestOptions {
 /** @throws GateError */
 export async function leakTestVerb(
   options: LeakTestOptions,
-  places: Places,
+  paths: Paths,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  const { config } = await loadConfig(options.config, places);
+  const { config } = await loadConfig(options.config, paths);
   const report = await leakTest(config, systemClock, signal);
   terminal.print(...(options.json === true ? [json(report)] : leakTestText(report)));
   if (report.leaks.length > 0) return EXIT.leak;

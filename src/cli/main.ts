@@ -1,6 +1,6 @@
 /** The command line: which words there are, and how an error becomes a few plain lines and an exit code. */
 import { Command, CommanderError, Option } from 'commander';
-import { currentSurroundings, type Places, placesFor } from '../io/places.ts';
+import { currentEnvironment, type Paths, pathsFor } from '../io/paths.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
 import { address } from './address.ts';
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts';
@@ -14,7 +14,7 @@ import { version } from './version.ts';
 import { wholeNumber } from './whole-number.ts';
 
 interface Context {
-  readonly places: Places;
+  readonly paths: Paths;
   readonly terminal: Terminal;
   /** Aborts at the first SIGINT, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
@@ -23,7 +23,7 @@ interface Context {
 
 const config = () => new Option('-c, --config <file>', 'the config file').env('GARLIGATE_CONFIG');
 
-function program({ places, terminal, signal, exit }: Context): Command {
+function program({ paths, terminal, signal, exit }: Context): Command {
   const root = new Command('garligate')
     .description('An IPv6 VPN gateway over I2P, with a SOCKS front.')
     .version(version(), '-V, --version', 'print the version')
@@ -38,7 +38,7 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .action(async (options) => {
       // The whole gateway hangs on this one: no other verb should have to wait until it is loaded.
       const { run } = await import('./run.ts');
-      await run(options, places, terminal, signal);
+      await run(options, paths, terminal, signal);
     });
   root
     .command('check')
@@ -46,13 +46,13 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .addOption(config())
     .action(async (options) => {
       const { check } = await import('./check.ts');
-      await check(options.config, places, terminal);
+      await check(options.config, paths, terminal);
     });
   root
     .command('init')
     .description('make config file and identity where they are missing, and print what a friend needs')
     .addOption(config())
-    .action((options) => init(options.config, places, terminal));
+    .action((options) => init(options.config, paths, terminal));
   root
     .command('address')
     .description("convert between names, destinations and addresses; without argument, print this gateway's own")
@@ -60,7 +60,7 @@ function program({ places, terminal, signal, exit }: Context): Command {
     // I2P's base64 has a hyphen: one destination in 64 begins with it.
     .allowUnknownOption()
     .addOption(config())
-    .action((names: readonly string[], options) => address(names, options.config, places, terminal));
+    .action((names: readonly string[], options) => address(names, options.config, paths, terminal));
   root
     .command('password')
     .description('read a password and print the line for it in `users` of a SOCKS listener')
@@ -78,7 +78,7 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .option('--reveal', 'with names and addresses in full')
     .option('--watch', 'again every two seconds')
     .option('--strict', `exit with ${EXIT.degraded} when not all is well`)
-    .action(async (options) => exit(await status(options, places, terminal, signal)));
+    .action(async (options) => exit(await status(options, paths, terminal, signal)));
   root
     .command('peers')
     .description('show the peers of the running gateway')
@@ -86,21 +86,21 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .option('--socket <path>', 'the control socket, instead of the one of the config file')
     .option('--json', 'as JSON, in a stable form')
     .option('--reveal', 'with names and addresses in full')
-    .action((options) => peers(options, places, terminal, signal));
+    .action((options) => peers(options, paths, terminal, signal));
   root
     .command('exposure')
     .description('show what each peer can reach of this host')
     .addOption(config())
     .option('--socket <path>', 'the control socket, instead of the one of the config file')
     .option('--json', 'as JSON, in a stable form')
-    .action((options) => exposure(options, places, terminal, signal));
+    .action((options) => exposure(options, paths, terminal, signal));
   root
     .command('reload')
     .description('have the running gateway take over its changed config file, without a restart')
     .addOption(config())
     .option('--socket <path>', 'the control socket, instead of the one of the config file')
     .option('--json', 'as JSON, in a stable form')
-    .action((options) => reload(options, places, terminal, signal));
+    .action((options) => reload(options, paths, terminal, signal));
   root
     .command('ping')
     .description('find out how far one gets on the way to a peer, and what is broken')
@@ -111,7 +111,7 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .option('-c, --count <n>', 'so many times, a second apart', wholeNumber(1, MOST_PINGS))
     .option('--timeout <seconds>', 'for each ping, all parts of it together', wholeNumber(1, LONGEST_TIMEOUT))
     .option('--json', 'as JSON, in a stable form')
-    .action(async (peer, options) => exit(await ping(peer, options, places, terminal, signal)));
+    .action(async (peer, options) => exit(await ping(peer, options, paths, terminal, signal)));
   root
     .command('leak-test')
     .description('send packets into the VPN and ask for names, and see whether anything leaves by another way')
@@ -119,7 +119,7 @@ function program({ places, terminal, signal, exit }: Context): Command {
     .option('--json', 'as JSON, in a stable form')
     .action(async (options) => {
       const { leakTestVerb } = await import('./leak-test.ts');
-      exit(await leakTestVerb(options, places, terminal, signal));
+      exit(await leakTestVerb(options, paths, terminal, signal));
     });
   root
     .command('version')
@@ -135,7 +135,7 @@ async function main(argv: readonly string[], terminal: Terminal): Promise<ExitCo
     code = wanted;
   };
   try {
-    await program({ places: placesFor(currentSurroundings()), terminal, signal, exit }).parseAsync([...argv]);
+    await program({ paths: pathsFor(currentEnvironment()), terminal, signal, exit }).parseAsync([...argv]);
     return code;
   } catch (error) {
     // Commander has already said what is wrong, or printed the help that was asked for.

@@ -8,7 +8,7 @@ import {
   parsePing,
 } from '../control/ping.ts';
 import { systemClock } from '../io/clock.ts';
-import type { Places } from '../io/places.ts';
+import type { Paths } from '../io/paths.ts';
 import { sleep } from '../kit/clock.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { type ControlOptions, connect, understood } from './status.ts';
@@ -51,7 +51,7 @@ const GRACE_MS = 5_000;
 export async function ping(
   peer: string,
   options: PingOptions,
-  places: Places,
+  paths: Paths,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<ExitCode> {
@@ -60,7 +60,7 @@ export async function ping(
   let exit: ExitCode = EXIT.ok;
   for (let done = 0; done < count; done += 1) {
     if (done > 0) await sleep(systemClock, PAUSE_MS, signal);
-    const client = await connect(options, places, signal);
+    const client = await connect(options, paths, signal);
     try {
       const report = understood(parsePing(await client.request('ping', { peer, timeoutMs }, timeoutMs + GRACE_MS)));
       terminal.print(...(options.json === true ? [json(report)] : pingText(report)));

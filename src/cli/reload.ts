@@ -1,6 +1,6 @@
 /** `garligate reload`: has the running gateway take over its changed config file. */
 import { parseReload, type ReloadReport } from '../control/reload.ts';
-import type { Places } from '../io/places.ts';
+import type { Paths } from '../io/paths.ts';
 import { type ControlOptions, printAnswer } from './status.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -8,15 +8,10 @@ import type { Terminal } from './terminal.ts';
 const LONGEST_MS = 60_000;
 
 /** @throws GateError when nothing was changed */
-export function reload(
-  options: ControlOptions,
-  places: Places,
-  terminal: Terminal,
-  signal: AbortSignal,
-): Promise<void> {
+export function reload(options: ControlOptions, paths: Paths, terminal: Terminal, signal: AbortSignal): Promise<void> {
   return printAnswer({ method: 'reload', timeoutMs: LONGEST_MS, parse: parseReload }, reloadText, {
     options,
-    places,
+    paths,
     terminal,
     signal,
   });

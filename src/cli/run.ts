@@ -1,7 +1,7 @@
 /** `garligate run`: the gateway in the foreground until a signal ends it. */
 import { runGateway } from '../app/run.ts';
 import { loadConfig } from '../io/config-file.ts';
-import { currentSurroundings, type Places } from '../io/places.ts';
+import { currentEnvironment, type Paths } from '../io/paths.ts';
 import type { Terminal } from './terminal.ts';
 import { version } from './version.ts';
 
@@ -11,15 +11,15 @@ export interface RunOptions {
 }
 
 /** @throws GateError */
-export async function run(options: RunOptions, places: Places, terminal: Terminal, signal: AbortSignal): Promise<void> {
+export async function run(options: RunOptions, paths: Paths, terminal: Terminal, signal: AbortSignal): Promise<void> {
   // Whoever may change the file decides what is done with these rights, also when most of them have been given up.
-  const { uid } = currentSurroundings();
+  const { uid } = currentEnvironment();
   const read = async () => {
-    const { config } = await loadConfig(options.config, places, uid);
+    const { config } = await loadConfig(options.config, paths, uid);
     return options.socksOnly === true ? { ...config, vpn: { ...config.vpn, enabled: false } } : config;
   };
   const config = await read();
-  const reading = { paths: places, read };
+  const reading = { paths: paths, read };
   const { print: announce, isScreen: revealed } = terminal;
   await runGateway({ config, reading, version: version(), announce, revealed, signal });
 }

@@ -3,7 +3,7 @@ import { parsePeers, parseStatus, type StatusReport } from '../control/status.ts
 import { systemClock } from '../io/clock.ts';
 import { loadConfig } from '../io/config-file.ts';
 import { type ControlClient, connectControl } from '../io/control-socket.ts';
-import type { Places } from '../io/places.ts';
+import type { Paths } from '../io/paths.ts';
 import { sleep } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
@@ -30,11 +30,11 @@ const WATCH_PAUSE_MS = 2_000;
 /** @throws GateError */
 export async function status(
   options: StatusOptions,
-  places: Places,
+  paths: Paths,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<ExitCode> {
-  const client = await connect(options, places, signal);
+  const client = await connect(options, paths, signal);
   try {
     for (;;) {
       const report = understood(parseStatus(await client.request('status', { reveal: options.reveal === true })));
@@ -54,14 +54,14 @@ export async function status(
 /** @throws GateError */
 export async function peers(
   options: ControlOptions,
-  places: Places,
+  paths: Paths,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
   const question = { method: 'peers', params: { reveal: options.reveal === true }, parse: parsePeers };
   await printAnswer(question, (list) => (list.length === 0 ? ['no peers'] : peersText(list)), {
     options,
-    places,
+    paths,
     terminal,
     signal,
   });
@@ -83,9 +83,9 @@ export interface Question<T> {
 export async function printAnswer<T>(
   { method, params, timeoutMs, parse }: Question<T>,
   text: (answer: T) => readonly string[],
-  { options, places, terminal, signal }: Asking,
+  { options, paths, terminal, signal }: Asking,
 ): Promise<void> {
-  const client = await connect(options, places, signal);
+  const client = await connect(options, paths, signal);
   try {
     const answer = understood(parse(await client.request(method, params, timeoutMs)));
     terminal.print(...(options.json === true ? [json(answer)] : text(answer)));
@@ -97,14 +97,14 @@ export async function printAnswer<T>(
 /** Who asks, and where. */
 export interface Asking {
   readonly options: ControlOptions;
-  readonly places: Places;
+  readonly paths: Paths;
   readonly terminal: Terminal;
   readonly signal: AbortSignal;
 }
 
 /** @throws GateError when no gateway runs */
-export async function connect(options: ControlOptions, places: Places, signal: AbortSignal): Promise<ControlClient> {
-  const path = options.socket ?? (await loadConfig(options.config, places)).config.control.socket;
+export async function connect(options: ControlOptions, paths: Paths, signal: AbortSignal): Promise<ControlClient> {
+  const path = options.socket ?? (await loadConfig(options.config, paths)).config.control.socket;
   return connectControl(path, systemClock, signal);
 }
 

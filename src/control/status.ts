@@ -49,8 +49,8 @@ const pool = z.object({
   counters,
 });
 
-/** What is under way for SOCKS clients, of which there are only so many places, and so many for each. */
-const places = z.object({ most: count, taken: count, counters });
+/** What is under way for SOCKS clients, of which there are only so many at a time, and so many for each. */
+const shares = z.object({ most: count, taken: count, counters });
 
 const peerStatus = z.object({
   name: z.string(),
@@ -174,9 +174,9 @@ export const statusReport = z.object({
   /** Questions of OnionCats for names; absent when nothing listens for them. */
   dns: z.object({ counters }).optional(),
   /** Connections into I2P that are being made. */
-  dials: places,
+  dials: shares,
   /** Questions to the router for names. */
-  lookups: places,
+  lookups: shares,
   relay: z.object({ active: count, counters }),
   /** Those who ask over the control socket. */
   control: z.object({ clients: count, pings: count, counters }),

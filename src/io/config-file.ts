@@ -7,7 +7,7 @@ import type { Config } from '../config/schema.ts';
 import { GateError } from '../kit/errors.ts';
 import { Sensitive } from '../kit/sensitive.ts';
 import type { SamCredentials } from '../wire/sam/command.ts';
-import { currentSurroundings, type Places } from './places.ts';
+import { currentEnvironment, type Paths } from './paths.ts';
 
 export interface LoadedConfig {
   readonly config: Config;
@@ -24,8 +24,8 @@ const LARGEST_FILE = 1024 * 1024;
  */
 export async function loadConfig(
   named: string | undefined,
-  places: Places,
-  uid = currentSurroundings().uid,
+  places: Paths,
+  uid = currentEnvironment().uid,
 ): Promise<LoadedConfig> {
   const path = named ?? places.configFile;
   const text = await readChecked(path, (found) => refuseChangeable(path, found, uid));

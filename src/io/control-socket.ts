@@ -21,8 +21,8 @@ import type { ListenerPort } from '../core/ports.ts';
 import { type Clock, type Timer, within } from '../kit/clock.ts';
 import { asGateError, GateError } from '../kit/errors.ts';
 import { type Logger, logDefect } from '../kit/log.ts';
-import { Places } from '../kit/places.ts';
 import type { Service } from '../kit/service.ts';
+import { Slots } from '../kit/slots.ts';
 import { tally } from '../kit/tally.ts';
 import { connected } from './connected.ts';
 import { listen } from './listener.ts';
@@ -68,7 +68,7 @@ export class ControlServer implements Service {
   readonly name = 'control socket';
   readonly #parts: ControlServerParts;
   readonly #counts = tally(CONTROL_COUNTERS);
-  readonly #calls = new Places(MOST_CALLS);
+  readonly #calls = new Slots(MOST_CALLS);
   /** Oldest first. */
   readonly #open = new Set<Duplex>();
   #listener: ListenerPort | undefined;

@@ -7,7 +7,7 @@ import { mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { asGateError, GateError } from '../kit/errors.ts';
 import type { Ownership } from './owners.ts';
-import { SYSTEM_PATHS } from './places.ts';
+import { SYSTEM_PATHS } from './paths.ts';
 
 /** Ours by its name, whichever version has made it. */
 const OWN_DIRECTORY = dirname(SYSTEM_PATHS.controlSocket);

@@ -22,7 +22,7 @@ import { text } from 'node:stream/consumers';
 import { renderExample } from '../../src/config/render.ts';
 import { lockKeys } from '../../src/io/key-file.ts';
 import { generateKeys } from '../../src/io/key-generate.ts';
-import { SYSTEM_PATHS } from '../../src/io/places.ts';
+import { SYSTEM_PATHS } from '../../src/io/paths.ts';
 import { until } from '../helpers/until.ts';
 import {
   assertNothingLeft,

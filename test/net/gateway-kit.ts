@@ -8,7 +8,7 @@ import type { BridgePort, TunPort } from '../../src/core/ports.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { kernelConnector } from '../../src/io/connector.ts';
 import { createPinoLogger } from '../../src/io/log-pino.ts';
-import { SYSTEM_PATHS } from '../../src/io/places.ts';
+import { SYSTEM_PATHS } from '../../src/io/paths.ts';
 import { kernelUdp } from '../../src/io/udp.ts';
 import { type Addresses, addressesOf } from '../../src/wire/i2p/address.ts';
 import type { PrivateKeys } from '../../src/wire/i2p/destination.ts';

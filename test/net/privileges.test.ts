@@ -19,7 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateKeys } from '../../src/io/key-generate.ts';
-import { SYSTEM_PATHS } from '../../src/io/places.ts';
+import { SYSTEM_PATHS } from '../../src/io/paths.ts';
 import { findUser, isAlive, markOf } from '../../src/io/processes.ts';
 import { addressesOf, formatAddress, PREFIX_TEXT } from '../../src/wire/i2p/address.ts';
 import { until } from '../helpers/until.ts';

@@ -15,7 +15,7 @@ import { connected } from '../../src/io/connected.ts';
 import { generateKeys } from '../../src/io/key-generate.ts';
 import { listen } from '../../src/io/listener.ts';
 import { createPinoLogger } from '../../src/io/log-pino.ts';
-import { SYSTEM_PATHS } from '../../src/io/places.ts';
+import { SYSTEM_PATHS } from '../../src/io/paths.ts';
 import type { Remote } from '../../src/io/sockets.ts';
 import { systemSockets } from '../../src/io/system-sockets.ts';
 import { kernelUdp } from '../../src/io/udp.ts';

@@ -41,7 +41,7 @@ export type SendOutcome =
   | 'sent'
   /** There is no session at the moment, or the user has left it: wait for `ready`. */
   | 'not-ready'
-  /** This way through this router carries no datagram of this size. */
+  /** The transport to this router carries no datagram of this size. */
   | 'too-large'
   /** The router, or the kernel before it, takes no more at the moment. */
   | 'busy';
@@ -68,7 +68,8 @@ export interface Attachment extends Attached {
 
 export type TakeDatagram = (datagram: SamDatagram) => void;
 
-interface Way {
+/** How datagrams get to the router: over UDP, or on the control connection. */
+interface Transport {
   readonly largest: number;
   send(datagram: Omit<OutgoingDatagram, 'ports'>, ports: { readonly from: number; readonly to: number }): boolean;
 }
@@ -82,7 +83,7 @@ export class DatagramSession {
   readonly #drops = tally(SESSION_DROPS);
   /** The router has refused its UDP port: its TCP connection must do. */
   #udpRefused = false;
-  #way: Way | undefined;
+  #transport: Transport | undefined;
 
   constructor(settings: SessionSettings, world: SessionWorld & { readonly bridge: DatagramBridgePort }) {
     this.#bridge = world.bridge;
@@ -135,11 +136,11 @@ export class DatagramSession {
           await session.router;
         },
         send: (destination: Destination, toPort: number, payload: Buffer): SendOutcome => {
-          const way = this.#way;
+          const transport = this.#transport;
           const { state } = this;
-          if (!isAttached || way === undefined || state.kind !== 'ready') return 'not-ready';
-          if (payload.length > way.largest) return 'too-large';
-          const taken = way.send({ id: state.session.id, destination, payload }, { from: port, to: toPort });
+          if (!isAttached || transport === undefined || state.kind !== 'ready') return 'not-ready';
+          if (payload.length > transport.largest) return 'too-large';
+          const taken = transport.send({ id: state.session.id, destination, payload }, { from: port, to: toPort });
           if (!taken) return 'busy';
           this.#users.sent(user, destination.b32);
           return 'sent';
@@ -163,11 +164,11 @@ export class DatagramSession {
         if (socket !== undefined) stopListening = this.#listen(socket, session);
         void session.router.then((router) => {
           if (router === undefined || session.over.aborted) return;
-          this.#way = socket === undefined ? controlWay(control, router) : udpWay(socket, router);
+          this.#transport = socket === undefined ? controlTransport(control, router) : udpTransport(socket, router);
         });
       },
       end: () => {
-        this.#way = undefined;
+        this.#transport = undefined;
         stopListening();
         socket?.close();
       },
@@ -218,7 +219,7 @@ function takesPorts(router: RouterKind): boolean {
   return router === 'java';
 }
 
-function udpWay(socket: UdpSocket, router: RouterKind): Way {
+function udpTransport(socket: UdpSocket, router: RouterKind): Transport {
   return {
     largest: LARGEST,
     send: (datagram, ports) =>
@@ -226,7 +227,7 @@ function udpWay(socket: UdpSocket, router: RouterKind): Way {
   };
 }
 
-function controlWay(control: Duplex, router: RouterKind): Way {
+function controlTransport(control: Duplex, router: RouterKind): Transport {
   return {
     largest: router === 'i2pd' ? LARGEST_ON_CONTROL_OF_I2PD : LARGEST,
     send: (datagram, ports) => {

@@ -5,7 +5,7 @@
  */
 
 import type { Addresses } from '../../wire/i2p/address.ts';
-import { type AllowRule, permits, type Wish } from '../../wire/packet/allow-rule.ts';
+import { type AllowRule, permits, type RequestedService } from '../../wire/packet/allow-rule.ts';
 import type { Prefix } from '../../wire/packet/prefix.ts';
 import type { Peer } from '../peers/table.ts';
 
@@ -36,6 +36,6 @@ export function rulesFor(settings: FirewallSettings, own: readonly AllowRule[] |
 }
 
 /** May this peer begin to talk to this service, here or in a network behind us? */
-export function mayReach(peer: Peer, wish: Wish): boolean {
-  return permits(peer.allow, wish);
+export function mayReach(peer: Peer, service: RequestedService): boolean {
+  return permits(peer.allow, service);
 }

@@ -9,7 +9,7 @@ import type { Clock } from '../../kit/clock.ts';
 import { drive } from '../../kit/drive.ts';
 import { GateError } from '../../kit/errors.ts';
 import { type Logger, logFailure } from '../../kit/log.ts';
-import { PlacesForEach } from '../../kit/places.ts';
+import { SlotsPerKey } from '../../kit/slots.ts';
 import { type Machine, RECEIVE } from '../../kit/step.ts';
 import { tally } from '../../kit/tally.ts';
 import { FLOW_MARK } from '../../wire/flow/preface.ts';
@@ -82,7 +82,7 @@ export function createInboundSwitch(
   log: Logger,
 ): InboundSwitch {
   const counts = tally(INBOUND_COUNTERS);
-  const undecided = new PlacesForEach<Peer | typeof STRANGERS>(UNDECIDED_MOST);
+  const undecided = new SlotsPerKey<Peer | typeof STRANGERS>(UNDECIDED_MOST);
   const stopping = sharedController();
 
   /** @returns undefined for a stream on which they do not come */

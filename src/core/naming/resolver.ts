@@ -58,7 +58,7 @@ export function createResolver(options: ResolverOptions): Resolver {
   const { bridge, clock, credentials } = options;
   const memories = new Memories<Answer>();
   const underWay = new Map<string, Promise<Answer>>();
-  const places = new Shares(LOOKUPS_AT_ONCE);
+  const shares = new Shares(LOOKUPS_AT_ONCE);
   const stopping = sharedController();
 
   const ask = async (host: string, memory: ExpiringCache<Answer>): Promise<Answer> => {
@@ -88,7 +88,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     const question = `${who} ${host}`;
     const asked = underWay.get(question);
     if (asked !== undefined) return asked;
-    const giveBack = places.take(who);
+    const giveBack = shares.take(who);
     if (giveBack === undefined) {
       const message = 'as many name lookups are under way as may be, in all or for this one client; try again';
       return Promise.reject(new GateError('limit', 'naming.limit', message));
@@ -118,7 +118,7 @@ export function createResolver(options: ResolverOptions): Resolver {
       return answer.destination;
     },
     forgetUnknown: () => memories.deleteWhere(({ kind }) => kind === 'unknown'),
-    lookups: () => places.snapshot(),
+    lookups: () => shares.snapshot(),
   };
 }
 

@@ -12,8 +12,8 @@ import { type Clock, within } from '../../kit/clock.ts';
 import { drive } from '../../kit/drive.ts';
 import { GateError } from '../../kit/errors.ts';
 import { type Logger, logFailure } from '../../kit/log.ts';
-import { PlacesForEach } from '../../kit/places.ts';
 import type { Service } from '../../kit/service.ts';
+import { SlotsPerKey } from '../../kit/slots.ts';
 import { tally } from '../../kit/tally.ts';
 import { type FlowStatus, flowAcceptMachine, flowAnswer } from '../../wire/flow/preface.ts';
 import type { Address } from '../../wire/i2p/address.ts';
@@ -68,8 +68,8 @@ const REFUSALS_PER_PEER = 32;
 export function createFlowServer(options: FlowServerOptions): FlowServer {
   const { relay, clock, log, local } = options;
   const counts = tally(FLOW_COUNTERS);
-  const places = new PlacesForEach<Peer>(options.maxPerPeer);
-  const refusals = new PlacesForEach<Peer>(REFUSALS_PER_PEER);
+  const slots = new SlotsPerKey<Peer>(options.maxPerPeer);
+  const refusals = new SlotsPerKey<Peer>(REFUSALS_PER_PEER);
   const stopping = sharedController();
   const running = new Set<Promise<void>>();
   /** What a rule has let in. */
@@ -168,14 +168,14 @@ export function createFlowServer(options: FlowServerOptions): FlowServer {
       await Promise.all(running);
     },
     take: (peer, stream) => {
-      const place = places.take(peer);
-      const leave = place ?? refusals.take(peer);
+      const slot = slots.take(peer);
+      const leave = slot ?? refusals.take(peer);
       if (leave === undefined) {
         counts.add('refusedLimit');
         stream.destroy();
         return;
       }
-      const serving = serve(peer, stream, place === undefined).finally(() => {
+      const serving = serve(peer, stream, slot === undefined).finally(() => {
         running.delete(serving);
         leave();
       });

@@ -185,7 +185,7 @@ export function createSocksServer(parts: SocksServerParts, given: Partial<SocksS
       clients: running.size,
       counts: counts.snapshot(),
       dnsLeaks: leaks.series(clock.now()),
-      udp: udp && { associations: udp.places.taken, counts: udp.counts.snapshot() },
+      udp: udp && { associations: udp.slots.taken, counts: udp.counts.snapshot() },
     }),
   };
 }

@@ -11,7 +11,9 @@ export type AllowRule =
   | ({ readonly kind: 'tcp' | 'udp' } & PortRange);
 
 /** What somebody wants to reach. */
-export type Wish = { readonly protocol: 'icmp' } | { readonly protocol: 'tcp' | 'udp'; readonly port: number };
+export type RequestedService =
+  | { readonly protocol: 'icmp' }
+  | { readonly protocol: 'tcp' | 'udp'; readonly port: number };
 
 /** @returns undefined for what is no rule */
 export function parseAllowRule(text: string): AllowRule | undefined {
@@ -28,16 +30,16 @@ export function formatAllowRule(rule: AllowRule): string {
 }
 
 /** Does any of the rules let this in? */
-export function permits(rules: readonly AllowRule[], wish: Wish): boolean {
+export function permits(rules: readonly AllowRule[], service: RequestedService): boolean {
   return rules.some((rule) => {
     switch (rule.kind) {
       case 'all':
         return true;
       case 'icmp':
-        return wish.protocol === 'icmp';
+        return service.protocol === 'icmp';
       case 'tcp':
       case 'udp':
-        return wish.protocol === rule.kind && inRange(wish.port, rule);
+        return service.protocol === rule.kind && inRange(service.port, rule);
       default:
         return rule satisfies never;
     }

@@ -5,13 +5,13 @@
  */
 import { type Machine, NO_BYTES, RECEIVE, type Step } from '../../kit/step.ts';
 
-type Wish =
+type IoRequest =
   | { readonly kind: 'send'; readonly bytes: Uint8Array }
   | { readonly kind: 'exactly'; readonly length: number }
   | { readonly kind: 'up-to'; readonly last: number; readonly longest: number };
 
 /** Ends with what was understood; never throws, since every input has a meaning to it. */
-export type Exchange<Out> = Generator<Wish, Out, Buffer>;
+export type Exchange<Out> = Generator<IoRequest, Out, Buffer>;
 
 export function* send(bytes: Uint8Array): Exchange<void> {
   yield { kind: 'send', bytes };
@@ -39,12 +39,12 @@ export function exchangeMachine<Out>(exchange: Exchange<Out>): Machine<Out> {
     step(input): Step<Out> {
       if (input.length > 0) held = held.length === 0 ? asBuffer(input) : Buffer.concat([held, input]);
       while (next.done !== true) {
-        const wish = next.value;
-        if (wish.kind === 'send') {
+        const request = next.value;
+        if (request.kind === 'send') {
           next = exchange.next(Buffer.alloc(0));
-          return wish;
+          return request;
         }
-        const length = wish.kind === 'exactly' ? wish.length : lengthUpTo(wish.last, held, wish.longest);
+        const length = request.kind === 'exactly' ? request.length : lengthUpTo(request.last, held, request.longest);
         if (length === undefined || held.length < length) return RECEIVE;
         // Copied, so that a field that is kept does not keep the whole chunk that it came in.
         const field = Buffer.from(held.subarray(0, length));

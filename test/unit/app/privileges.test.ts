@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { demandGivenUp, futureUser, neededCapabilities, privilegePlan } from '../../../src/app/privileges.ts';
 import { decodeConfig } from '../../../src/config/decode.ts';
 import type { Config } from '../../../src/config/schema.ts';
-import { SYSTEM_PATHS } from '../../../src/io/places.ts';
+import { SYSTEM_PATHS } from '../../../src/io/paths.ts';
 import { GateError } from '../../../src/kit/errors.ts';
 
 const USER = { uid: 999, gid: 995 };

@@ -6,7 +6,7 @@ import { Reloader } from '../../../src/app/reload.ts';
 import { decodeConfig } from '../../../src/config/decode.ts';
 import type { Config } from '../../../src/config/schema.ts';
 import type { FirewallPort } from '../../../src/core/ports.ts';
-import { SYSTEM_PATHS } from '../../../src/io/places.ts';
+import { SYSTEM_PATHS } from '../../../src/io/paths.ts';
 import { GateError } from '../../../src/kit/errors.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
 import { formatAddress } from '../../../src/wire/i2p/address.ts';

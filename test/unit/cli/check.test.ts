@@ -16,11 +16,11 @@ import { check } from '../../../src/cli/check.ts';
 import { run } from '../../../src/cli/run.ts';
 import { createTerminal } from '../../../src/cli/terminal.ts';
 import { generateKeys } from '../../../src/io/key-generate.ts';
-import { currentSurroundings, placesFor } from '../../../src/io/places.ts';
+import { currentEnvironment, pathsFor } from '../../../src/io/paths.ts';
 import { GateError } from '../../../src/kit/errors.ts';
 import { ALICE, garligate, place, start } from './command-kit.ts';
 
-const PLACES = placesFor(currentSurroundings());
+const PLACES = pathsFor(currentEnvironment());
 const isRoot = process.geteuid?.() === 0;
 const NO_PASSWORD = '[router]\nuser = "me"\npassword_file = "/no/such/file"';
 /** A gateway that came up all the same would end then. */

@@ -16,7 +16,7 @@ import { parseReload } from '../../../src/control/reload.ts';
 import { parseStatus } from '../../../src/control/status.ts';
 import { systemClock } from '../../../src/io/clock.ts';
 import { ControlServer } from '../../../src/io/control-socket.ts';
-import { SYSTEM_PATHS } from '../../../src/io/places.ts';
+import { SYSTEM_PATHS } from '../../../src/io/paths.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
 import { sampleExposure, samplePing, sampleReload, sampleReport } from '../control/sample-report.ts';
 

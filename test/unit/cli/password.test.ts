@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { decodeConfig } from '../../../src/config/decode.ts';
-import { SYSTEM_PATHS } from '../../../src/io/places.ts';
+import { SYSTEM_PATHS } from '../../../src/io/paths.ts';
 import { hashPassword } from '../../../src/wire/socks/password-hash.ts';
 import { MAIN, WITH_TYPESCRIPT } from './command-kit.ts';
 

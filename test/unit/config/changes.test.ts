@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { configChanges } from '../../../src/config/changes.ts';
 import { decodeConfig } from '../../../src/config/decode.ts';
 import type { Config } from '../../../src/config/schema.ts';
-import { SYSTEM_PATHS } from '../../../src/io/places.ts';
+import { SYSTEM_PATHS } from '../../../src/io/paths.ts';
 import { formatPasswordHash } from '../../../src/wire/socks/password-hash.ts';
 
 function config(toml: string): Config {

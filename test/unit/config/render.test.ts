@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { decodeConfig, defaultConfig } from '../../../src/config/decode.ts';
 import { renderExample, renderReference } from '../../../src/config/render.ts';
 import { configSchema } from '../../../src/config/schema.ts';
-import { SYSTEM_PATHS } from '../../../src/io/places.ts';
+import { SYSTEM_PATHS } from '../../../src/io/paths.ts';
 
 const EXAMPLE = renderExample(SYSTEM_PATHS);
 const REFERENCE = renderReference(SYSTEM_PATHS);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { defaultConfig } from '../../../src/config/decode.ts';
 import { loadConfig, loadCredentials } from '../../../src/io/config-file.ts';
-import { SYSTEM_PATHS } from '../../../src/io/places.ts';
+import { SYSTEM_PATHS } from '../../../src/io/paths.ts';
 import { type ErrorKind, GateError } from '../../../src/kit/errors.ts';
 
 let root = '';

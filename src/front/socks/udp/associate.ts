@@ -71,7 +71,7 @@ async function openAssociation(request: AssociateRequest, serving: Serving): Pro
     // Nothing would tell this client's datagrams from those of any other program.
     throw new GateError('unsupported', 'socks.udp-unix', 'UDP is not served to clients of a unix socket');
   }
-  const giveBack = udp.places.take();
+  const giveBack = udp.slots.take();
   if (giveBack === undefined) {
     throw new GateError('limit', 'socks.udp-limit', 'all UDP associations are taken; see udp_associations');
   }

@@ -1,9 +1,10 @@
 /**
- * What becomes of the datagrams of one SOCKS client: judged, and sent by the right session and the right way; and of
+ * What becomes of the datagrams of one SOCKS client: judged, and sent over the right session by the right route; and of
  * those that come for it, which it gets with their source in front. Knows nothing of the client's socket.
  */
+
+import { datagramRoute } from '../../../core/datagram/route.ts';
 import type { Attachment } from '../../../core/datagram/session.ts';
-import { datagramWay } from '../../../core/datagram/way.ts';
 import { type DialTarget, targetOf } from '../../../core/dial/target.ts';
 import type { Resolver } from '../../../core/naming/resolver.ts';
 import type { PeerTable } from '../../../core/peers/table.ts';
@@ -24,9 +25,9 @@ import { encodeUdpReply, parseUdpRequest, type UdpSource } from '../../../wire/s
 import { Admission, type AdmissionParts } from './admission.ts';
 import { Correspondents } from './correspondents.ts';
 import type { UdpCounter } from './counters.ts';
+import { type Found, PendingDatagrams } from './pending.ts';
 import { type DatagramLeases, Seats } from './seats.ts';
-import { openTunWay } from './tun-way.ts';
-import { type Found, Waiting } from './waiting.ts';
+import { openTunSocket } from './tun-socket.ts';
 
 export interface AssociationSettings {
   /** Datagrams in a second that a client may send, and as many at once. */
@@ -66,18 +67,18 @@ export interface AssociationParts extends Omit<AdmissionParts, 'correspondents'>
   readonly toClient: (bytes: Buffer) => 'received' | 'clientUnknown' | 'busy';
 }
 
-/** Where datagrams go from here. */
-type Way =
+/** A route that datagrams can be sent by now. */
+type OpenRoute =
   | { readonly kind: 'i2p'; readonly destination: Destination; readonly port: number; readonly via: Attachment }
   | { readonly kind: 'tun'; readonly socket: UdpSocket; readonly address: Address; readonly to: UdpAddress };
 
-type Lost = Extract<UdpCounter, 'policyRefused' | 'needsTun' | 'unknownAddress' | 'nameFailed' | 'noSession'>;
+type LossCause = Extract<UdpCounter, 'policyRefused' | 'needsTun' | 'unknownAddress' | 'nameFailed' | 'noSession'>;
 
 /** Whose addresses the client may answer to. */
 const CORRESPONDENTS = 1024;
-/** Targets whose way is remembered, and for how long: a name may come to mean another destination. */
-const WAYS = 1024;
-const WAY_MS = 10 * 60_000;
+/** Targets whose route is remembered, and for how long: a name may come to mean another destination. */
+const ROUTES = 1024;
+const ROUTE_MS = 10 * 60_000;
 /** A session takes 20 s to 40 s on i2pd 2.45.1, and the first datagrams shall still find it. */
 const LONGEST_WAIT_MS = 60_000;
 const WAITING_FOR_ONE = 32;
@@ -89,8 +90,8 @@ export class Association {
   readonly #correspondents: Correspondents;
   readonly #admission: Admission;
   readonly #seats: Seats;
-  readonly #ways = new ExpiringCache<Way>(WAYS);
-  readonly #waiting: Waiting<Way, Lost>;
+  readonly #routes = new ExpiringCache<OpenRoute>(ROUTES);
+  readonly #pending: PendingDatagrams<OpenRoute, LossCause>;
   readonly #closing = new AbortController();
   #tun: Promise<UdpSocket> | undefined;
 
@@ -105,12 +106,12 @@ export class Association {
     this.#correspondents = new Correspondents(CORRESPONDENTS, ofVpn);
     this.#admission = new Admission({ ...parts, correspondents: this.#correspondents });
     this.#seats = new Seats(sessions, parts.wantedPort, (datagram, via) => this.#arrived(datagram, via));
-    this.#waiting = new Waiting({
+    this.#pending = new PendingDatagrams({
       clock,
       queue: { items: WAITING_FOR_ONE, bytes: settings.queueBytes, ageMs: LONGEST_WAIT_MS },
       targets: WAITED_FOR,
-      send: (way, payload) => {
-        if (!this.#send(way, payload)) counts.add('noSession');
+      send: (route, payload) => {
+        if (!this.#send(route, payload)) counts.add('noSession');
       },
       lost: (count, why) => counts.add(why ?? 'queueFull', count),
     });
@@ -145,12 +146,12 @@ export class Association {
     const { port, payload } = request;
     const { target } = verdict;
     const text = `${targetText(target)} ${port}`;
-    const known = this.#ways.get(text, world.clock.now());
+    const known = this.#routes.get(text, world.clock.now());
     if (known !== undefined && this.#send(known, payload)) return undefined;
     // A copy of the payload alone: a view would keep the whole buffer that it came in.
-    this.#waiting.push(text, Buffer.from(payload), async () => {
+    this.#pending.push(text, Buffer.from(payload), async () => {
       const found = await this.#find(target, port, this.#parts.sessionFor(target, port));
-      if (found.kind === 'way') this.#ways.set(text, found.way, world.clock.now() + WAY_MS);
+      if (found.kind === 'found') this.#routes.set(text, found.route, world.clock.now() + ROUTE_MS);
       return found;
     });
     return undefined;
@@ -160,26 +161,31 @@ export class Association {
    * @param session of the target as it was asked for: what a name stands for makes no difference
    * @param alias the name that was asked for, where it stands for a hash, which has to be looked up in its turn
    */
-  async #find(target: DialTarget, port: number, session: SessionKey, alias?: string): Promise<Found<Way, Lost>> {
+  async #find(
+    target: DialTarget,
+    port: number,
+    session: SessionKey,
+    alias?: string,
+  ): Promise<Found<OpenRoute, LossCause>> {
     // What is taken from here on would be given back by nobody.
     if (this.#closing.signal.aborted) return { kind: 'none', why: 'noSession' };
     const { log, own, peers, resolver } = this.#parts.world;
-    const way = datagramWay(target, peers, own);
-    switch (way.kind) {
+    const route = datagramRoute(target, peers, own);
+    switch (route.kind) {
       case 'vpn':
         if (!mayReachPeers(session)) return { kind: 'none', why: 'policyRefused' };
-        return this.#findTun(way.address, port);
+        return this.#findTun(route.address, port);
       case 'unknown-address': {
-        const one = this.#correspondents.byAddress(way.address);
+        const one = this.#correspondents.byAddress(route.address);
         if (one === undefined) return { kind: 'none', why: 'unknownAddress' };
         return this.#findI2p(one.destination, port, () => (one.via.attached ? one.via : this.#seats.at(session)));
       }
       case 'destination':
-        return this.#findI2p(way.destination, port, () => this.#seats.at(session));
+        return this.#findI2p(route.destination, port, () => this.#seats.at(session));
       case 'lookup':
         try {
-          const destination = await resolver.resolve(way.host, this.#parts.asker, this.#closing.signal);
-          const host = alias ?? way.host;
+          const destination = await resolver.resolve(route.host, this.#parts.asker, this.#closing.signal);
+          const host = alias ?? route.host;
           if (!this.#admission.mayBe(host, destination.b32)) return { kind: 'none', why: 'policyRefused' };
           return await this.#find(targetOf(destination), port, session, host);
         } catch (error) {
@@ -189,27 +195,27 @@ export class Association {
       case 'unknown-peer':
         return { kind: 'none', why: 'nameFailed' };
       default:
-        return way satisfies never;
+        return route satisfies never;
     }
   }
 
-  async #findI2p(destination: Destination, port: number, seat: () => Attachment): Promise<Found<Way, Lost>> {
+  async #findI2p(destination: Destination, port: number, seat: () => Attachment): Promise<Found<OpenRoute, LossCause>> {
     try {
       const via = seat();
       await within(this.#parts.world.clock, LONGEST_WAIT_MS, tooLate, this.#closing.signal, (limit) =>
         via.ready(limit),
       );
-      return { kind: 'way', way: { kind: 'i2p', destination, port, via } };
+      return { kind: 'found', route: { kind: 'i2p', destination, port, via } };
     } catch (error) {
       logDefect(this.#parts.world.log, error, 'taking a session for datagrams');
       return { kind: 'none', why: 'noSession' };
     }
   }
 
-  async #findTun(address: Address, port: number): Promise<Found<Way, Lost>> {
+  async #findTun(address: Address, port: number): Promise<Found<OpenRoute, LossCause>> {
     try {
       const socket = await this.#openTun();
-      return { kind: 'way', way: { kind: 'tun', socket, address, to: { address: formatAddress(address), port } } };
+      return { kind: 'found', route: { kind: 'tun', socket, address, to: { address: formatAddress(address), port } } };
     } catch (error) {
       logDefect(this.#parts.world.log, error, 'opening a socket on the VPN');
       return { kind: 'none', why: 'needsTun' };
@@ -218,7 +224,7 @@ export class Association {
 
   #openTun(): Promise<UdpSocket> {
     const { counts, toClient, world } = this.#parts;
-    this.#tun ??= openTunWay(world, {
+    this.#tun ??= openTunSocket(world, {
       arrived: (from, bytes) => counts.add(this.#admission.mayHearVpn(from) ? toClient(bytes) : 'policyRefused'),
       refused: () => counts.add('kernelRefused'),
     }).catch((error: unknown) => {
@@ -229,15 +235,15 @@ export class Association {
     return this.#tun;
   }
 
-  /** @returns false where the way is no more and another one has to be found; otherwise it is counted what became of it */
-  #send(way: Way, payload: Buffer): boolean {
+  /** @returns false where the route is there no more and another one has to be found; otherwise it is counted what became of it */
+  #send(route: OpenRoute, payload: Buffer): boolean {
     const { counts } = this.#parts;
-    if (way.kind === 'tun') {
-      this.#correspondents.askVpn(way.address);
-      counts.add(way.socket.send(payload, way.to) ? 'sent' : 'busy');
+    if (route.kind === 'tun') {
+      this.#correspondents.askVpn(route.address);
+      counts.add(route.socket.send(payload, route.to) ? 'sent' : 'busy');
       return true;
     }
-    const { destination, port, via } = way;
+    const { destination, port, via } = route;
     if (!this.#correspondents.ask(destination, port, via)) {
       counts.add('lookalike');
       return true;

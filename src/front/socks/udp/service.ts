@@ -1,6 +1,6 @@
 /** What a listener that serves UDP ASSOCIATE has for it. */
 import type { UdpPort } from '../../../core/ports.ts';
-import type { Places } from '../../../kit/places.ts';
+import type { Slots } from '../../../kit/slots.ts';
 import type { Tally } from '../../../kit/tally.ts';
 import type { AssociationSettings, AssociationWorld } from './association.ts';
 import type { UdpCounter } from './counters.ts';
@@ -11,6 +11,6 @@ export interface UdpService {
   /** Towards clients. */
   readonly sockets: UdpPort;
   /** For the associations of this listener, inside those for all. */
-  readonly places: Places;
+  readonly slots: Slots;
   readonly counts: Tally<UdpCounter>;
 }

@@ -7,7 +7,7 @@ import { createSocksServer } from '../../../../../src/front/socks/server.ts';
 import { UDP_COUNTERS } from '../../../../../src/front/socks/udp/counters.ts';
 import { GateError } from '../../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../../src/kit/log.ts';
-import { Places } from '../../../../../src/kit/places.ts';
+import { Slots } from '../../../../../src/kit/slots.ts';
 import { tally } from '../../../../../src/kit/tally.ts';
 import { addressesOf } from '../../../../../src/wire/i2p/address.ts';
 import { FakeUdp } from '../../../../helpers/fake-udp.ts';
@@ -22,7 +22,7 @@ const REQUEST = '05 01 00 05 03 00 01 00 00 00 00 00 00';
 async function setUp(bind?: UdpPort['bind']) {
   const parts = fakeParts();
   const udp = new FakeUdp();
-  const places = new Places(1);
+  const slots = new Slots(1);
   const own = addressesOf(newDestination().b32);
   let leases = 0;
   const sessions = {
@@ -51,7 +51,7 @@ async function setUp(bind?: UdpPort['bind']) {
       },
       settings: { rate: 1000, queueBytes: 10_000, source: 'address' },
       sockets: { bind: bind ?? ((address, port) => udp.bind(address, port === 0 ? 40_000 : port)) },
-      places,
+      slots,
       counts: tally(UDP_COUNTERS),
     },
     names,
@@ -62,7 +62,7 @@ async function setUp(bind?: UdpPort['bind']) {
     app.stream.write(hex(REQUEST));
     return app;
   };
-  const taken = () => ({ places: places.taken, sockets: udp.bound.size, leases, clients: server.snapshot().clients });
+  const taken = () => ({ slots: slots.taken, sockets: udp.bound.size, leases, clients: server.snapshot().clients });
   return { associate, clock, server, taken, udp };
 }
 
@@ -70,14 +70,14 @@ async function nobody(): Promise<never> {
   throw new GateError('name-unknown', 'test', 'of the test');
 }
 
-const NOTHING = { places: 0, sockets: 0, leases: 0, clients: 0 };
+const NOTHING = { slots: 0, sockets: 0, leases: 0, clients: 0 };
 
 test('stands as long as the connection of its client', async () => {
   const { associate, clock, taken } = await setUp();
   const app = associate();
   await settle();
   assert.equal(spaced(app.received()), '05 00 05 00 00 01 7f 00 00 01 9c 40');
-  assert.deepEqual(taken(), { places: 1, sockets: 1, leases: 1, clients: 1 });
+  assert.deepEqual(taken(), { slots: 1, sockets: 1, leases: 1, clients: 1 });
   app.stream.end();
   await settle();
   assert.deepEqual([taken(), clock.pending], [NOTHING, 0]);

@@ -1,7 +1,7 @@
-/** Datagrams that wait for their way: in order, bounded, and one slow name holds up nobody. */
+/** Datagrams that wait for their route: in order, bounded, and one slow name holds up nobody. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Found, Waiting } from '../../../../../src/front/socks/udp/waiting.ts';
+import { type Found, PendingDatagrams } from '../../../../../src/front/socks/udp/pending.ts';
 import { FakeClock } from '../../../../helpers/fake-clock.ts';
 import { settle } from '../fakes.ts';
 
@@ -9,11 +9,11 @@ function waiting(targets = 2) {
   const clock = new FakeClock();
   const sent: string[] = [];
   const lost: Array<readonly [number, string | undefined]> = [];
-  const one = new Waiting<string, string>({
+  const one = new PendingDatagrams<string, string>({
     clock,
     queue: { items: 3, bytes: 100, ageMs: 1000 },
     targets,
-    send: (way, payload) => sent.push(`${way} ${payload.toString()}`),
+    send: (route, payload) => sent.push(`${route} ${payload.toString()}`),
     lost: (count, why) => lost.push([count, why]),
   });
   const pending = new Map<string, (found: Found<string, string>) => void>();
@@ -27,9 +27,9 @@ function waiting(targets = 2) {
   return { clock, sent, lost, pending, push, find };
 }
 
-const to = (way: string) => ({ kind: 'way', way }) as const;
+const to = (route: string) => ({ kind: 'found', route }) as const;
 
-test('goes in order when the way is found, and is looked for once', async () => {
+test('goes in order when the route is found, and is looked for once', async () => {
   const { push, find, pending, sent } = waiting();
   push('slow', '1');
   push('fast', 'a');
@@ -44,7 +44,7 @@ test('goes in order when the way is found, and is looked for once', async () => 
   assert.equal(pending.size, 1, 'whoever comes later looks anew');
 });
 
-test('is lost and counted for its reason when there is no way', async () => {
+test('is lost and counted for its reason when there is no route', async () => {
   const { push, find, lost } = waiting();
   push('x', '1');
   push('x', '2');

@@ -1,4 +1,4 @@
-/** The way of datagrams to and from peers: a socket on our own VPN address, whose datagrams the kernel puts on the TUN. */
+/** The socket for datagrams to and from peers: on our own VPN address, so that the kernel puts them on the TUN. */
 import type { UdpPort, UdpSocket } from '../../../core/ports.ts';
 import { GateError } from '../../../kit/errors.ts';
 import {
@@ -11,23 +11,26 @@ import {
 } from '../../../wire/i2p/address.ts';
 import { encodeUdpReply } from '../../../wire/socks/datagram.ts';
 
-export interface TunWayParts {
+export interface TunSocketParts {
   readonly own: Addresses;
   /** Undefined where there is no TUN. */
   readonly vpn: UdpPort | undefined;
 }
 
-export interface TunWayTakers {
+export interface TunSocketHandlers {
   /** Gets what comes from inside the /48, with its source in front. */
   readonly arrived: (from: Address, bytes: Buffer) => void;
-  /** The kernel had no way for something that it was given. */
+  /** The kernel had no route for something that it was given. */
   readonly refused: () => void;
 }
 
 /**
  * @throws GateError where there is no TUN, or it is down
  */
-export async function openTunWay({ own, vpn }: TunWayParts, { arrived, refused }: TunWayTakers): Promise<UdpSocket> {
+export async function openTunSocket(
+  { own, vpn }: TunSocketParts,
+  { arrived, refused }: TunSocketHandlers,
+): Promise<UdpSocket> {
   if (vpn === undefined) {
     throw new GateError('peer-unreachable', 'datagram.needs-tun', 'datagrams reach peers only through a TUN interface');
   }

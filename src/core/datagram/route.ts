@@ -1,17 +1,17 @@
-/** By which way a datagram reaches what somebody wants to reach. Decides only that; whether it may be was decided before. */
+/** The route by which a datagram reaches what somebody wants to reach. Decides only that; whether it may be was decided before. */
 import { type Address, type Addresses, addressKey } from '../../wire/i2p/address.ts';
 import type { Destination } from '../../wire/i2p/destination.ts';
 import { hostNameOf } from '../../wire/i2p/hostname.ts';
 import type { DialTarget } from '../dial/target.ts';
 import { type Peer, type PeerTable, shownAddress } from '../peers/table.ts';
 
-export type DatagramWay =
+export type DatagramRoute =
   | { readonly kind: 'destination'; readonly destination: Destination }
   /** The destination has to be looked up, under this name. */
   | { readonly kind: 'lookup'; readonly host: string }
   /**
    * An address of the VPN: the destination for datagrams of a peer's gateway is not known to anybody, so the TUN is the
-   * only way to a peer, and to ourselves.
+   * only route to a peer, and to ourselves.
    */
   | { readonly kind: 'vpn'; readonly address: Address }
   /** An address of nobody that the config knows. */
@@ -19,7 +19,7 @@ export type DatagramWay =
   /** Looks like the name of a peer, and no peer has it. */
   | { readonly kind: 'unknown-peer' };
 
-export function datagramWay(target: DialTarget, peers: PeerTable, own: Addresses): DatagramWay {
+export function datagramRoute(target: DialTarget, peers: PeerTable, own: Addresses): DatagramRoute {
   switch (target.kind) {
     case 'address': {
       const key = addressKey(target.address);
@@ -49,6 +49,6 @@ export function datagramWay(target: DialTarget, peers: PeerTable, own: Addresses
   }
 }
 
-function toPeer(peer: Peer): DatagramWay {
+function toPeer(peer: Peer): DatagramRoute {
   return { kind: 'vpn', address: shownAddress(peer) };
 }

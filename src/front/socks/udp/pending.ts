@@ -1,31 +1,31 @@
 /**
- * Datagrams of one association that wait until it is known by which way they go, and that way stands. Each target has a
+ * Datagrams of one association that wait until it is known by which route they go, and that route stands. Each target has a
  * queue of its own, so that a name that takes long holds up nobody else.
  */
 import type { Clock } from '../../../kit/clock.ts';
 import { DropOldestQueue, type QueueLimits } from '../../../kit/queue.ts';
 
-/** A way that stands, or why there is none. */
-export type Found<Way, Why> =
-  | { readonly kind: 'way'; readonly way: Way }
+/** A route that stands, or why there is none. */
+export type Found<Route, Why> =
+  | { readonly kind: 'found'; readonly route: Route }
   | { readonly kind: 'none'; readonly why: Why };
 
-export interface WaitingOptions<Way, Why> {
+export interface PendingDatagramsOptions<Route, Why> {
   readonly clock: Clock;
   /** Of each queue. */
   readonly queue: QueueLimits;
   /** Targets that may be waited for at one time. */
   readonly targets: number;
-  readonly send: (way: Way, payload: Buffer) => void;
+  readonly send: (route: Route, payload: Buffer) => void;
   /** So many were lost; `why` is undefined where there was no room, or they had waited for too long. */
   readonly lost: (count: number, why: Why | undefined) => void;
 }
 
-export class Waiting<Way, Why> {
-  readonly #options: WaitingOptions<Way, Why>;
+export class PendingDatagrams<Route, Why> {
+  readonly #options: PendingDatagramsOptions<Route, Why>;
   readonly #queues = new Map<string, DropOldestQueue>();
 
-  constructor(options: WaitingOptions<Way, Why>) {
+  constructor(options: PendingDatagramsOptions<Route, Why>) {
     this.#options = options;
   }
 
@@ -33,7 +33,7 @@ export class Waiting<Way, Why> {
    * @param target equal texts for equal targets
    * @param find asked only where nobody waits for the target yet; never rejects
    */
-  push(target: string, payload: Buffer, find: () => Promise<Found<Way, Why>>): void {
+  push(target: string, payload: Buffer, find: () => Promise<Found<Route, Why>>): void {
     const { clock, lost, queue: limits, targets } = this.#options;
     const known = this.#queues.get(target);
     if (known !== undefined) {
@@ -56,7 +56,7 @@ export class Waiting<Way, Why> {
       for (;;) {
         const next = queue.shift(clock.now());
         if (next === undefined) return;
-        this.#options.send(found.way, next);
+        this.#options.send(found.route, next);
       }
     });
   }
