@@ -37,7 +37,7 @@ import type { SamCredentials } from '../wire/sam/command.ts';
 import { sessionSettings } from './identities.ts';
 import { createSocksServers } from './socks-servers.ts';
 
-export interface World {
+export interface GatewayEnvironment {
   readonly bridge: DatagramBridgePort;
   readonly credentials: SamCredentials | undefined;
   readonly keys: PrivateKeys;
@@ -71,15 +71,15 @@ const ACCEPTS_OF_CLIENTS = 2;
 
 export type Gateway = ReturnType<typeof createGateway>;
 
-export function createGateway(config: Config, world: World) {
-  const { tun, peers, clock, log } = world;
-  const core = createCore(config, world);
+export function createGateway(config: Config, environment: GatewayEnvironment) {
+  const { tun, peers, clock, log } = environment;
+  const core = createCore(config, environment);
   const { own, sessions, datagrams, resolver, dialer, relay, peerStreams } = core;
-  const vpn = tun === undefined ? undefined : createVpn(config, world, core, tun);
-  const flows = createFlows(config, world, core);
-  const { inbound, accepting, binder } = createInbound(config, world, core, vpn, flows);
+  const vpn = tun === undefined ? undefined : createVpn(config, environment, core, tun);
+  const flows = createFlows(config, environment, core);
+  const { inbound, accepting, binder } = createInbound(config, environment, core, vpn, flows);
   const socks = createSocksServers(config, {
-    listeners: world.listeners,
+    listeners: environment.listeners,
     peers,
     own: own.addresses,
     dialer,
@@ -88,7 +88,7 @@ export function createGateway(config: Config, world: World) {
     binder,
     relay,
     datagrams,
-    udp: world.udp,
+    udp: environment.udp,
     hasTun: tun !== undefined,
     clock,
     log,
@@ -96,7 +96,7 @@ export function createGateway(config: Config, world: World) {
   const dns =
     tun === undefined || config.vpn.dns === 'off'
       ? undefined
-      : createNameServer({ own, peers, tellsPeers: config.vpn.dns === 'peers', udp: world.udp, clock, log });
+      : createNameServer({ own, peers, tellsPeers: config.vpn.dns === 'peers', udp: environment.udp, clock, log });
 
   const service = serviceOf([
     sessions,
@@ -143,13 +143,13 @@ export function createGateway(config: Config, world: World) {
 type Core = ReturnType<typeof createCore>;
 
 /** What all fronts have in common: the sessions, the ways to names and outward, and what is known of the streams of peers. */
-function createCore(config: Config, world: World) {
-  const { bridge, credentials, clock, log, random, tun, peers } = world;
-  const { b32 } = world.keys.destination;
+function createCore(config: Config, environment: GatewayEnvironment) {
+  const { bridge, credentials, clock, log, random, tun, peers } = environment;
+  const { b32 } = environment.keys.destination;
   const own = { b32, addresses: addressesOf(b32) };
-  const identities = sessionSettings(config, world.identities);
+  const identities = sessionSettings(config, environment.identities);
   const sessions = sessionManager(
-    { gatewayKeys: world.keys, keysHeldUntil: world.keysHeldUntil, ...identities, credentials },
+    { gatewayKeys: environment.keys, keysHeldUntil: environment.keysHeldUntil, ...identities, credentials },
     { bridge, clock, log, random },
   );
   const { session } = sessions.lease(GATEWAY);
@@ -186,7 +186,7 @@ function createCore(config: Config, world: World) {
     peers,
     clock,
     own: own.addresses,
-    connector: tun === undefined ? undefined : world.connector,
+    connector: tun === undefined ? undefined : environment.connector,
     maxDials: config.limits.dials,
     openedOverGateway: (stream, peer) => {
       receivedElsewhere.add(stream);
@@ -199,8 +199,8 @@ function createCore(config: Config, world: World) {
   return { own, sessions, session, datagrams, resolver, label, receivedElsewhere, peerStreams, dialer, relay };
 }
 
-function createVpn({ vpn: settings }: Config, world: World, core: Core, tun: TunPort): VpnGateway {
-  const { peers, clock, log, random } = world;
+function createVpn({ vpn: settings }: Config, environment: GatewayEnvironment, core: Core, tun: TunPort): VpnGateway {
+  const { peers, clock, log, random } = environment;
   const { own, session, relay, dialer, label, receivedElsewhere, peerStreams } = core;
   const { packets, bytes, age } = settings.queue;
   return createVpnGateway({
@@ -220,11 +220,11 @@ function createVpn({ vpn: settings }: Config, world: World, core: Core, tun: Tun
     session: { ...sharedSession(session), receivedElsewhere: () => receivedElsewhere.total() },
     label,
     labelHeard: (peer, said, openedAt) => peerStreams.labelHeard(peer, said, openedAt),
-    onTunLost: world.onFatal,
+    onTunLost: environment.onFatal,
   });
 }
 
-function createFlows(config: Config, { tun, connector, clock, log }: World, core: Core): FlowServer {
+function createFlows(config: Config, { tun, connector, clock, log }: GatewayEnvironment, core: Core): FlowServer {
   const { own, relay, label, peerStreams } = core;
   return createFlowServer({
     relay,
@@ -241,7 +241,7 @@ function createFlows(config: Config, { tun, connector, clock, log }: World, core
 /** Streams that others open to us: who accepts them, and whom they are given to. */
 function createInbound(
   { limits }: Config,
-  { bridge, credentials, peers, clock, log, random }: World,
+  { bridge, credentials, peers, clock, log, random }: GatewayEnvironment,
   { own, sessions, session, receivedElsewhere, peerStreams }: Core,
   vpn: VpnGateway | undefined,
   flows: FlowServer,

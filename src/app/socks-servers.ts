@@ -11,7 +11,7 @@ import type { Relay } from '../core/relay/report.ts';
 import { createAccess } from '../front/socks/access.ts';
 import { CHECKS_AT_ONCE, createAuthenticator } from '../front/socks/authentication.ts';
 import { createSocksServer, type SocksServer, type SocksServerOptions } from '../front/socks/server.ts';
-import type { AssociationWorld } from '../front/socks/udp/association.ts';
+import type { AssociationEnvironment } from '../front/socks/udp/association.ts';
 import { UDP_COUNTERS } from '../front/socks/udp/counters.ts';
 import type { UdpService } from '../front/socks/udp/service.ts';
 import type { Clock } from '../kit/clock.ts';
@@ -71,10 +71,18 @@ export function createSocksServers(config: Config, parts: SocksParts): readonly 
 /** @returns makes the service of one listener; all of them share the sessions, and the slots for associations */
 function createUdpServices({ limits }: Config, parts: SocksParts): (settings: SocksConfig) => UdpService {
   const { datagrams: sessions, resolver, peers, own, udp, hasTun, clock, log } = parts;
-  const world: AssociationWorld = { sessions, resolver, peers, own, vpn: hasTun ? udp : undefined, clock, log };
+  const environment: AssociationEnvironment = {
+    sessions,
+    resolver,
+    peers,
+    own,
+    vpn: hasTun ? udp : undefined,
+    clock,
+    log,
+  };
   const slots = new Slots(limits.associations);
   return ({ udp_rate, udp_queue, udp_source, udp_associations }) => ({
-    world,
+    environment,
     settings: { rate: udp_rate, queueBytes: udp_queue, source: udp_source },
     sockets: udp,
     slots: new Slots(udp_associations, slots),

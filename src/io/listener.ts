@@ -27,7 +27,7 @@ export interface ListenSettings extends StreamMarks {
   readonly keeper?: Ownership | undefined;
 }
 
-export interface ListenWorld {
+export interface ListenEnvironment {
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -39,7 +39,7 @@ export interface ListenWorld {
  */
 export async function listen(
   { endpoint, mode, owner = '', group = '', keeper, ...marks }: ListenSettings,
-  { clock, log }: ListenWorld,
+  { clock, log }: ListenEnvironment,
   sockets: Sockets = systemSockets(),
 ): Promise<ListenerPort> {
   if (sockets.plain !== undefined) log.debug(`clients are accepted without the native part: ${sockets.plain.message}`);

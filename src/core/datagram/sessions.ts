@@ -31,7 +31,7 @@ export interface DatagramSessionsOptions
   readonly idleMs: number;
 }
 
-export interface DatagramSessionsWorld {
+export interface DatagramSessionsEnvironment {
   readonly bridge: DatagramBridgePort;
   readonly clock: Clock;
   readonly log: Logger;
@@ -43,18 +43,18 @@ const BUILDS_AT_ONCE = 3;
 
 export function createDatagramSessions(
   options: DatagramSessionsOptions,
-  world: DatagramSessionsWorld,
+  environment: DatagramSessionsEnvironment,
 ): DatagramSessions {
   const { atLimit, credentials, idleMs, most } = options;
   const takeTurn = turnstile(BUILDS_AT_ONCE);
   const tunnels = tunnelsByLabel(options);
   const pool = sessionPool(
     { most, atLimit, idleMs, ahead: new Map(), setting: 'limits.datagram_sessions' },
-    world.clock,
+    environment.clock,
     (label) => {
       const own = tunnels.get(label);
       if (own === undefined) throw new GateError('bug', 'bug', 'no tunnels have this name');
-      return new DatagramSession({ keys: 'transient', options: own, credentials }, { ...world, takeTurn });
+      return new DatagramSession({ keys: 'transient', options: own, credentials }, { ...environment, takeTurn });
     },
   );
   return {

@@ -47,14 +47,15 @@ export async function bind(request: BindRequest, asked: DialTarget | 'anyone', s
 }
 
 function open(request: BindRequest, asked: DialTarget | 'anyone', serving: Serving): Promise<Bound> {
-  const { facts, asker, world } = serving;
-  const { names, settings } = world;
+  const { facts, asker, environment } = serving;
+  const { names, settings } = environment;
   const target = asked === 'anyone' ? undefined : names.meaningOf(asked, asker);
   const session = sessionFor({ ...facts, target, port: request.port }, settings.isolation);
   const whom = async (limit: AbortSignal): Promise<AwaitedFrom> => {
-    if (target === undefined) return { mayCome: (b32) => world.access.objectionTo(hostNameOf(b32), b32) === undefined };
+    if (target === undefined)
+      return { mayCome: (b32) => environment.access.objectionTo(hostNameOf(b32), b32) === undefined };
     const { b32 } = await names.identify(target, asker, limit);
-    const denied = target.kind === 'host' ? world.access.objectionTo(target.host, b32) : undefined;
+    const denied = target.kind === 'host' ? environment.access.objectionTo(target.host, b32) : undefined;
     if (denied !== undefined) throw denied;
     return b32;
   };
@@ -62,19 +63,20 @@ function open(request: BindRequest, asked: DialTarget | 'anyone', serving: Servi
     doing: DOING,
     ms: settings.connectMs,
     late: () => new GateError('peer-timeout', 'socks.bind-timeout', 'no stream could be awaited in time'),
-    run: async (limit) => world.binder.bind({ from: await whom(limit), port: request.port, session, signal: limit }),
+    run: async (limit) =>
+      environment.binder.bind({ from: await whom(limit), port: request.port, session, signal: limit }),
     discard: (late) => late.close(),
   });
 }
 
-function tellOwn({ me }: Bound, { asker, world }: Serving) {
-  return world.names.tell(hostNameOf(me.b32), me, asker);
+function tellOwn({ me }: Bound, { asker, environment }: Serving) {
+  return environment.names.tell(hostNameOf(me.b32), me, asker);
 }
 
 function awaitStream(bound: Bound, serving: Serving): Promise<Arrival> {
   return whileWaiting(serving, {
     doing: DOING,
-    ms: serving.world.settings.bindMs,
+    ms: serving.environment.settings.bindMs,
     late: () => new GateError('peer-timeout', 'socks.nobody-came', 'nobody opened the stream that was awaited in time'),
     run: (limit) => bound.arrival(limit),
     discard: ({ end }) => end.stream.destroy(),

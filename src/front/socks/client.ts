@@ -18,7 +18,7 @@ import { httpAnswer } from './http-answer.ts';
 import { askerFor } from './isolation.ts';
 import { judge } from './policy.ts';
 import { resolve, resolvePointer } from './resolve.ts';
-import type { ClientWorld, Serving } from './serving.ts';
+import type { ClientEnvironment, Serving } from './serving.ts';
 import { associate } from './udp/associate.ts';
 
 /**
@@ -29,12 +29,12 @@ import { associate } from './udp/associate.ts';
 export async function serveClient(
   client: Duplex,
   origin: ClientOrigin,
-  world: ClientWorld,
+  environment: ClientEnvironment,
   signal: AbortSignal,
   keepPlace: (keep: boolean) => void = () => {},
 ): Promise<void> {
-  const { clock, counts, log } = world;
-  const handshake = await shakeHands(client, world, signal);
+  const { clock, counts, log } = environment;
+  const handshake = await shakeHands(client, environment, signal);
   switch (handshake?.kind) {
     case undefined:
       client.destroy();
@@ -49,7 +49,7 @@ export async function serveClient(
       return farewell(client, handshake.reply, clock, signal);
     case 'http':
       counts.add('httpClient');
-      return farewell(client, httpAnswer(world.settings.httpConnect), clock, signal);
+      return farewell(client, httpAnswer(environment.settings.httpConnect), clock, signal);
     case 'refused':
       counts.add('protocolError');
       log.debug('a SOCKS client was refused', { code: handshake.error.code });
@@ -57,10 +57,15 @@ export async function serveClient(
     case 'request-refused':
       counts.add('protocolError');
       log.debug('a SOCKS request was refused', { code: handshake.error.code });
-      return farewell(client, encodeReply(handshake.form, handshake.failure, world.settings.errors), clock, signal);
+      return farewell(
+        client,
+        encodeReply(handshake.form, handshake.failure, environment.settings.errors),
+        clock,
+        signal,
+      );
     case 'request':
       keepPlace(true);
-      return serveRequest(client, origin, handshake.request, world, signal, keepPlace);
+      return serveRequest(client, origin, handshake.request, environment, signal, keepPlace);
     default:
       return handshake satisfies undefined;
   }
@@ -69,12 +74,12 @@ export async function serveClient(
 /** @returns `undefined` when there is nobody left to talk to */
 async function shakeHands(
   client: Duplex,
-  world: ClientWorld,
+  environment: ClientEnvironment,
   signal: AbortSignal,
 ): Promise<SocksHandshake | LoginRefused | undefined> {
-  const { counts } = world;
+  const { counts } = environment;
   try {
-    return await greet(client, world, signal);
+    return await greet(client, environment, signal);
   } catch (error) {
     const wasLate = error instanceof GateError && error.code === 'socks.handshake-timeout';
     if (signal.aborted) counts.add(abortError(signal, 'serving a client').kind === 'limit' ? 'displaced' : 'stopped');
@@ -87,11 +92,11 @@ function serveRequest(
   client: Duplex,
   origin: ClientOrigin,
   request: SocksRequest,
-  world: ClientWorld,
+  environment: ClientEnvironment,
   signal: AbortSignal,
   keepPlace: (keep: boolean) => void,
 ): Promise<void> {
-  const { clock, counts, listener, log, settings } = world;
+  const { clock, counts, listener, log, settings } = environment;
   const clientAddress = origin.address;
   const refuse = (error: GateError) => {
     keepPlace(false);
@@ -100,7 +105,7 @@ function serveRequest(
   };
   const facts = { credentials: credentialsOf(request), clientAddress, listener: listener.where };
   const asker = askerFor(facts, settings.isolation);
-  const serving: Serving = { client, facts, asker, origin, world, signal, refuse };
+  const serving: Serving = { client, facts, asker, origin, environment, signal, refuse };
   const unserved = () => {
     counts.add('protocolError');
     const message = `a SOCKS client asked for ${request.command}, which is not served here`;
@@ -127,7 +132,7 @@ function serveRequest(
 /** Serves only what the policy lets the client have. */
 function withTarget(
   request: SocksRequest,
-  { asker, world: { access, counts, names }, refuse }: Serving,
+  { asker, environment: { access, counts, names }, refuse }: Serving,
   serve: (target: DialTarget) => Promise<void>,
 ): Promise<void> {
   const port = request.command === 'connect' ? request.port : undefined;

@@ -17,8 +17,8 @@ const DOING = 'connecting for a SOCKS client';
 
 /** Resolves when the client is closed. @param asked what the client may have */
 export async function connect(request: ConnectRequest, asked: DialTarget, serving: Serving): Promise<void> {
-  const { facts, asker, world, refuse } = serving;
-  const { access, counts, names, settings } = world;
+  const { facts, asker, environment, refuse } = serving;
+  const { access, counts, names, settings } = environment;
   const target = names.meaningOf(asked, asker);
   const session = sessionFor({ ...facts, target, port: request.port }, settings.isolation);
   const permit = (host: string, b32: B32) => {
@@ -32,7 +32,7 @@ export async function connect(request: ConnectRequest, asked: DialTarget, servin
       ms: settings.connectMs,
       late: () =>
         new GateError('peer-timeout', 'socks.connect-timeout', 'the destination could not be reached in time'),
-      run: (limit) => world.dialer.dial(target, { session, asker, port: request.port, permit, signal: limit }),
+      run: (limit) => environment.dialer.dial(target, { session, asker, port: request.port, permit, signal: limit }),
       discard: ({ stream }) => stream.destroy(),
     });
   } catch (thrown) {

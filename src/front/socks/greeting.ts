@@ -14,7 +14,7 @@ import {
 import { HTTP_LOGIN_REFUSED } from '../../wire/socks/reply.ts';
 import type { SocksCredentials } from '../../wire/socks/request.ts';
 import { watchDeparture } from './departure.ts';
-import type { ClientWorld } from './serving.ts';
+import type { ClientEnvironment } from './serving.ts';
 
 export interface LoginRefused {
   readonly kind: 'login-refused';
@@ -27,23 +27,23 @@ const DOING = 'reading a SOCKS request';
 /** @throws GateError when the client has left or was too slow, or for the abort of `signal` */
 export async function greet(
   client: Duplex,
-  world: ClientWorld,
+  environment: ClientEnvironment,
   signal: AbortSignal,
 ): Promise<SocksHandshake | LoginRefused> {
-  const { clock, settings } = world;
+  const { clock, settings } = environment;
   const end = clock.now() + settings.handshakeMs;
   const limit = (): TimeLimit => ({ clock, ms: Math.max(0, end - clock.now()), late: tooSlow });
-  const handshake = await drive(socksMachine(settings, authenticationOf(world)), client, {
+  const handshake = await drive(socksMachine(settings, authenticationOf(environment)), client, {
     doing: DOING,
     signal,
     limit: limit(),
     onEnd: closedInTheMiddle,
   });
   const isUser = async (credentials: Sensitive<SocksCredentials> | undefined): Promise<boolean> => {
-    if (world.authenticate === undefined) return true;
+    if (environment.authenticate === undefined) return true;
     // Somebody who has left must not take the turn of somebody who waits.
     const watch = watchDeparture(client, limit(), signal);
-    return world.authenticate(credentials, watch.signal).finally(watch.clear);
+    return environment.authenticate(credentials, watch.signal).finally(watch.clear);
   };
   if (handshake.kind === 'login') {
     if (!(await isUser(handshake.credentials))) return { kind: 'login-refused', reply: LOGIN_REFUSED };
@@ -61,7 +61,7 @@ export async function greet(
   return handshake;
 }
 
-function authenticationOf({ authenticate, settings }: ClientWorld): Authentication {
+function authenticationOf({ authenticate, settings }: ClientEnvironment): Authentication {
   if (authenticate !== undefined) return 'required';
   return settings.isolation.isolate.has('credentials') && !settings.preferNoAuth ? 'preferred' : 'avoided';
 }

@@ -12,11 +12,11 @@ import type { Serving } from './serving.ts';
  * @param reply of success
  */
 export function tellAndJoin(
-  { client, world, signal, refuse }: Serving,
+  { client, environment, signal, refuse }: Serving,
   far: RelayEnd,
   reply: Uint8Array,
 ): Promise<void> {
-  const { counts, relay, settings } = world;
+  const { counts, relay, settings } = environment;
   const place = relay.reserve();
   if (place === undefined) {
     far.stream.destroy();

@@ -13,31 +13,33 @@ const DOING = 'resolving for a SOCKS client';
 
 /** Resolves when the client is closed. */
 export function resolve(target: DialTarget, serving: Serving): Promise<void> {
-  const { asker, world } = serving;
-  return answer(serving, async (limit) => encodeAddressReply(await world.names.addressOf(target, asker, limit), 0));
+  const { asker, environment } = serving;
+  return answer(serving, async (limit) =>
+    encodeAddressReply(await environment.names.addressOf(target, asker, limit), 0),
+  );
 }
 
 /** Resolves when the client is closed. */
 export function resolvePointer(target: DialTarget, serving: Serving): Promise<void> {
-  const { asker, world } = serving;
+  const { asker, environment } = serving;
   return answer(serving, async () => {
-    if (target.kind === 'address') return encodeNameReply(world.names.nameOf(target.address, asker));
+    if (target.kind === 'address') return encodeNameReply(environment.names.nameOf(target.address, asker));
     throw new GateError('name-invalid', 'socks.not-an-address', 'a SOCKS client asked for the name of a name');
   });
 }
 
 async function answer(serving: Serving, run: (limit: AbortSignal) => Promise<Uint8Array>): Promise<void> {
-  const { client, world, signal, refuse } = serving;
+  const { client, environment, signal, refuse } = serving;
   try {
     const reply = await whileWaiting(serving, {
       doing: DOING,
-      ms: world.settings.connectMs,
+      ms: environment.settings.connectMs,
       late: () => new GateError('peer-timeout', 'socks.resolve-timeout', 'the name could not be looked up in time'),
       run,
       discard: () => {},
     });
-    world.counts.add('resolved');
-    return farewell(client, reply, world.clock, signal);
+    environment.counts.add('resolved');
+    return farewell(client, reply, environment.clock, signal);
   } catch (thrown) {
     return refuse(countFailure(serving, thrown, DOING, 'resolveFailed'));
   }

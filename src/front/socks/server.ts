@@ -13,11 +13,11 @@ import type { Authenticate } from './authentication.ts';
 import { serveClient } from './client.ts';
 import { type DnsLeaks, DnsLeakWatch } from './dns-leaks.ts';
 import { USUAL_ISOLATION } from './isolation.ts';
-import { CLIENT_ENDS, type ClientSettings, type ClientWorld } from './serving.ts';
+import { CLIENT_ENDS, type ClientEnvironment, type ClientSettings } from './serving.ts';
 import type { UdpCounter } from './udp/counters.ts';
 
 /** What serving a client takes, but for what the server itself adds. */
-export interface SocksServerParts extends Omit<ClientWorld, 'listener' | 'authenticate' | 'counts' | 'settings'> {
+export interface SocksServerParts extends Omit<ClientEnvironment, 'listener' | 'authenticate' | 'counts' | 'settings'> {
   readonly listener: ListenerPort;
   /** Left out where everybody is served, whatever credentials they show. */
   readonly authenticate?: Authenticate | undefined;
@@ -92,7 +92,7 @@ export function createSocksServer(parts: SocksServerParts, given: Partial<SocksS
       counts.add(name, count);
     },
   };
-  const world = { ...parts, authenticate: parts.authenticate, counts: noted, settings: options };
+  const environment = { ...parts, authenticate: parts.authenticate, counts: noted, settings: options };
   const running = new Map<Duplex, Place>();
   const perAddress = new Map<string, number>();
   const crowded = (address: string | undefined) =>
@@ -127,7 +127,7 @@ export function createSocksServer(parts: SocksServerParts, given: Partial<SocksS
     };
     // No async function around it: its frame would live as long as the client.
     const over = () => leave(client);
-    place.served = serveClient(client, origin, world, place.cancel, keepPlace).then(over, (error: unknown) => {
+    place.served = serveClient(client, origin, environment, place.cancel, keepPlace).then(over, (error: unknown) => {
       over();
       client.destroy();
       logDefect(log, error, 'serving a SOCKS client');

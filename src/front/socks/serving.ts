@@ -64,7 +64,7 @@ export interface ClientSettings {
   readonly bindMs: number;
 }
 
-export interface ClientWorld {
+export interface ClientEnvironment {
   /** Undefined where everybody is served, whatever credentials they show. */
   readonly authenticate: Authenticate | undefined;
   readonly listener: Pick<ListenerPort, 'where'>;
@@ -91,7 +91,7 @@ export interface Serving {
   /** Whose lookups are this client's too. */
   readonly asker: SessionKey;
   readonly origin: ClientOrigin;
-  readonly world: ClientWorld;
+  readonly environment: ClientEnvironment;
   /** Aborts when the gateway stops. */
   readonly signal: AbortSignal;
   /** Ends with a failure reply and the client closed. Whoever calls it has counted the end. */

@@ -17,9 +17,9 @@ export interface WaitingWork<T> {
 }
 
 /** @throws GateError; for what was given up, the reason of that */
-export async function whileWaiting<T>({ client, world, signal }: Serving, work: WaitingWork<T>): Promise<T> {
+export async function whileWaiting<T>({ client, environment, signal }: Serving, work: WaitingWork<T>): Promise<T> {
   const { doing, ms, late, run, discard } = work;
-  const watch = watchDeparture(client, { clock: world.clock, ms, late }, signal);
+  const watch = watchDeparture(client, { clock: environment.clock, ms, late }, signal);
   const limit = watch.signal;
   try {
     if (limit.aborted) throw abortError(limit, doing);
@@ -41,10 +41,15 @@ export async function whileWaiting<T>({ client, world, signal }: Serving, work: 
  * @param end where neither the client nor the gateway ended it
  * @returns what to tell the client
  */
-export function countFailure({ world, signal }: Serving, thrown: unknown, doing: string, end: ClientEnd): GateError {
-  const error = logDefect(world.log, thrown, doing);
-  if (signal.aborted) world.counts.add('stopped');
-  else if (error.code === DENIED) world.counts.add('policyRefused');
-  else world.counts.add(error.kind === 'cancelled' ? 'cancelled' : end);
+export function countFailure(
+  { environment, signal }: Serving,
+  thrown: unknown,
+  doing: string,
+  end: ClientEnd,
+): GateError {
+  const error = logDefect(environment.log, thrown, doing);
+  if (signal.aborted) environment.counts.add('stopped');
+  else if (error.code === DENIED) environment.counts.add('policyRefused');
+  else environment.counts.add(error.kind === 'cancelled' ? 'cancelled' : end);
   return error;
 }

@@ -22,8 +22,8 @@ import { EchoProbe } from './echo-probe.ts';
 import { Egress, type EgressDrop } from './egress.ts';
 import type { QueueLimits } from './fair-queue.ts';
 import { IcmpErrors } from './icmp-errors.ts';
+import type { LinkEnvironment } from './link-environment.ts';
 import type { LinkReport } from './link-report.ts';
-import type { LinkWorld } from './link-world.ts';
 import { RUN_BLOCK } from './outbound-packets.ts';
 import { OwnEcho, type OwnEchoReport } from './own-echo.ts';
 import { PeerLink } from './peer-link.ts';
@@ -49,9 +49,9 @@ export interface VpnOptions {
   /** Opens a stream to our own destination, from another one. */
   readonly dialOurselves: (signal: AbortSignal) => Promise<RelayEnd>;
   readonly session: SharedSession;
-  /** See LinkWorld. */
-  readonly label: LinkWorld['label'];
-  readonly labelHeard: LinkWorld['labelHeard'];
+  /** See LinkEnvironment. */
+  readonly label: LinkEnvironment['label'];
+  readonly labelHeard: LinkEnvironment['labelHeard'];
   /** The interface is gone and will not come back by itself. */
   readonly onTunLost: (error: GateError) => void;
 }

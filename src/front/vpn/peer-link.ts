@@ -14,12 +14,12 @@ import { logFailure } from '../../kit/log.ts';
 import { eachRow } from '../../wire/packet/rows.ts';
 import { agreedSegment, BigPackets, fits } from './big-packets.ts';
 import type { DropCause } from './fair-queue.ts';
+import type { LinkEnvironment } from './link-environment.ts';
 import { LinkLedger } from './link-ledger.ts';
 import { type Direction, longestPauseMs, preferredDirection, TICK_MS } from './link-policy.ts';
 import type { LinkDrop, LinkReach, LinkReport, LinkState } from './link-report.ts';
 import { LinkStream } from './link-stream.ts';
 import { LinkStreams } from './link-streams.ts';
-import type { LinkWorld } from './link-world.ts';
 import { OutboundPackets, RUN_BLOCK } from './outbound-packets.ts';
 import { Redialer } from './redialer.ts';
 
@@ -37,7 +37,7 @@ const WANTED_MS = 60_000;
 
 export class PeerLink {
   readonly peer: Peer;
-  readonly #world: LinkWorld;
+  readonly #environment: LinkEnvironment;
   readonly #outbound: OutboundPackets;
   readonly #ledger: LinkLedger;
   readonly #preferred: Direction;
@@ -48,24 +48,24 @@ export class PeerLink {
   readonly #running = new Set<Promise<void>>();
   #ticking: Timer | undefined;
 
-  constructor(peer: Peer, world: LinkWorld) {
+  constructor(peer: Peer, environment: LinkEnvironment) {
     this.peer = peer;
-    this.#world = world;
-    this.#ledger = new LinkLedger(world.clock);
+    this.#environment = environment;
+    this.#ledger = new LinkLedger(environment.clock);
     this.#outbound = new OutboundPackets({
-      limits: world.queue,
-      blocks: world.blocks,
-      seed: Math.floor(world.random() * 2 ** 32),
+      limits: environment.queue,
+      blocks: environment.blocks,
+      seed: Math.floor(environment.random() * 2 ** 32),
       dropped: (cause) => this.#ledger.drops.add(DROPS[cause]),
-      undeliverable: (packet) => world.undeliverable(packet),
-      tooBig: (packet) => world.tooBig(packet),
+      undeliverable: (packet) => environment.undeliverable(packet),
+      tooBig: (packet) => environment.tooBig(packet),
     });
-    this.#preferred = preferredDirection(world.own.b32, peer.b32);
+    this.#preferred = preferredDirection(environment.own.b32, peer.b32);
     this.#streams = new LinkStreams({
       preferred: this.#preferred,
       ledger: this.#ledger,
       chosen: (now, before) => {
-        if (before === undefined && now !== undefined) this.#outbound.opened(world.clock.now());
+        if (before === undefined && now !== undefined) this.#outbound.opened(environment.clock.now());
         this.#stateMayHaveChanged();
         this.#fitBigPackets();
         if (now === undefined) return;
@@ -73,16 +73,16 @@ export class PeerLink {
         now.wake();
       },
     });
-    this.#big = new BigPackets(world.big, peer);
+    this.#big = new BigPackets(environment.big, peer);
     this.#redialer = new Redialer({
-      clock: world.clock,
-      random: world.random,
-      dial: (signal) => world.dial(peer, signal, () => this.#isWanted()),
+      clock: environment.clock,
+      random: environment.random,
+      dial: (signal) => environment.dial(peer, signal, () => this.#isWanted()),
       opened: (end) => this.#carry(end, 'out', 'verified'),
       failed: (error) => {
         this.#ledger.noteDialFailure(error);
         if (blamesPeer(error)) this.#streams.noteUnreachable();
-        logFailure(world.log, error, 'connecting to a peer');
+        logFailure(environment.log, error, 'connecting to a peer');
         this.#retryLater();
       },
       idle: () => {
@@ -107,7 +107,7 @@ export class PeerLink {
 
   /** May a packet of so many bytes go to the peer? */
   takes(length: number): boolean {
-    return fits(this.#world.big, this.peer, length);
+    return fits(this.#environment.big, this.peer, length);
   }
 
   /** The size of the packets, in bytes, whose rows may go to the peer as one; undefined while they may not. */
@@ -123,7 +123,7 @@ export class PeerLink {
 
   /** What was enqueued leaves with the next `flush`. @param row alike packets to this peer, borrowed */
   enqueue(row: PacketRun, packets: number): void {
-    this.#outbound.push(row, packets, this.#world.clock.now());
+    this.#outbound.push(row, packets, this.#environment.clock.now());
   }
 
   flush(): void {
@@ -194,7 +194,7 @@ export class PeerLink {
 
   /** Somebody has packets for the peer, or has asked for it, just now. */
   #isWanted(): boolean {
-    return this.#world.clock.now() - this.#ledger.lastWantedAt < WANTED_MS;
+    return this.#environment.clock.now() - this.#ledger.lastWantedAt < WANTED_MS;
   }
 
   #state(): LinkState {
@@ -209,7 +209,7 @@ export class PeerLink {
   }
 
   #dialIfWanted(isAsked = false): void {
-    const isDue = this.#streams.isDueForSuccessor(this.#world.clock.now());
+    const isDue = this.#streams.isDueForSuccessor(this.#environment.clock.now());
     const wanted = isDue || isAsked || this.peer.connect === 'always' || this.#outbound.length > 0;
     const busy = this.#redialer.state.kind !== 'idle' || (this.#streams.mayCarry && !isDue);
     if (!wanted || busy || this.#stopping.signal.aborted) return;
@@ -224,7 +224,7 @@ export class PeerLink {
   }
 
   #carry(end: RelayEnd, direction: Direction, origin: Origin): void {
-    const { own, clock, relay, deliver, takesFlows, big, admission, label: ownLabel } = this.#world;
+    const { own, clock, relay, deliver, takesFlows, big, admission, label: ownLabel } = this.#environment;
     const stream: LinkStream = new LinkStream({
       direction,
       origin,
@@ -247,7 +247,7 @@ export class PeerLink {
         if (!stream.mayCarry) this.#streams.vouchForOurs();
         // Labels of OnionCats say nothing, and those of nobody knows whom even less.
         const tells = announcement !== undefined && stream.mayCarry;
-        if (tells) this.#world.labelHeard(this.peer, label, stream.openedAt);
+        if (tells) this.#environment.labelHeard(this.peer, label, stream.openedAt);
         if (announcement?.measurement?.echo !== undefined) this.#ledger.noteAnswer();
         this.#ledger.noteKeepalive();
         this.peer.knowsFlows = announcement?.knowsFlows ?? false;
@@ -259,7 +259,8 @@ export class PeerLink {
       },
       judge: (bytes, start, end) => admission.judgeInbound(this.peer, origin, bytes, start, end),
       refused: (refusal) => this.#ledger.drops.add(refusal),
-      failed: (error) => this.#ledger.noteFailure(logFailure(this.#world.log, error, 'reading packets from a peer')),
+      failed: (error) =>
+        this.#ledger.noteFailure(logFailure(this.#environment.log, error, 'reading packets from a peer')),
     });
     this.#streams.add(stream);
     this.#ledger.noteStream();
@@ -284,7 +285,7 @@ export class PeerLink {
   }
 
   #nextBatch(room: number): Buffer | undefined {
-    const batch = this.#outbound.pull(room, this.#world.clock.now());
+    const batch = this.#outbound.pull(room, this.#environment.clock.now());
     if (batch !== undefined) this.#ledger.traffic.add('bytesOut', batch.length);
     return batch;
   }
@@ -299,7 +300,7 @@ export class PeerLink {
   #fitBigPackets(): void {
     const before = this.#big.segment;
     this.#big.noteMomentBytes(this.#streams.chosen?.momentBytes ?? 0);
-    if (before !== undefined && before !== this.#big.segment) this.#world.cut();
+    if (before !== undefined && before !== this.#big.segment) this.#environment.cut();
   }
 
   #heard(stream: LinkStream, before: 'new' | 'doubted'): void {
@@ -315,7 +316,7 @@ export class PeerLink {
   }
 
   #tick(): void {
-    const { clock } = this.#world;
+    const { clock } = this.#environment;
     const now = clock.now();
     this.#outbound.expire(now);
     const idle = this.peer.connect === 'demand' && now - this.#ledger.lastPacketAt > IDLE_MS;

@@ -18,12 +18,12 @@ const DOING = 'opening a UDP association';
 
 /** Resolves when the client is closed. */
 export async function associate(request: AssociateRequest, serving: Serving): Promise<void> {
-  const { client, world, signal, refuse } = serving;
+  const { client, environment, signal, refuse } = serving;
   let open: OpenAssociation;
   try {
     open = await whileWaiting(serving, {
       doing: DOING,
-      ms: world.settings.connectMs,
+      ms: environment.settings.connectMs,
       late: () => new GateError('local-io', 'socks.udp-late-socket', 'no UDP socket could be opened in time'),
       run: () => openAssociation(request, serving),
       discard: (late) => late.close(),
@@ -32,7 +32,7 @@ export async function associate(request: AssociateRequest, serving: Serving): Pr
     const isUnserved = thrown instanceof GateError && thrown.kind === 'unsupported';
     return refuse(countFailure(serving, thrown, DOING, isUnserved ? 'protocolError' : 'dialFailed'));
   }
-  world.counts.add('associated');
+  environment.counts.add('associated');
   const address = Buffer.from(ipaddr.parse(withoutZone(open.local.address)).toByteArray());
   client.write(encodeAssociateReply(address, open.local.port));
   return new Promise((resolve) => {
@@ -62,9 +62,9 @@ interface OpenAssociation {
 
 /** @throws GateError */
 async function openAssociation(request: AssociateRequest, serving: Serving): Promise<OpenAssociation> {
-  const { asker, facts, origin, world } = serving;
+  const { asker, facts, origin, environment } = serving;
   const { localAddress } = origin;
-  const { access, names, settings, udp } = world;
+  const { access, names, settings, udp } = environment;
   const { clientAddress } = facts;
   if (udp === undefined) throw new GateError('unsupported', 'socks.udp-off', 'this listener does not serve UDP');
   if (clientAddress === undefined || localAddress === undefined) {
@@ -83,10 +83,10 @@ async function openAssociation(request: AssociateRequest, serving: Serving): Pro
     const lock = sourceLock(clientAddress, request.port);
     const activity = idleWatch(serving);
     const association = new Association({
-      world: udp.world,
+      environment: udp.environment,
       settings: udp.settings,
       counts: {
-        add: (name, count) => (name === 'dnsLeak' ? world.counts.add(name, count) : udp.counts.add(name, count)),
+        add: (name, count) => (name === 'dnsLeak' ? environment.counts.add(name, count) : udp.counts.add(name, count)),
       },
       access,
       asker,
@@ -143,7 +143,7 @@ function sourceLock(address: string, announcedPort: number) {
 }
 
 /** One timer at a time, however many datagrams there are. */
-function idleWatch({ world: { clock, settings } }: Serving) {
+function idleWatch({ environment: { clock, settings } }: Serving) {
   const { idleMs } = settings;
   let lastAt = clock.now();
   let timer: Timer | undefined;

@@ -39,7 +39,7 @@ export interface AssociationSettings {
 }
 
 /** What all associations share. */
-export interface AssociationWorld {
+export interface AssociationEnvironment {
   readonly sessions: DatagramLeases;
   readonly resolver: Pick<Resolver, 'resolve'>;
   readonly peers: PeerTable;
@@ -52,7 +52,7 @@ export interface AssociationWorld {
 
 /** What is known of the client and its listener. */
 export interface AssociationParts extends Omit<AdmissionParts, 'correspondents'> {
-  readonly world: AssociationWorld;
+  readonly environment: AssociationEnvironment;
   readonly settings: AssociationSettings;
   /** `dnsLeak` counts besides `policyRefused`. */
   readonly counts: Pick<Tally<UdpCounter | 'dnsLeak'>, 'add'>;
@@ -97,8 +97,8 @@ export class Association {
 
   /** @throws GateError `limit` when there is no session for it */
   constructor(parts: AssociationParts) {
-    const { counts, settings, world } = parts;
-    const { clock, own, peers, sessions } = world;
+    const { counts, settings, environment } = parts;
+    const { clock, own, peers, sessions } = environment;
     this.#parts = parts;
     this.#bucket = new TokenBucket(settings.rate, settings.rate, clock.now());
     const ours = [addressKey(own.oc), addressKey(own.ocat4)];
@@ -133,10 +133,10 @@ export class Association {
 
   /** @returns why it is dropped at once; undefined where it is sent, or waits for that */
   #take(bytes: Buffer): UdpCounter | undefined {
-    const { counts, world } = this.#parts;
+    const { counts, environment } = this.#parts;
     const request = parseUdpRequest(bytes);
     if (request.kind !== 'datagram') return request.kind;
-    if (!this.#bucket.take(world.clock.now())) return 'rate';
+    if (!this.#bucket.take(environment.clock.now())) return 'rate';
     if (request.payload.length === 0) return 'empty';
     const verdict = this.#admission.judge(request);
     if (verdict.kind === 'refused') {
@@ -146,12 +146,12 @@ export class Association {
     const { port, payload } = request;
     const { target } = verdict;
     const text = `${targetText(target)} ${port}`;
-    const known = this.#routes.get(text, world.clock.now());
+    const known = this.#routes.get(text, environment.clock.now());
     if (known !== undefined && this.#send(known, payload)) return undefined;
     // A copy of the payload alone: a view would keep the whole buffer that it came in.
     this.#pending.push(text, Buffer.from(payload), async () => {
       const found = await this.#find(target, port, this.#parts.sessionFor(target, port));
-      if (found.kind === 'found') this.#routes.set(text, found.route, world.clock.now() + ROUTE_MS);
+      if (found.kind === 'found') this.#routes.set(text, found.route, environment.clock.now() + ROUTE_MS);
       return found;
     });
     return undefined;
@@ -169,7 +169,7 @@ export class Association {
   ): Promise<Found<OpenRoute, LossCause>> {
     // What is taken from here on would be given back by nobody.
     if (this.#closing.signal.aborted) return { kind: 'none', why: 'noSession' };
-    const { log, own, peers, resolver } = this.#parts.world;
+    const { log, own, peers, resolver } = this.#parts.environment;
     const route = datagramRoute(target, peers, own);
     switch (route.kind) {
       case 'vpn':
@@ -202,12 +202,12 @@ export class Association {
   async #findI2p(destination: Destination, port: number, seat: () => Attachment): Promise<Found<OpenRoute, LossCause>> {
     try {
       const via = seat();
-      await within(this.#parts.world.clock, LONGEST_WAIT_MS, tooLate, this.#closing.signal, (limit) =>
+      await within(this.#parts.environment.clock, LONGEST_WAIT_MS, tooLate, this.#closing.signal, (limit) =>
         via.ready(limit),
       );
       return { kind: 'found', route: { kind: 'i2p', destination, port, via } };
     } catch (error) {
-      logDefect(this.#parts.world.log, error, 'taking a session for datagrams');
+      logDefect(this.#parts.environment.log, error, 'taking a session for datagrams');
       return { kind: 'none', why: 'noSession' };
     }
   }
@@ -217,14 +217,14 @@ export class Association {
       const socket = await this.#openTun();
       return { kind: 'found', route: { kind: 'tun', socket, address, to: { address: formatAddress(address), port } } };
     } catch (error) {
-      logDefect(this.#parts.world.log, error, 'opening a socket on the VPN');
+      logDefect(this.#parts.environment.log, error, 'opening a socket on the VPN');
       return { kind: 'none', why: 'needsTun' };
     }
   }
 
   #openTun(): Promise<UdpSocket> {
-    const { counts, toClient, world } = this.#parts;
-    this.#tun ??= openTunSocket(world, {
+    const { counts, toClient, environment } = this.#parts;
+    this.#tun ??= openTunSocket(environment, {
       arrived: (from, bytes) => counts.add(this.#admission.mayHearVpn(from) ? toClient(bytes) : 'policyRefused'),
       refused: () => counts.add('kernelRefused'),
     }).catch((error: unknown) => {

@@ -2,11 +2,11 @@
 import type { UdpPort } from '../../../core/ports.ts';
 import type { Slots } from '../../../kit/slots.ts';
 import type { Tally } from '../../../kit/tally.ts';
-import type { AssociationSettings, AssociationWorld } from './association.ts';
+import type { AssociationEnvironment, AssociationSettings } from './association.ts';
 import type { UdpCounter } from './counters.ts';
 
 export interface UdpService {
-  readonly world: AssociationWorld;
+  readonly environment: AssociationEnvironment;
   readonly settings: AssociationSettings;
   /** Towards clients. */
   readonly sockets: UdpPort;

@@ -4,7 +4,7 @@ import type { RelayEnd } from '../../../../src/core/dial/target.ts';
 import type { Peer } from '../../../../src/core/peers/table.ts';
 import { createRelayCore } from '../../../../src/core/relay/relay.ts';
 import { Admission } from '../../../../src/front/vpn/admission.ts';
-import type { LinkWorld } from '../../../../src/front/vpn/link-world.ts';
+import type { LinkEnvironment } from '../../../../src/front/vpn/link-environment.ts';
 import { RUN_BLOCK } from '../../../../src/front/vpn/outbound-packets.ts';
 import { PeerLink } from '../../../../src/front/vpn/peer-link.ts';
 import { Blocks } from '../../../../src/kit/blocks.ts';
@@ -78,9 +78,9 @@ export interface NodeOptions {
   readonly connect?: Peer['connect'];
   readonly onionCat?: Peer['onionCat'];
   readonly takesBig?: boolean;
-  readonly queue?: LinkWorld['queue'];
-  readonly dial?: LinkWorld['dial'];
-  readonly labelHeard?: LinkWorld['labelHeard'];
+  readonly queue?: LinkEnvironment['queue'];
+  readonly dial?: LinkEnvironment['dial'];
+  readonly labelHeard?: LinkEnvironment['labelHeard'];
   /** Gets each packet instead of `Node.delivered`. */
   readonly deliver?: (packet: Buffer) => void;
 }

@@ -40,7 +40,7 @@ async function setUp(bind?: UdpPort['bind']) {
   const server = createSocksServer({
     ...parts,
     udp: {
-      world: {
+      environment: {
         sessions,
         resolver: { resolve: nobody },
         peers: createPeerTable([], own),

@@ -63,7 +63,7 @@ export function setUp(more: Setting = {}) {
   const defects: string[] = [];
   const counts = tally([...UDP_COUNTERS, 'dnsLeak']);
   const association = new Association({
-    world: {
+    environment: {
       sessions: {
         lease: (key) => {
           if (state.refuse) throw new GateError('limit', 'session.limit', 'no more');

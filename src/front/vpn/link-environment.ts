@@ -12,7 +12,7 @@ import type { Admission } from './admission.ts';
 import type { BigPacketsOffer } from './big-packets.ts';
 import type { QueueLimits } from './fair-queue.ts';
 
-export interface LinkWorld {
+export interface LinkEnvironment {
   readonly own: { readonly b32: B32; readonly addresses: Addresses };
   readonly clock: Clock;
   readonly log: Logger;
