@@ -199,7 +199,7 @@ test('what all of it holds at most is the sum of what the limits in force allow'
   const association =
     2 * number('io/udp.ts MOST_QUEUED') +
     number('front/socks/udp/association.ts WAITED_FOR') * listener.udp_queue +
-    (number('front/socks/udp/association.ts CORRESPONDENTS') + number('front/socks/udp/association.ts WAYS')) * KIB;
+    (number('front/socks/udp/association.ts CORRESPONDENTS') + number('front/socks/udp/association.ts ROUTES')) * KIB;
   // Names, and addresses told for them.
   const names = 2 * number('core/naming/memories.ts MEMORIES') * number('core/naming/memories.ts IN_MEMORY');
   const wanted: Array<readonly [what: string, counts: readonly number[], bytes: number]> = [
