@@ -50,8 +50,8 @@ const BOUNDS: Readonly<Record<string, string>> = {
   'core/dial/dialer.ts LINK_DIALS_AT_ONCE': 'dials for links of peers',
   'core/inbound/binder.ts MOST_AWAITED': 'streams that clients await',
   'core/inbound/switch.ts UNDECIDED_MOST': 'streams of a peer without a first byte',
-  'core/naming/memories.ts IN_MEMORY': 'names remembered',
-  'core/naming/memories.ts MEMORIES': 'names remembered',
+  'core/naming/identity-caches.ts MOST_PER_IDENTITY': 'names remembered',
+  'core/naming/identity-caches.ts MOST_IDENTITIES': 'names remembered',
   'core/naming/resolver.ts LOOKUPS_AT_ONCE': 'name lookups under way',
   'core/session/manager.ts BUILDS_AT_ONCE': 'sessions that are built at a time',
   'front/dns/server.ts QUERIES_BURST': 'questions of an OnionCat for names',
@@ -201,7 +201,10 @@ test('what all of it holds at most is the sum of what the limits in force allow'
     number('front/socks/udp/association.ts WAITED_FOR') * listener.udp_queue +
     (number('front/socks/udp/association.ts CORRESPONDENTS') + number('front/socks/udp/association.ts ROUTES')) * KIB;
   // Names, and addresses told for them.
-  const names = 2 * number('core/naming/memories.ts MEMORIES') * number('core/naming/memories.ts IN_MEMORY');
+  const names =
+    2 *
+    number('core/naming/identity-caches.ts MOST_IDENTITIES') *
+    number('core/naming/identity-caches.ts MOST_PER_IDENTITY');
   const wanted: Array<readonly [what: string, counts: readonly number[], bytes: number]> = [
     ['packets for peers that take nothing', [peers], peerPackets],
     ['spare memory for packets', [number('front/vpn/gateway.ts SPARE_BLOCKS')], block],

@@ -8,7 +8,7 @@ import { hostNameOf } from '../wire/i2p/hostname.ts';
 import type { Gateway } from './gateway.ts';
 import { meaningOf } from './identities.ts';
 
-export interface CameUp {
+export interface StartupFacts {
   readonly config: Config;
   readonly own: Gateway['own'];
   /** Undefined where the VPN is off. */
@@ -21,11 +21,11 @@ export interface CameUp {
 }
 
 /** @param revealed with our own names and addresses */
-export function banner(up: CameUp, revealed: boolean): readonly string[] {
+export function banner(up: StartupFacts, revealed: boolean): readonly string[] {
   return [...identityLines(up, revealed), ...socksLines(up), routerLine(up.router)];
 }
 
-function identityLines({ config, own, tun, created }: CameUp, revealed: boolean): readonly string[] {
+function identityLines({ config, own, tun, created }: StartupFacts, revealed: boolean): readonly string[] {
   const had = created ? 'made' : 'read';
   if (!revealed) {
     return [
@@ -42,7 +42,7 @@ function identityLines({ config, own, tun, created }: CameUp, revealed: boolean)
   ];
 }
 
-function socksLines({ config, listeners }: CameUp): readonly string[] {
+function socksLines({ config, listeners }: StartupFacts): readonly string[] {
   return config.socks.map((socks, index) => `socks up: ${listeners[index]?.where ?? 'nowhere'}; ${meaningOf(socks)}`);
 }
 

@@ -13,12 +13,12 @@ import { type Clock, deadline, sleep } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
 import { type Address, addressesOf, addressOfShortName, formatAddress } from '../wire/i2p/address.ts';
 import { encodeBase32 } from '../wire/i2p/base32.ts';
-import { type Departure, departureOf } from '../wire/packet/departure.ts';
+import { type LeakKind, leakOf } from '../wire/packet/leak.ts';
 import { askForNames, type NamesAsked } from './leak-names.ts';
 
 /** A packet that gave something away, and by which interface it left. */
 export interface Leak {
-  readonly what: Departure;
+  readonly what: LeakKind;
   readonly interface: string;
   readonly packets: number;
 }
@@ -80,7 +80,7 @@ async function proveSight(capture: Capture, label: string, clock: Clock, signal:
     signal,
   );
   try {
-    const isSeen = () => capture.read().some(({ bytes }) => departureOf(bytes, label) === 'name');
+    const isSeen = () => capture.read().some(({ bytes }) => leakOf(bytes, label) === 'name');
     while (!isSeen()) await sleep(clock, 20, limit.signal);
   } finally {
     limit.clear();
@@ -125,7 +125,7 @@ async function bound(socket: Socket, source: string | undefined): Promise<boolea
 function leaksAmong(capture: Capture, ownInterface: string, label: string): readonly Leak[] {
   const counts = new Map<string, Leak>();
   for (const packet of capture.read()) {
-    const what = departureOf(packet.bytes, label);
+    const what = leakOf(packet.bytes, label);
     if (what === undefined || packet.interface === ownInterface) continue;
     // Our own addresses lie behind the loopback interface as well; a question for a name goes to a resolver there.
     if (packet.interface === LOOPBACK && what !== 'name') continue;

@@ -18,7 +18,7 @@ import type { SamCredentials } from '../wire/sam/command.ts';
 import { hello, lookupName } from '../wire/sam/conversation.ts';
 import type { Gateway } from './gateway.ts';
 
-export interface PingParts {
+export interface PingerParts {
   readonly gateway: Gateway;
   readonly bridge: BridgePort;
   readonly credentials: SamCredentials | undefined;
@@ -42,11 +42,11 @@ const ADVICE: Readonly<Record<PingStepName, string>> = {
 
 /** All pings of a gateway. */
 export class Pinger {
-  readonly #parts: PingParts;
+  readonly #parts: PingerParts;
   readonly #slots = new Slots(MOST_PINGS);
   #refused = 0;
 
-  constructor(parts: PingParts) {
+  constructor(parts: PingerParts) {
     this.#parts = parts;
   }
 
@@ -77,7 +77,7 @@ export class Pinger {
   }
 }
 
-async function pingPeer(parts: PingParts, name: string, timeoutMs: number, signal: AbortSignal): Promise<PingReport> {
+async function pingPeer(parts: PingerParts, name: string, timeoutMs: number, signal: AbortSignal): Promise<PingReport> {
   const peer = findPeer(parts.gateway.peers, name);
   if (peer === undefined) {
     throw new GateError(
@@ -128,7 +128,7 @@ async function pingPeer(parts: PingParts, name: string, timeoutMs: number, signa
   return { schema: 3, peer: peer.name, steps };
 }
 
-async function answers({ bridge, credentials }: PingParts, signal: AbortSignal): Promise<void> {
+async function answers({ bridge, credentials }: PingerParts, signal: AbortSignal): Promise<void> {
   const { stream } = await converse(bridge, hello(credentials), 'greeting the SAM bridge', signal);
   stream.destroy();
 }
@@ -139,7 +139,7 @@ function notYet(state: SessionState, now: number): GateError {
   return new GateError('router-refused', 'ping.session-building', `the session is still being built${since}`);
 }
 
-async function knowsPeer({ bridge, credentials }: PingParts, peer: Peer, signal: AbortSignal): Promise<void> {
+async function knowsPeer({ bridge, credentials }: PingerParts, peer: Peer, signal: AbortSignal): Promise<void> {
   const lookup = lookupName(hostNameOf(peer.b32), credentials);
   const { stream } = await converse(bridge, lookup, 'looking a peer up', signal);
   stream.destroy();

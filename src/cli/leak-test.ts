@@ -4,7 +4,7 @@ import { systemClock } from '../io/clock.ts';
 import { loadConfig } from '../io/config-file.ts';
 import type { Paths } from '../io/paths.ts';
 import { counted } from '../kit/counted.ts';
-import type { Departure } from '../wire/packet/departure.ts';
+import type { LeakKind } from '../wire/packet/leak.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
 import { json, type Terminal } from './terminal.ts';
 
@@ -27,7 +27,7 @@ export async function leakTestVerb(
   return report.missed > 0 ? EXIT.unsure : EXIT.ok;
 }
 
-const ADVICE: Readonly<Record<Departure, string>> = {
+const ADVICE: Readonly<Record<LeakKind, string>> = {
   packet:
     "packets for the VPN leave by another interface: see `ip -6 route show table all | grep fd60`, remove routes that are not garligate's, and start the gateway once, which leaves an unreachable route behind",
   neighbor:
@@ -50,7 +50,7 @@ function leakTestText({ packets, names, leaks, missed }: LeakReport): readonly s
   ];
 }
 
-const THINGS: Readonly<Record<Departure, (count: number) => string>> = {
+const THINGS: Readonly<Record<LeakKind, (count: number) => string>> = {
   packet: (count) => `${counted(count, 'packet')} for the VPN`,
   neighbor: (count) => `${counted(count, 'question')} for a neighbour`,
   name: (count) => `${counted(count, 'question')} for a name`,

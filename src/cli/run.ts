@@ -5,13 +5,13 @@ import { currentEnvironment, type Paths } from '../io/paths.ts';
 import type { Terminal } from './terminal.ts';
 import { version } from './version.ts';
 
-export interface RunOptions {
+export interface RunArguments {
   readonly config?: string;
   readonly socksOnly?: boolean;
 }
 
 /** @throws GateError */
-export async function run(options: RunOptions, paths: Paths, terminal: Terminal, signal: AbortSignal): Promise<void> {
+export async function run(options: RunArguments, paths: Paths, terminal: Terminal, signal: AbortSignal): Promise<void> {
   // Whoever may change the file decides what is done with these rights, also when most of them have been given up.
   const { uid } = currentEnvironment();
   const read = async () => {

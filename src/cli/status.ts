@@ -83,7 +83,7 @@ export interface Question<T> {
 export async function printAnswer<T>(
   { method, params, timeoutMs, parse }: Question<T>,
   text: (answer: T) => readonly string[],
-  { options, paths, terminal, signal }: Asking,
+  { options, paths, terminal, signal }: ControlCall,
 ): Promise<void> {
   const client = await connect(options, paths, signal);
   try {
@@ -95,7 +95,7 @@ export async function printAnswer<T>(
 }
 
 /** Who asks, and where. */
-export interface Asking {
+export interface ControlCall {
   readonly options: ControlOptions;
   readonly paths: Paths;
   readonly terminal: Terminal;

@@ -10,7 +10,7 @@ export type KeyPath = ReadonlyArray<string | number>;
 export type Locate = (path: KeyPath) => number;
 
 export function locateKeys(toml: string): Locate {
-  const lines = new Walk(toml).lines();
+  const lines = new TomlWalker(toml).lines();
   return (path) => {
     for (let length = path.length; length > 0; length -= 1) {
       const line = lines.get(keyOf(path.slice(0, length)));
@@ -30,7 +30,7 @@ const BARE_KEY = /[A-Za-z0-9_-]+/y;
 const STRING = /"""(?:[^\\]|\\[\s\S])*?"{3,5}|'''[\s\S]*?'{3,5}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*'/y;
 const SCALAR = /[^,\]}#\n]*/y;
 
-class Walk {
+class TomlWalker {
   readonly #text: string;
   readonly #lines = new Map<string, number>();
   /** Index of the newest element of each array of tables. */

@@ -9,7 +9,7 @@ import type { BrokenRule } from './problem.ts';
 import type { Config } from './schema.ts';
 
 /** A prefix and where it stands in the file. */
-interface Entry {
+interface PrefixEntry {
   readonly path: KeyPath;
   readonly prefix: Prefix;
   /** The number of the peer that it lies behind, from 0; `here` for a network of ours. */
@@ -26,13 +26,13 @@ const GLOBAL = prefixOf('20', 3);
 const SHORTEST_GLOBAL = 16;
 
 export function* networkRules({ vpn, peer }: Config): Generator<BrokenRule> {
-  const entries: readonly Entry[] = [
-    ...vpn.networks.map((prefix, at): Entry => ({ path: ['vpn', 'networks', at], prefix, owner: 'here' })),
+  const entries: readonly PrefixEntry[] = [
+    ...vpn.networks.map((prefix, at): PrefixEntry => ({ path: ['vpn', 'networks', at], prefix, owner: 'here' })),
     ...peer.flatMap(({ routes }, owner) =>
-      routes.map((prefix, at): Entry => ({ path: ['peer', owner, 'routes', at], prefix, owner })),
+      routes.map((prefix, at): PrefixEntry => ({ path: ['peer', owner, 'routes', at], prefix, owner })),
     ),
   ];
-  const known = new Map<string, Entry>();
+  const known = new Map<string, PrefixEntry>();
   for (const [count, entry] of entries.entries()) {
     const found = formatPrefix(entry.prefix);
     const wanted = wrongPlace(entry) ?? (count >= MOST_NETWORKS ? `${MOST_NETWORKS} networks at most` : undefined);
@@ -63,7 +63,7 @@ export function* networkRules({ vpn, peer }: Config): Generator<BrokenRule> {
 }
 
 /** @returns what is wanted instead */
-function wrongPlace({ prefix, owner }: Entry): string | undefined {
+function wrongPlace({ prefix, owner }: PrefixEntry): string | undefined {
   if (covers(VPN_PREFIX, prefix) || (owner === 'here' && covers(prefix, VPN_PREFIX))) {
     return `a network outside ${PREFIX_TEXT}, whose addresses follow from destinations`;
   }
@@ -72,7 +72,7 @@ function wrongPlace({ prefix, owner }: Entry): string | undefined {
   return `a network inside fc00::/7, or one with at least ${SHORTEST_GLOBAL} bits inside 2000::/3`;
 }
 
-function nearestAround(prefix: Prefix, known: ReadonlyMap<string, Entry>): Entry | undefined {
+function nearestAround(prefix: Prefix, known: ReadonlyMap<string, PrefixEntry>): PrefixEntry | undefined {
   for (let bits = prefix.bits - 1; bits > 0; bits -= 1) {
     const found = known.get(formatPrefix(shortened(prefix, bits)));
     if (found !== undefined) return found;
@@ -80,7 +80,7 @@ function nearestAround(prefix: Prefix, known: ReadonlyMap<string, Entry>): Entry
   return undefined;
 }
 
-function whose({ owner }: Entry): string {
+function whose({ owner }: PrefixEntry): string {
   return owner === 'here' ? 'of vpn.networks' : `of peer[${owner + 1}]`;
 }
 

@@ -26,7 +26,7 @@ import { Slots } from '../kit/slots.ts';
 import { tally } from '../kit/tally.ts';
 import { connected } from './connected.ts';
 import { listen } from './listener.ts';
-import type { Ownership } from './owners.ts';
+import type { FileOwnership } from './owners.ts';
 import { makeSocketDirectory } from './socket-directory.ts';
 import { systemSockets } from './system-sockets.ts';
 
@@ -35,7 +35,7 @@ export interface ControlServerParts {
   /** Permissions of the socket, such as 0o660. */
   readonly mode: number;
   /** Who will remove the socket at the end, when that is another user than now. */
-  readonly keeper?: Ownership | undefined;
+  readonly keeper?: FileOwnership | undefined;
   readonly methods: MethodRegistry;
   readonly clock: Clock;
   readonly log: Logger;

@@ -12,7 +12,7 @@ import type { Clock } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { createAcceptFailureLog } from './accept-failures.ts';
-import { type Ownership, ownershipOf } from './owners.ts';
+import { type FileOwnership, ownershipOf } from './owners.ts';
 import { type Client, leaveToOwner, type Sockets, type StreamMarks } from './sockets.ts';
 import { systemSockets } from './system-sockets.ts';
 
@@ -24,7 +24,7 @@ export interface ListenSettings extends StreamMarks {
   readonly owner?: string;
   readonly group?: string;
   /** Whom a unix socket belongs to where `owner` or `group` name nobody; this process unless told. */
-  readonly keeper?: Ownership | undefined;
+  readonly keeper?: FileOwnership | undefined;
 }
 
 export interface ListenEnvironment {
@@ -87,7 +87,7 @@ function withMode<T>(endpoint: Endpoint, mode: number, bind: () => T): T {
 /** Linux's O_PATH, which Node does not name: to have a file in hand without opening it. */
 const O_PATH = 0o10_000_000;
 
-async function giveAway(path: string, { uid, gid }: Ownership, mode: number): Promise<void> {
+async function giveAway(path: string, { uid, gid }: FileOwnership, mode: number): Promise<void> {
   try {
     // The very socket: in a directory of somebody else's, another file may stand there by now.
     const socket = await open(path, O_PATH | constants.O_NOFOLLOW);

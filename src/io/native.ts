@@ -42,7 +42,7 @@ export type CapturedPacket = {
   readonly bytes: Buffer;
 };
 
-export type LinkState = {
+export type InterfaceAttributes = {
   /** Bytes. */
   readonly mtu: number;
   /** Packets that wait in the kernel at most (txqueuelen). */
@@ -142,7 +142,7 @@ export interface NativeAddon {
   /** Idempotent. */
   closeCapture(handle: CaptureHandle): void;
 
-  readLink(index: number): LinkState;
+  readLink(index: number): InterfaceAttributes;
   setLinkMtu(index: number, bytes: number): void;
   setLinkQueue(index: number, packets: number): void;
   setLinkAddressGeneration(index: number, mode: number): void;

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { GateError } from '../kit/errors.ts';
 
 /** As chown takes them; -1 leaves what is there. */
-export interface Ownership {
+export interface FileOwnership {
   readonly uid: number;
   readonly gid: number;
 }
@@ -16,8 +16,8 @@ export interface Ownership {
 export async function ownershipOf(
   owner: string,
   group: string,
-  otherwise?: Ownership | undefined,
-): Promise<Ownership | undefined> {
+  otherwise?: FileOwnership | undefined,
+): Promise<FileOwnership | undefined> {
   if (owner === '' && group === '') return otherwise;
   const { uid = -1, gid = -1 } = otherwise ?? {};
   return {

@@ -60,7 +60,7 @@ interface Prepared {
   readonly uid: number;
 }
 
-interface Run extends LaunchedRun {
+interface RouterProcess extends LaunchedRun {
   readonly port: number;
   readonly since: number;
   ready: boolean;
@@ -73,7 +73,7 @@ export class ManagedRouter implements Service {
   readonly #stopping = new AbortController();
   #prepared: Prepared | undefined;
   #loop: Promise<void> = Promise.resolve();
-  #run: Run | undefined;
+  #run: RouterProcess | undefined;
   #restarts = 0;
   #failure = 'it has not been started yet';
 
@@ -162,10 +162,10 @@ export class ManagedRouter implements Service {
     }
   }
 
-  async #supervise(first: Run, launch: () => Promise<Run>): Promise<void> {
+  async #supervise(first: RouterProcess, launch: () => Promise<RouterProcess>): Promise<void> {
     const { clock, log, random } = this.#parts;
     let failures = 0;
-    let run: Run | undefined = first;
+    let run: RouterProcess | undefined = first;
     for (;;) {
       if (run !== undefined) {
         this.#failure = await run.ended;
@@ -190,14 +190,14 @@ export class ManagedRouter implements Service {
     }
   }
 
-  async #launch(program: string): Promise<Run> {
+  async #launch(program: string): Promise<RouterProcess> {
     const { extraArguments, clock, log } = this.#parts;
     const prepared = this.#prepared;
     if (prepared === undefined) throw new GateError('bug', 'bug', 'a router was started that is not prepared');
     const { launcher, record } = prepared;
     const port = await freePort();
     const launched = await launcher.run([program, ...i2pdArguments(port), ...extraArguments]);
-    const run: Run = { ...launched, port, since: clock.now(), ready: false };
+    const run: RouterProcess = { ...launched, port, since: clock.now(), ready: false };
     this.#run = run;
     try {
       await record.write(run.pid);
@@ -213,7 +213,7 @@ export class ManagedRouter implements Service {
   }
 
   /** Never rejects. */
-  async #watchReadiness(run: Run, uid: number): Promise<void> {
+  async #watchReadiness(run: RouterProcess, uid: number): Promise<void> {
     const over = firstOf(this.#stopping.signal, abortedBy(run.ended));
     try {
       while (!(await listensAt(uid, run.port))) await sleep(this.#parts.clock, POLL_MS, over.signal);
@@ -236,7 +236,7 @@ function abortedBy(ended: Promise<unknown>): AbortSignal {
   return controller.signal;
 }
 
-async function terminate(run: Run, clock: Clock): Promise<void> {
+async function terminate(run: RouterProcess, clock: Clock): Promise<void> {
   run.signal('TERM');
   const timer = clock.after(TERMINATE_MS, () => run.signal('KILL'));
   await run.ended;

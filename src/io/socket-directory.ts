@@ -6,7 +6,7 @@ import { constants } from 'node:fs';
 import { mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { asGateError, GateError } from '../kit/errors.ts';
-import type { Ownership } from './owners.ts';
+import type { FileOwnership } from './owners.ts';
 import { SYSTEM_PATHS } from './paths.ts';
 
 /** Ours by its name, whichever version has made it. */
@@ -22,7 +22,7 @@ const UNFINISHED_MODE = 0o1700;
  * @param keeper gets it when it is ours to give: made by a gateway, or the system's directory for garligate
  * @throws GateError `config` when everybody can write to it, `local-io` or `permission` when it cannot be had
  */
-export async function makeSocketDirectory(directory: string, keeper: Ownership | undefined): Promise<void> {
+export async function makeSocketDirectory(directory: string, keeper: FileOwnership | undefined): Promise<void> {
   try {
     await mkdir(dirname(directory), { recursive: true, mode: MODE });
     await makeUnfinished(directory);
@@ -49,7 +49,7 @@ async function makeUnfinished(directory: string): Promise<void> {
   }
 }
 
-async function finish(directory: string, keeper: Ownership | undefined): Promise<void> {
+async function finish(directory: string, keeper: FileOwnership | undefined): Promise<void> {
   // In hand, so that no link that somebody puts there meanwhile is given away in its place.
   const found = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {

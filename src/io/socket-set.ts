@@ -29,7 +29,7 @@ const MOST_CLIENTS = 32;
 const FAILURE_PAUSE_MS = 100;
 
 /** Whoever has a place in the set. */
-export interface Occupant {
+export interface SocketHandler {
   /** @param what SOCKET_EVENT, added up */
   ready(what: number): void;
 }
@@ -38,7 +38,7 @@ export class SocketSet implements Sockets {
   readonly plain = undefined;
   readonly native: NativeSockets;
   readonly buffers = new ReadBuffers();
-  readonly #occupants: Array<Occupant | undefined> = [];
+  readonly #occupants: Array<SocketHandler | undefined> = [];
   readonly #events = new Uint32Array(2 * MOST_EVENTS);
 
   constructor(addon: Pick<NativeAddon, 'openSockets'>) {
@@ -53,7 +53,7 @@ export class SocketSet implements Sockets {
       outcome.failed(nativeError(error));
       return () => {};
     }
-    const attempt = new Attempt(this, place, marks, outcome);
+    const attempt = new ConnectAttempt(this, place, marks, outcome);
     attempt.ready();
     return () => attempt.giveUp();
   }
@@ -63,10 +63,10 @@ export class SocketSet implements Sockets {
       endpoint.kind === 'tcp'
         ? this.native.listenTcp(Uint8Array.from(ipaddr.parse(endpoint.host).toByteArray()), endpoint.port, BACKLOG)
         : this.native.listenUnix(endpoint.path, BACKLOG);
-    return new Listener(this, place, marks, endpoint.kind === 'unix' ? endpoint.path : undefined);
+    return new ListeningSocket(this, place, marks, endpoint.kind === 'unix' ? endpoint.path : undefined);
   }
 
-  occupy(place: SocketPlace, occupant: Occupant): void {
+  occupy(place: SocketPlace, occupant: SocketHandler): void {
     this.#occupants[place] = occupant;
   }
 
@@ -84,7 +84,7 @@ export class SocketSet implements Sockets {
 }
 
 /** A connection that is being made. */
-class Attempt implements Occupant {
+class ConnectAttempt implements SocketHandler {
   readonly #set: SocketSet;
   readonly #marks: StreamMarks;
   readonly #outcome: Outcome;
@@ -126,7 +126,7 @@ class Attempt implements Occupant {
   }
 }
 
-class Listener implements Arrivals, Occupant {
+class ListeningSocket implements Arrivals, SocketHandler {
   readonly port: number;
   readonly #set: SocketSet;
   readonly #marks: StreamMarks;

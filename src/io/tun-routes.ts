@@ -9,10 +9,10 @@ import type { NativeAddon } from './native.ts';
 import { Changes, checkPrefixFree, configureRoute, routeNetwork, routesStand } from './tun-network.ts';
 
 /** `network`: with an unreachable route behind it, since it lies outside the /48. */
-type Kind = 'network' | 'host';
+type RouteKind = 'network' | 'host';
 
 interface Route {
-  readonly kind: Kind;
+  readonly kind: RouteKind;
   readonly prefix: Prefix;
   readonly onInterface: Changes;
   /** Does not go with the interface. */
@@ -77,7 +77,7 @@ export class TunRoutes {
 
   /** @throws NativeError */
   stand(): boolean {
-    const of = (wanted: Kind) =>
+    const of = (wanted: RouteKind) =>
       [...this.#standing.values()].flatMap(({ kind, prefix }) => (kind === wanted ? [prefix] : []));
     return routesStand(this.#native, this.#index, of('network'), of('host'));
   }
@@ -99,7 +99,7 @@ export class TunRoutes {
   }
 }
 
-function route(kind: Kind, prefix: Prefix): Route {
+function route(kind: RouteKind, prefix: Prefix): Route {
   return { kind, prefix, onInterface: new Changes(), onRoutes: new Changes() };
 }
 

@@ -30,10 +30,10 @@ export function firstOf(...signals: readonly AbortSignal[]): JoinedSignal {
   return { signal: controller.signal, end };
 }
 
-type Listener = Parameters<AbortSignal['addEventListener']>[1];
+type AbortListener = Parameters<AbortSignal['addEventListener']>[1];
 
 /** One for all to which nobody listens. */
-const NOBODY: readonly Listener[] = [];
+const NOBODY: readonly AbortListener[] = [];
 
 /**
  * An AbortController that is its own signal, for what every client has one of. The platform's takes more than a kilobyte on
@@ -43,7 +43,7 @@ export class Cancellation implements AbortSignal {
   onabort: AbortSignal['onabort'] = null;
   #aborted = false;
   #reason: unknown;
-  #listeners: readonly Listener[] = NOBODY;
+  #listeners: readonly AbortListener[] = NOBODY;
 
   get aborted(): boolean {
     return this.#aborted;
@@ -66,12 +66,12 @@ export class Cancellation implements AbortSignal {
     if (this.#aborted) throw this.#reason;
   }
 
-  addEventListener(type: string, listener: Listener): void {
+  addEventListener(type: string, listener: AbortListener): void {
     if (type !== 'abort' || this.#aborted || this.#listeners.includes(listener)) return;
     this.#listeners = [...this.#listeners, listener];
   }
 
-  removeEventListener(_type: string, listener: Listener): void {
+  removeEventListener(_type: string, listener: AbortListener): void {
     const left = this.#listeners.filter((one) => one !== listener);
     this.#listeners = left.length === 0 ? NOBODY : left;
   }
@@ -83,7 +83,7 @@ export class Cancellation implements AbortSignal {
     return true;
   }
 
-  #tell(listener: Listener, event: Event): void {
+  #tell(listener: AbortListener, event: Event): void {
     try {
       if (typeof listener === 'function') listener.call(this, event);
       else listener.handleEvent(event);

@@ -9,7 +9,7 @@ import { rmSync } from 'node:fs';
 import { openCapture } from '../../src/io/capture.ts';
 import { generateKeys } from '../../src/io/key-generate.ts';
 import { addressesOf, formatAddress } from '../../src/wire/i2p/address.ts';
-import { departureOf } from '../../src/wire/packet/departure.ts';
+import { leakOf } from '../../src/wire/packet/leak.ts';
 import { until } from '../helpers/until.ts';
 import {
   assertNoProcessLeft,
@@ -43,7 +43,7 @@ async function watched(work: () => Promise<void>): Promise<number> {
   let left = 0;
   const look = () => {
     const departed = capture.read().filter((packet) => packet.interface === LAN_INTERFACE);
-    left += departed.filter(({ bytes }) => departureOf(bytes, 'no name') !== undefined).length;
+    left += departed.filter(({ bytes }) => leakOf(bytes, 'no name') !== undefined).length;
   };
   const send = () => {
     for (const target of TARGETS) socket.send('for a peer alone', DISCARD_PORT, target);

@@ -53,14 +53,14 @@ export interface BinderParts {
   /** The gateway's own destination, which sends streams to itself. */
   readonly own: B32;
   /** What the gateway's own session has already. */
-  readonly gateway: AcceptingPlace;
+  readonly gateway: AcceptingSession;
   /** Accepts for another session. */
   readonly acceptor: (session: Session, take: (inbound: InboundStream) => void) => Acceptor;
   /** A stream that nobody awaits. */
   readonly refuse: (inbound: InboundStream) => void;
 }
 
-export interface AcceptingPlace {
+export interface AcceptingSession {
   readonly acceptor: Pick<Acceptor, 'whenArmed'>;
   readonly awaited: AwaitedStreams;
 }
@@ -69,12 +69,12 @@ export interface AcceptingPlace {
 const MOST_AWAITED = 64;
 
 export function createBinder({ sessions, peers, own, gateway, acceptor, refuse }: BinderParts): Binder {
-  const places = new WeakMap<Session, AcceptingPlace>();
+  const places = new WeakMap<Session, AcceptingSession>();
   const running = new Set<Acceptor>();
   const stopping = sharedController();
   let taken = 0;
 
-  const placeOn = async (session: Session): Promise<AcceptingPlace> => {
+  const placeOn = async (session: Session): Promise<AcceptingSession> => {
     const known = places.get(session);
     if (known !== undefined) return known;
     const awaited = createAwaitedStreams();

@@ -13,10 +13,10 @@ import { hostNameOf } from '../../wire/i2p/hostname.ts';
 import { type DialTarget, targetOf } from '../dial/target.ts';
 import type { PeerTable } from '../peers/table.ts';
 import { mayReachPeers, type SessionKey } from '../session/key.ts';
-import { Memories } from './memories.ts';
+import { IdentityCaches } from './identity-caches.ts';
 import type { Resolver } from './resolver.ts';
 
-export interface Told {
+export interface MappedName {
   /** That the client asked for. */
   readonly name: string;
   readonly destination: NamedDestination;
@@ -42,7 +42,7 @@ export interface AddressNames {
   /** An address that was told to the asker becomes what it was told for; everything else stays. */
   meaningOf(target: DialTarget, asker: SessionKey): DialTarget;
   /** What an address was told for to the asker; undefined for every other target. */
-  toldFor(target: DialTarget, asker: SessionKey): Told | undefined;
+  toldFor(target: DialTarget, asker: SessionKey): MappedName | undefined;
   /** Tells the address of a destination. @throws GateError `policy` when the same 80 bits stand for somebody else */
   tell(name: string, destination: NamedDestination, asker: SessionKey): Address;
 }
@@ -59,15 +59,15 @@ export interface AddressNamesParts {
 const REMEMBERED_MS = 60 * 60_000;
 
 export function createAddressNames({ resolver, peers, own, clock }: AddressNamesParts): AddressNames {
-  const told = new Memories<Told>();
+  const told = new IdentityCaches<MappedName>();
   const ownAddresses = addressesOf(own);
   const ours = new Set([addressKey(ownAddresses.oc), addressKey(ownAddresses.ocat4)]);
 
-  const recall = (address: Address, asker: SessionKey): Told | undefined => {
-    const memory = told.find(asker);
+  const recall = (address: Address, asker: SessionKey): MappedName | undefined => {
+    const cache = told.find(asker);
     const key = addressKey(address);
-    const known = memory?.get(key, clock.now());
-    if (known !== undefined) memory?.set(key, known, clock.now() + REMEMBERED_MS);
+    const known = cache?.get(key, clock.now());
+    if (known !== undefined) cache?.set(key, known, clock.now() + REMEMBERED_MS);
     return known;
   };
 

@@ -2,7 +2,7 @@
  * Host names under .i2p to destinations: by the aliases of the config, else by the router's address book. Remembers its
  * answers for a while, and asks once however many want the same name. Never asks anybody but the router.
  *
- * What one identity has asked is no help to another (docs/adr/0011): each has a memory of its own, so that none can find
+ * What one identity has asked is no help to another (docs/adr/0011): each has a cache of its own, so that none can find
  * out by the time an answer takes what another one looks up.
  */
 
@@ -18,7 +18,7 @@ import { lookupName } from '../../wire/sam/conversation.ts';
 import type { BridgePort } from '../ports.ts';
 import { converse } from '../session/bridge.ts';
 import { keyText, type SessionKey } from '../session/key.ts';
-import { Memories } from './memories.ts';
+import { IdentityCaches } from './identity-caches.ts';
 
 export interface Resolver extends Service {
   /**
@@ -56,12 +56,12 @@ type Answer =
 /** What is remembered is small, so an error is kept without its stack and made again for each who asks. */
 export function createResolver(options: ResolverOptions): Resolver {
   const { bridge, clock, credentials } = options;
-  const memories = new Memories<Answer>();
+  const caches = new IdentityCaches<Answer>();
   const underWay = new Map<string, Promise<Answer>>();
   const shares = new Shares(LOOKUPS_AT_ONCE);
   const stopping = sharedController();
 
-  const ask = async (host: string, memory: ExpiringCache<Answer>): Promise<Answer> => {
+  const ask = async (host: string, cache: ExpiringCache<Answer>): Promise<Answer> => {
     const late = new GateError(
       'router-refused',
       'sam.naming-late',
@@ -73,18 +73,18 @@ export function createResolver(options: ResolverOptions): Resolver {
         stream.destroy();
         return out;
       });
-      memory.set(host, { kind: 'known', destination }, clock.now() + options.knownMs);
+      cache.set(host, { kind: 'known', destination }, clock.now() + options.knownMs);
       return { kind: 'known', destination };
     } catch (error) {
       const { kind, code, message } = asGateError(error, 'looking a name up');
       const answer: Answer = { kind: 'unknown', why: { kind, code, message } };
       // Trouble with the router says nothing about the name.
-      if (kind === 'name-unknown') memory.set(host, answer, clock.now() + options.unknownMs);
+      if (kind === 'name-unknown') cache.set(host, answer, clock.now() + options.unknownMs);
       return answer;
     }
   };
 
-  const askOnce = (host: string, who: string, memory: ExpiringCache<Answer>): Promise<Answer> => {
+  const askOnce = (host: string, who: string, cache: ExpiringCache<Answer>): Promise<Answer> => {
     const question = `${who} ${host}`;
     const asked = underWay.get(question);
     if (asked !== undefined) return asked;
@@ -93,7 +93,7 @@ export function createResolver(options: ResolverOptions): Resolver {
       const message = 'as many name lookups are under way as may be, in all or for this one client; try again';
       return Promise.reject(new GateError('limit', 'naming.limit', message));
     }
-    const asking = ask(host, memory).finally(() => {
+    const asking = ask(host, cache).finally(() => {
       underWay.delete(question);
       giveBack();
     });
@@ -112,12 +112,12 @@ export function createResolver(options: ResolverOptions): Resolver {
       const alias = options.aliases.get(host);
       if (alias !== undefined) return alias;
       const who = keyText(asker);
-      const memory = memories.of(asker);
-      const answer = memory.get(host, clock.now()) ?? (await unlessAborted(askOnce(host, who, memory), signal));
+      const cache = caches.of(asker);
+      const answer = cache.get(host, clock.now()) ?? (await unlessAborted(askOnce(host, who, cache), signal));
       if (answer.kind === 'unknown') throw new GateError(answer.why.kind, answer.why.code, answer.why.message);
       return answer.destination;
     },
-    forgetUnknown: () => memories.deleteWhere(({ kind }) => kind === 'unknown'),
+    forgetUnknown: () => caches.deleteWhere(({ kind }) => kind === 'unknown'),
     lookups: () => shares.snapshot(),
   };
 }

@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../../kit/clock.ts';
 import type { Peer, PeerTable } from './table.ts';
 
-interface Kept {
+interface TrackedStream {
   readonly openedAt: number;
   /** The label of the peer's session that it was made on, where the peer has said; `unanswered`: it has said nothing at all. */
   session: 'unanswered' | 'unsaid' | number;
@@ -25,7 +25,7 @@ interface KnownSession {
 export class PeerStreams {
   readonly #peers: Pick<PeerTable, 'has'>;
   readonly #clock: Clock;
-  readonly #streams = new Map<Peer, Map<Duplex, Kept>>();
+  readonly #streams = new Map<Peer, Map<Duplex, TrackedStream>>();
   readonly #sessions = new WeakMap<Peer, KnownSession>();
 
   constructor(peers: Pick<PeerTable, 'has'>, clock: Clock) {
@@ -44,7 +44,7 @@ export class PeerStreams {
       stream.destroy();
       return;
     }
-    const streams = this.#streams.get(peer) ?? new Map<Duplex, Kept>();
+    const streams = this.#streams.get(peer) ?? new Map<Duplex, TrackedStream>();
     this.#streams.set(peer, streams.set(stream, { openedAt: this.#clock.now(), session }));
     stream.once('close', () => {
       streams.delete(stream);
@@ -101,7 +101,7 @@ export class PeerStreams {
   }
 }
 
-function isOver({ session, openedAt }: Kept, label: number, saidOnOneOpenedAt: number): boolean {
+function isOver({ session, openedAt }: TrackedStream, label: number, saidOnOneOpenedAt: number): boolean {
   switch (session) {
     case 'unanswered':
       return openedAt < saidOnOneOpenedAt;

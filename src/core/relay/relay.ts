@@ -24,10 +24,10 @@ export interface RelayCoreOptions {
 }
 
 /** How long a side may take to close by itself once it has all that it can get: a flow's other end may still be reading. */
-const FAREWELL_MS = 60_000;
+const LINGER_MS = 60_000;
 /** The same where the other side has failed, so that nobody hears what this one still says. */
-const FAILED_FAREWELL_MS = 10_000;
-const FAREWELL_CHECK_MS = 5_000;
+const FAILED_LINGER_MS = 10_000;
+const LINGER_CHECK_MS = 5_000;
 /** How long the last bytes may wait for a reader that takes none of them. */
 const STALLED_MS = 120_000;
 
@@ -55,7 +55,7 @@ export function createRelayCore(options: RelayCoreOptions): RelayCore {
         if (report.ended === 'idle') counts.add('idle');
         resolve(report);
       };
-      new Pair(near, far, how, options, counts, over).start();
+      new RelayPair(near, far, how, options, counts, over).start();
     });
   const place: ReservedPlace = { join: joinInPlace, leave };
   const reserve = () => {
@@ -83,7 +83,7 @@ export function createRelayCore(options: RelayCoreOptions): RelayCore {
 }
 
 /** One of the two streams, and what has become of it. */
-interface Side {
+interface RelaySide {
   readonly name: 'near' | 'far';
   readonly end: RelayEnd;
   readonly stream: Duplex;
@@ -97,9 +97,9 @@ interface Side {
   lastRead: number;
 }
 
-class Pair {
-  readonly #near: Side;
-  readonly #far: Side;
+class RelayPair {
+  readonly #near: RelaySide;
+  readonly #far: RelaySide;
   readonly #how: RelayOptions;
   readonly #clock: Clock;
   readonly #heldEndMs: number;
@@ -125,7 +125,7 @@ class Pair {
     this.#counts = counts;
     this.#over = over;
     const now = this.#clock.now();
-    const side = (name: 'near' | 'far', end: RelayEnd): Side => ({
+    const side = (name: 'near' | 'far', end: RelayEnd): RelaySide => ({
       name,
       end,
       stream: end.stream,
@@ -156,7 +156,7 @@ class Pair {
     this.#over({ bytesOut: this.#near.bytes, bytesIn: this.#far.bytes, ended: this.#ended });
   }
 
-  #attach(from: Side, to: Side): void {
+  #attach(from: RelaySide, to: RelaySide): void {
     const { stream } = from;
     stream.on('data', (chunk: Uint8Array) => this.#pass(from, to, chunk));
     if (isLending(stream) && writesThrough(to.stream)) {
@@ -182,7 +182,7 @@ class Pair {
     else stream.resume();
   }
 
-  #pass(from: Side, to: Side, chunk: Uint8Array): void {
+  #pass(from: RelaySide, to: RelaySide, chunk: Uint8Array): void {
     const counter = from.name === 'near' ? 'bytesOut' : 'bytesIn';
     from.lastRead = this.#clock.now();
     if (to.ending) {
@@ -196,13 +196,13 @@ class Pair {
   }
 
   /** A stream that dies while it is paused still holds what had come on it. */
-  #passRest(from: Side, to: Side): void {
+  #passRest(from: RelaySide, to: RelaySide): void {
     const { stream } = from;
     for (let rest: unknown = stream.read(); rest instanceof Uint8Array; rest = stream.read())
       this.#pass(from, to, rest);
   }
 
-  #finished(side: Side, other: Side): void {
+  #finished(side: RelaySide, other: RelaySide): void {
     if (side.finished) return;
     side.finished = true;
     if (other.end.halfClose || other.finished) this.#endTowards(other);
@@ -216,7 +216,7 @@ class Pair {
   }
 
   /** Writes out what is buffered, then ends the direction towards `side`. */
-  #endTowards(side: Side): void {
+  #endTowards(side: RelaySide): void {
     if (side.ending) return;
     side.ending = true;
     side.stream.end();
@@ -226,7 +226,7 @@ class Pair {
   }
 
   /** Passes the held end on once `side` has nothing more to say. */
-  #holdEnd(side: Side): void {
+  #holdEnd(side: RelaySide): void {
     const hearer = this.#otherOf(side).stream;
     let pending = hearer.writableLength;
     let busyAt = this.#clock.now();
@@ -245,7 +245,7 @@ class Pair {
   }
 
   /** Bounds the time between our end and the close of `side`, without hurrying a reader that still takes bytes. */
-  #sayFarewell(side: Side): void {
+  #sayFarewell(side: RelaySide): void {
     let left = side.stream.writableLength;
     let since = this.#clock.now();
     const check = () => {
@@ -261,10 +261,10 @@ class Pair {
       if (pending > 0 && waited >= STALLED_MS) {
         if (regular) this.#ended = `${side.name}-failed`;
         abandon(side.stream);
-      } else if (pending === 0 && waited >= (regular ? FAREWELL_MS : FAILED_FAREWELL_MS)) side.stream.destroy();
-      else this.#after(FAREWELL_CHECK_MS, check);
+      } else if (pending === 0 && waited >= (regular ? LINGER_MS : FAILED_LINGER_MS)) side.stream.destroy();
+      else this.#after(LINGER_CHECK_MS, check);
     };
-    this.#after(FAREWELL_CHECK_MS, check);
+    this.#after(LINGER_CHECK_MS, check);
   }
 
   /** Nothing that either side could still say has a hearer. */
@@ -272,7 +272,7 @@ class Pair {
     return this.#near.ending && this.#far.ending;
   }
 
-  #closed(side: Side): void {
+  #closed(side: RelaySide): void {
     if (side.closed) return;
     side.closed = true;
     const other = this.#otherOf(side);
@@ -323,7 +323,7 @@ class Pair {
     timers.add(timer);
   }
 
-  #otherOf(side: Side): Side {
+  #otherOf(side: RelaySide): RelaySide {
     return side === this.#near ? this.#far : this.#near;
   }
 }

@@ -9,12 +9,12 @@ import { PrefixTable } from './prefix-table.ts';
 /** `here`: in a network behind this gateway. */
 export type Owner = Peer | 'here';
 
-export interface Ownership {
+export interface AddressOwnership {
   /** Of the 16 bytes at `offset`, by the longest prefix. Undefined: nobody's that we know. */
   ownerOf(bytes: Uint8Array, offset: number): Owner | undefined;
 }
 
-export function createOwnership(peers: readonly Peer[], networks: readonly Prefix[]): Ownership {
+export function createAddressOwnership(peers: readonly Peer[], networks: readonly Prefix[]): AddressOwnership {
   const behindPeers = peers.flatMap((peer) => peer.routes.map((prefix) => [prefix, peer] as const));
   const behindUs = networks.map((prefix) => [prefix, 'here'] as const);
   const table = new PrefixTable<Owner>([...behindPeers, ...behindUs]);

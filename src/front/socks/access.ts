@@ -4,7 +4,7 @@
  */
 import ipaddr from 'ipaddr.js';
 import type { DialTarget } from '../../core/dial/target.ts';
-import type { Told } from '../../core/naming/addresses.ts';
+import type { MappedName } from '../../core/naming/addresses.ts';
 import type { Peer, PeerTable } from '../../core/peers/table.ts';
 import { GateError } from '../../kit/errors.ts';
 import { type AccessList, admits, type HostRule } from '../../wire/access/rules.ts';
@@ -32,7 +32,7 @@ export interface Access {
   /** The same again for a name that turned out to be this destination. */
   objectionTo(host: string, b32: B32): GateError | undefined;
   /** To an address that was told in place of a name, which is allowed where the name is. */
-  objectionToTold(told: Told, port: number | undefined): GateError | undefined;
+  objectionToTold(told: MappedName, port: number | undefined): GateError | undefined;
   /** The part of `objection` that is about the port. */
   objectionToPort(port: number | undefined): GateError | undefined;
 }

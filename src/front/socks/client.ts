@@ -12,10 +12,10 @@ import { credentialsOf, type SocksRequest } from '../../wire/socks/request.ts';
 import { bind, namesNobody } from './bind.ts';
 import { connect } from './connect.ts';
 import { failureOf } from './failure-of.ts';
-import { farewell } from './farewell.ts';
 import { greet, type LoginRefused } from './greeting.ts';
 import { httpAnswer } from './http-answer.ts';
 import { askerFor } from './isolation.ts';
+import { closeLingering } from './lingering-close.ts';
 import { judge } from './policy.ts';
 import { resolve, resolvePointer } from './resolve.ts';
 import type { ClientEnvironment, Serving } from './serving.ts';
@@ -46,18 +46,18 @@ export async function serveClient(
       return;
     case 'login-refused':
       counts.add('loginRefused');
-      return farewell(client, handshake.reply, clock, signal);
+      return closeLingering(client, handshake.reply, clock, signal);
     case 'http':
       counts.add('httpClient');
-      return farewell(client, httpAnswer(environment.settings.httpConnect), clock, signal);
+      return closeLingering(client, httpAnswer(environment.settings.httpConnect), clock, signal);
     case 'refused':
       counts.add('protocolError');
       log.debug('a SOCKS client was refused', { code: handshake.error.code });
-      return farewell(client, handshake.reply, clock, signal);
+      return closeLingering(client, handshake.reply, clock, signal);
     case 'request-refused':
       counts.add('protocolError');
       log.debug('a SOCKS request was refused', { code: handshake.error.code });
-      return farewell(
+      return closeLingering(
         client,
         encodeReply(handshake.form, handshake.failure, environment.settings.errors),
         clock,
@@ -101,7 +101,7 @@ function serveRequest(
   const refuse = (error: GateError) => {
     keepPlace(false);
     log.debug('a SOCKS request failed', { kind: error.kind, code: error.code });
-    return farewell(client, encodeReply(replyForm(request), failureOf(error), settings.errors), clock, signal);
+    return closeLingering(client, encodeReply(replyForm(request), failureOf(error), settings.errors), clock, signal);
   };
   const facts = { credentials: credentialsOf(request), clientAddress, listener: listener.where };
   const asker = askerFor(facts, settings.isolation);

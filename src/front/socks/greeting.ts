@@ -13,7 +13,7 @@ import {
 } from '../../wire/socks/handshake.ts';
 import { HTTP_LOGIN_REFUSED } from '../../wire/socks/reply.ts';
 import type { SocksCredentials } from '../../wire/socks/request.ts';
-import { watchDeparture } from './departure.ts';
+import { watchDisconnect } from './disconnect.ts';
 import type { ClientEnvironment } from './serving.ts';
 
 export interface LoginRefused {
@@ -42,7 +42,7 @@ export async function greet(
   const isUser = async (credentials: Sensitive<SocksCredentials> | undefined): Promise<boolean> => {
     if (environment.authenticate === undefined) return true;
     // Somebody who has left must not take the turn of somebody who waits.
-    const watch = watchDeparture(client, limit(), signal);
+    const watch = watchDisconnect(client, limit(), signal);
     return environment.authenticate(credentials, watch.signal).finally(watch.clear);
   };
   if (handshake.kind === 'login') {

@@ -8,7 +8,7 @@ import { inPrefix, PREFIX_TEXT, toAddress } from '../../wire/i2p/address.ts';
 import { classifyHost } from '../../wire/i2p/hostname.ts';
 import type { SocksRequest } from '../../wire/socks/request.ts';
 
-export type Verdict =
+export type RequestVerdict =
   | { readonly kind: 'allowed'; readonly target: DialTarget }
   | {
       readonly kind: 'refused';
@@ -21,13 +21,13 @@ export type Verdict =
 export function judge(
   { host }: Pick<SocksRequest, 'host'>,
   objection: (target: DialTarget) => GateError | undefined,
-): Verdict {
+): RequestVerdict {
   const verdict = insideI2p(host);
   const error = verdict.kind === 'allowed' ? objection(verdict.target) : undefined;
   return error === undefined ? verdict : { kind: 'refused', error, dnsLeak: false };
 }
 
-function insideI2p(host: SocksRequest['host']): Verdict {
+function insideI2p(host: SocksRequest['host']): RequestVerdict {
   switch (host.kind) {
     case 'ipv4':
       return foreign('ipv4');
@@ -42,7 +42,7 @@ function insideI2p(host: SocksRequest['host']): Verdict {
   }
 }
 
-function judgeName(name: string): Verdict {
+function judgeName(name: string): RequestVerdict {
   try {
     const host = classifyHost(name);
     switch (host.kind) {
@@ -64,7 +64,7 @@ function judgeName(name: string): Verdict {
   }
 }
 
-function foreign(form: 'ipv4' | 'ipv6' | 'name'): Verdict {
+function foreign(form: 'ipv4' | 'ipv6' | 'name'): RequestVerdict {
   const error = (code: string, message: string) => new GateError('policy', code, message);
   switch (form) {
     case 'name':

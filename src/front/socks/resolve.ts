@@ -5,7 +5,7 @@
 import type { DialTarget } from '../../core/dial/target.ts';
 import { GateError } from '../../kit/errors.ts';
 import { encodeAddressReply, encodeNameReply } from '../../wire/socks/reply.ts';
-import { farewell } from './farewell.ts';
+import { closeLingering } from './lingering-close.ts';
 import type { Serving } from './serving.ts';
 import { countFailure, whileWaiting } from './waiting.ts';
 
@@ -39,7 +39,7 @@ async function answer(serving: Serving, run: (limit: AbortSignal) => Promise<Uin
       discard: () => {},
     });
     environment.counts.add('resolved');
-    return farewell(client, reply, environment.clock, signal);
+    return closeLingering(client, reply, environment.clock, signal);
   } catch (thrown) {
     return refuse(countFailure(serving, thrown, DOING, 'resolveFailed'));
   }

@@ -3,7 +3,7 @@ import type { Lateness } from '../../kit/clock.ts';
 import { abortError, type GateError } from '../../kit/errors.ts';
 import { logDefect } from '../../kit/log.ts';
 import { DENIED } from './access.ts';
-import { watchDeparture } from './departure.ts';
+import { watchDisconnect } from './disconnect.ts';
 import type { ClientEnd, Serving } from './serving.ts';
 
 export interface WaitingWork<T> {
@@ -19,7 +19,7 @@ export interface WaitingWork<T> {
 /** @throws GateError; for what was given up, the reason of that */
 export async function whileWaiting<T>({ client, environment, signal }: Serving, work: WaitingWork<T>): Promise<T> {
   const { doing, ms, late, run, discard } = work;
-  const watch = watchDeparture(client, { clock: environment.clock, ms, late }, signal);
+  const watch = watchDisconnect(client, { clock: environment.clock, ms, late }, signal);
   const limit = watch.signal;
   try {
     if (limit.aborted) throw abortError(limit, doing);

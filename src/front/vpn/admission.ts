@@ -5,7 +5,7 @@
  */
 import type { Origin } from '../../core/inbound/switch.ts';
 import type { Peer } from '../../core/peers/table.ts';
-import { createOwnership, type Ownership } from '../../core/routing/ownership.ts';
+import { type AddressOwnership, createAddressOwnership } from '../../core/routing/ownership.ts';
 import { type Addresses, inPrefix } from '../../wire/i2p/address.ts';
 import { isLinkMessage } from '../../wire/packet/icmpv6.ts';
 import { DESTINATION_OFFSET, hasAddressAt, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
@@ -13,27 +13,27 @@ import type { Prefix } from '../../wire/packet/prefix.ts';
 
 export const REFUSALS = ['foreignSource', 'foreignDestination', 'linkMessage'] as const;
 export type Refusal = (typeof REFUSALS)[number];
-export type Verdict = 'admit' | Refusal;
+export type PacketVerdict = 'admit' | Refusal;
 
-export class Admission {
+export class PacketAdmission {
   readonly #own: Addresses;
   readonly #networks: readonly Prefix[];
-  #ownership: Ownership;
+  #ownership: AddressOwnership;
 
   /** @param networks behind us */
   constructor(own: Addresses, peers: readonly Peer[], networks: readonly Prefix[]) {
     this.#own = own;
     this.#networks = networks;
-    this.#ownership = createOwnership(peers, networks);
+    this.#ownership = createAddressOwnership(peers, networks);
   }
 
   /** From now on what lies behind these peers is theirs, and nobody else's. */
   setPeers(peers: readonly Peer[]): void {
-    this.#ownership = createOwnership(peers, this.#networks);
+    this.#ownership = createAddressOwnership(peers, this.#networks);
   }
 
   /** Of a packet at `bytes[start, end)` on a stream of this peer, or on one that claims to be. */
-  judgeInbound(peer: Peer, origin: Origin, bytes: Buffer, start: number, end: number): Verdict {
+  judgeInbound(peer: Peer, origin: Origin, bytes: Buffer, start: number, end: number): PacketVerdict {
     if (!this.#isOf(peer, origin, bytes, start + SOURCE_OFFSET)) return 'foreignSource';
     if (!this.isOurs(bytes, start + DESTINATION_OFFSET)) return 'foreignDestination';
     return isLinkMessage(bytes, start, end) ? 'linkMessage' : 'admit';

@@ -24,7 +24,7 @@ const KEPT_ROUND_TRIPS = 20;
 /** Of the mean of all, as RFC 6298 has it. */
 const SMOOTHING = 8;
 
-interface Measurement {
+interface OngoingMeasurement {
   /** Of what the way holds: no more may be under way meanwhile. */
   readonly share: number;
   /** When no more than that was under way; undefined before. */
@@ -35,7 +35,7 @@ interface Measurement {
 export class BaseRoundTrip {
   #known: { readonly ms: number; readonly at: number } | undefined;
   #smoothed: number | undefined;
-  #measurement: Measurement | undefined;
+  #measurement: OngoingMeasurement | undefined;
   readonly #first: number[] = [];
 
   /** Undefined before the first answer. Milliseconds. */

@@ -7,7 +7,7 @@ import type { Address } from '../../wire/i2p/address.ts';
 import { echoRequest, isEchoReply } from '../../wire/packet/echo.ts';
 import { HEADER_LENGTH, hasAddressAt, packetLength, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
 
-interface Waiting {
+interface PendingEcho {
   readonly from: Address;
   readonly sequence: number;
   readonly answered: () => void;
@@ -16,7 +16,7 @@ interface Waiting {
 export class EchoProbe {
   readonly #own: Address;
   readonly #identifier: number;
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting = new Set<PendingEcho>();
   #sequence = 0;
 
   /** @param identifier 16 bits, as little like that of another program as can be */
@@ -28,7 +28,7 @@ export class EchoProbe {
   /** @returns a request to be sent, and how to wait for its answer no longer */
   ask(to: Address, answered: () => void): { readonly request: Buffer; readonly forget: () => void } {
     this.#sequence = (this.#sequence + 1) & 0xffff;
-    const waiting: Waiting = { from: to, sequence: this.#sequence, answered };
+    const waiting: PendingEcho = { from: to, sequence: this.#sequence, answered };
     this.#waiting.add(waiting);
     return {
       request: echoRequest(this.#own, to, this.#identifier, waiting.sequence),

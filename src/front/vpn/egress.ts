@@ -18,7 +18,7 @@ import {
   SOURCE_OFFSET,
 } from '../../wire/packet/ipv6.ts';
 import { eachRow } from '../../wire/packet/rows.ts';
-import type { Admission } from './admission.ts';
+import type { PacketAdmission } from './admission.ts';
 import type { IcmpErrors } from './icmp-errors.ts';
 import { RUN_BLOCK } from './outbound-packets.ts';
 import type { OwnEcho } from './own-echo.ts';
@@ -28,7 +28,7 @@ export interface EgressParts {
   readonly tun: Pick<TunPort, 'keepWhole' | 'write'>;
   readonly peers: Pick<PeerTable, 'byAddress'>;
   readonly links: ReadonlyMap<Peer, PeerLink>;
-  readonly admission: Admission;
+  readonly admission: PacketAdmission;
   readonly errors: IcmpErrors;
   readonly ownEcho: OwnEcho;
 }

@@ -11,9 +11,9 @@ import type { Blocks } from '../../kit/blocks.ts';
 import type { CodelTimes } from '../../kit/codel.ts';
 import { isEcnCapable, markCongestion } from '../../wire/packet/ecn.ts';
 import { packetLength } from '../../wire/packet/ipv6.ts';
-import { type Flow, type Run, Turns } from './queued-flow.ts';
+import { type Flow, FlowScheduler, type QueuedRun } from './queued-flow.ts';
 
-export interface QueueLimits {
+export interface FairQueueLimits {
   readonly packets: number;
   readonly bytes: number;
   readonly ageMs: number;
@@ -23,7 +23,7 @@ export interface QueueLimits {
 export type DropCause = 'overflow' | 'age' | 'congestion' | 'tooBig';
 
 /** Told about each packet that is dropped, except those of a queue that is cleared. Borrowed until it returns. */
-export type OnDrop = (bytes: Buffer, start: number, end: number, cause: DropCause) => void;
+export type OnPacketDrop = (bytes: Buffer, start: number, end: number, cause: DropCause) => void;
 
 /** Flows without a packet that wait for their turn to end. */
 const MOST_LEAVING = 256;
@@ -38,13 +38,13 @@ export function codelTimes(roundTripMs: number): CodelTimes {
 const UNMEASURED_MS = 1_000;
 
 export class FairQueue {
-  readonly #limits: QueueLimits;
+  readonly #limits: FairQueueLimits;
   readonly #blocks: Blocks;
-  readonly #onDrop: OnDrop;
+  readonly #onDrop: OnPacketDrop;
   /** What was pulled last, and memory for what is pulled next. */
   #batch: Buffer = Buffer.alloc(0);
   readonly #flows = new Map<number, Flow>();
-  readonly #turns = new Turns();
+  readonly #scheduler = new FlowScheduler();
   #leaving = 0;
   #packets = 0;
   #bytes = 0;
@@ -56,7 +56,7 @@ export class FairQueue {
   #openedAt = Number.NEGATIVE_INFINITY;
   #largest: { readonly flow: Flow; readonly bytes: number } | undefined;
 
-  constructor(limits: QueueLimits, blocks: Blocks, onDrop: OnDrop) {
+  constructor(limits: FairQueueLimits, blocks: Blocks, onDrop: OnPacketDrop) {
     this.#limits = limits;
     this.#blocks = blocks;
     this.#onDrop = onDrop;
@@ -107,7 +107,7 @@ export class FairQueue {
    */
   push(run: Uint8Array, packets: number, flowNumber: number, now: number): void {
     const flow = this.#flowFor(flowNumber);
-    const entry: Run = { block: this.#blocks.copy(run), start: 0, at: now, next: undefined };
+    const entry: QueuedRun = { block: this.#blocks.copy(run), start: 0, at: now, next: undefined };
     if (flow.last === undefined) flow.first = entry;
     else flow.last.next = entry;
     flow.last = entry;
@@ -125,16 +125,16 @@ export class FairQueue {
    * it.
    */
   pull(room: number, now: number): Buffer | undefined {
-    const pieces: Piece[] = [];
+    const pieces: PacketSpan[] = [];
     let taken = 0;
     while (taken < room) {
-      const flow = this.#turns.first;
+      const flow = this.#scheduler.first;
       if (flow === undefined) break;
       if (flow.first === undefined) {
         this.#leaving -= 1;
         this.#forget(flow);
       } else if (flow.credit <= 0) {
-        this.#turns.endTurn(flow);
+        this.#scheduler.endTurn(flow);
       } else {
         this.#expireFlow(flow, now);
         taken += this.#serve(flow, room - taken, now, pieces);
@@ -149,7 +149,7 @@ export class FairQueue {
     this.#batch = Buffer.alloc(0);
   }
 
-  #join(pieces: readonly Piece[], length: number): Buffer {
+  #join(pieces: readonly PacketSpan[], length: number): Buffer {
     if (this.#batch.length < length) this.#batch = Buffer.allocUnsafeSlow(length);
     let at = 0;
     for (const { bytes, start, end } of pieces) at += bytes.copy(this.#batch, at, start, end);
@@ -168,7 +168,7 @@ export class FairQueue {
   /** Lets everything go without a word. */
   clear(): void {
     this.#flows.clear();
-    this.#turns.clear();
+    this.#scheduler.clear();
     this.#largest = undefined;
     this.#leaving = 0;
     this.#packets = 0;
@@ -181,32 +181,32 @@ export class FairQueue {
       if (known.first === undefined) this.#leaving -= 1;
       return known;
     }
-    const flow = this.#turns.begin(number);
+    const flow = this.#scheduler.begin(number);
     this.#flows.set(number, flow);
     return flow;
   }
 
   /** A flow that just sent its last packet goes once around among the others, so that it cannot get ahead by pausing. */
   #finishTurn(flow: Flow): void {
-    if (this.#turns.mayLeave(flow) || this.#leaving >= MOST_LEAVING) {
+    if (this.#scheduler.mayLeave(flow) || this.#leaving >= MOST_LEAVING) {
       this.#forget(flow);
       return;
     }
     this.#leaving += 1;
-    this.#turns.queueUp(flow);
+    this.#scheduler.queueUp(flow);
   }
 
   #forget(flow: Flow): void {
-    this.#turns.end(flow);
+    this.#scheduler.end(flow);
     this.#flows.delete(flow.number);
   }
 
   /** @returns bytes taken from the flow, whose credit or packets may be used up by that */
-  #serve(flow: Flow, room: number, now: number, pieces: Piece[]): number {
-    const isAlone = this.#turns.isAlone(flow);
+  #serve(flow: Flow, room: number, now: number, pieces: PacketSpan[]): number {
+    const isAlone = this.#scheduler.isAlone(flow);
     let taken = 0;
     for (let run = flow.first; run !== undefined && taken < room; run = flow.first) {
-      if (!this.#turns.extendTurn(flow, 0, isAlone)) break;
+      if (!this.#scheduler.extendTurn(flow, 0, isAlone)) break;
       const { start, at } = run;
       const { bytes } = run.block;
       const length = packetLength(bytes, start);
@@ -229,7 +229,7 @@ export class FairQueue {
       // Those behind it in the run have waited as long, so CoDel would say the same of them, but for the last of a flow.
       while (!isTold && end < run.block.length && packets + 1 < flow.packets && taken + end - start < room) {
         const next = packetLength(bytes, end);
-        if (!this.#takes(next) || !this.#turns.extendTurn(flow, end - start, isAlone)) break;
+        if (!this.#takes(next) || !this.#scheduler.extendTurn(flow, end - start, isAlone)) break;
         end += next;
         packets += 1;
       }
@@ -251,7 +251,7 @@ export class FairQueue {
   }
 
   #dropFromLargest(): void {
-    const { first } = this.#turns;
+    const { first } = this.#scheduler;
     if (first === undefined) return;
     let largest = this.#largest;
     if (largest === undefined || largest.flow.bytes * 2 < largest.bytes || largest.flow.first === undefined) {
@@ -264,7 +264,7 @@ export class FairQueue {
     if (flow.first === undefined) this.#forget(flow);
   }
 
-  #drop(flow: Flow, run: Run, cause: DropCause): void {
+  #drop(flow: Flow, run: QueuedRun, cause: DropCause): void {
     const { start } = run;
     const { bytes } = run.block;
     const length = packetLength(bytes, start);
@@ -273,7 +273,7 @@ export class FairQueue {
   }
 
   /** Takes the first packets off the flow's first run. */
-  #remove(flow: Flow, run: Run, length: number, packets: number): void {
+  #remove(flow: Flow, run: QueuedRun, length: number, packets: number): void {
     run.start += length;
     flow.packets -= packets;
     flow.bytes -= length;
@@ -287,7 +287,7 @@ export class FairQueue {
   }
 }
 
-interface Piece {
+interface PacketSpan {
   readonly bytes: Buffer;
   readonly start: number;
   end: number;

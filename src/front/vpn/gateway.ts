@@ -17,10 +17,10 @@ import { type Addresses, ROUTED_ECHO } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
 import { UNREACHABLE } from '../../wire/packet/icmpv6.ts';
 import type { Prefix } from '../../wire/packet/prefix.ts';
-import { Admission } from './admission.ts';
+import { PacketAdmission } from './admission.ts';
 import { EchoProbe } from './echo-probe.ts';
 import { Egress, type EgressDrop } from './egress.ts';
-import type { QueueLimits } from './fair-queue.ts';
+import type { FairQueueLimits } from './fair-queue.ts';
 import { IcmpErrors } from './icmp-errors.ts';
 import type { LinkEnvironment } from './link-environment.ts';
 import type { LinkReport } from './link-report.ts';
@@ -38,7 +38,7 @@ export interface VpnOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly random: () => number;
-  readonly queue: QueueLimits;
+  readonly queue: FairQueueLimits;
   /** Behind us, for peers to reach and to be reached from. */
   readonly networks: readonly Prefix[];
   /** Announced to peers: whether this gateway takes TCP connections as flows. */
@@ -81,7 +81,7 @@ export function createVpnGateway(options: VpnOptions): VpnGateway {
   const { tun, own, peers, clock, log, random } = options;
   const links = new Map<Peer, PeerLink>();
   const blocks = new Blocks(RUN_BLOCK, SPARE_BLOCKS);
-  const admission = new Admission(own.addresses, peers.list(), options.networks);
+  const admission = new PacketAdmission(own.addresses, peers.list(), options.networks);
   const errors = new IcmpErrors(own.addresses.oc, clock, (error) => tun.write(error));
   const undeliverable = (packet: Buffer) => errors.answerUnreachable(packet, UNREACHABLE.address);
   const echo = new EchoProbe(own.addresses.oc, Math.floor(random() * 0x10000));

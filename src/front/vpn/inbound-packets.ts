@@ -7,7 +7,7 @@ import type { PacketRun } from '../../core/ports.ts';
 import { Deframer } from '../../wire/packet/deframer.ts';
 import { isAlike } from '../../wire/packet/flow.ts';
 import { isKeepalive } from '../../wire/packet/keepalive.ts';
-import type { Refusal, Verdict } from './admission.ts';
+import type { PacketVerdict, Refusal } from './admission.ts';
 
 export interface InboundSink {
   /** Packets for the TUN; borrowed until it returns. */
@@ -18,10 +18,10 @@ export interface InboundSink {
 }
 
 /** Of a packet at `bytes[start, end)`. */
-export type Judge = (bytes: Buffer, start: number, end: number) => Verdict;
+export type Judge = (bytes: Buffer, start: number, end: number) => PacketVerdict;
 
 /** Packets side by side in the same memory. */
-interface Run {
+interface AdmittedRun {
   readonly bytes: Buffer;
   readonly start: number;
   end: number;
@@ -35,7 +35,7 @@ export class InboundPackets {
   readonly #judge: Judge;
   readonly #sink: InboundSink;
   readonly #deframer = new Deframer();
-  #run: Run | undefined;
+  #run: AdmittedRun | undefined;
 
   constructor(judge: Judge, sink: InboundSink) {
     this.#judge = judge;

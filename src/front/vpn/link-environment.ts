@@ -8,9 +8,9 @@ import type { Clock } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Addresses } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
-import type { Admission } from './admission.ts';
+import type { PacketAdmission } from './admission.ts';
 import type { BigPacketsOffer } from './big-packets.ts';
-import type { QueueLimits } from './fair-queue.ts';
+import type { FairQueueLimits } from './fair-queue.ts';
 
 export interface LinkEnvironment {
   readonly own: { readonly b32: B32; readonly addresses: Addresses };
@@ -18,12 +18,12 @@ export interface LinkEnvironment {
   readonly log: Logger;
   readonly random: () => number;
   readonly relay: Relay;
-  readonly queue: QueueLimits;
+  readonly queue: FairQueueLimits;
   /** Memory for packets that wait, shared by all links. */
   readonly blocks: Blocks;
   readonly takesFlows: boolean;
   readonly big: BigPacketsOffer;
-  readonly admission: Admission;
+  readonly admission: PacketAdmission;
   /** @param isUrgent see PacketDialer */
   dial(peer: Peer, signal: AbortSignal, isUrgent: () => boolean): Promise<RelayEnd>;
   /** Of our session (core/session/label.ts), 20 bits. */

@@ -14,11 +14,11 @@ export type Direction = 'out' | 'in';
  * - `doubted`: it has fallen silent, and another is dialled; it is kept in case that only the line was cut.
  * - `retired`: we have ended it. It may still bring something, but carries nothing of ours any more.
  */
-export type Standing = 'new' | 'heard' | 'doubted' | 'retired';
+export type StreamStanding = 'new' | 'heard' | 'doubted' | 'retired';
 
 export interface StreamFacts {
   readonly direction: Direction;
-  readonly standing: Standing;
+  readonly standing: StreamStanding;
   readonly openedAt: number;
   /** When the peer first spoke on it: both sides know that within a round trip. Of a new one: when it was opened. */
   readonly firstHeardAt: number;

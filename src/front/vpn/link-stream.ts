@@ -16,7 +16,7 @@ import type { Refusal } from './admission.ts';
 import type { BigPacketsOffer } from './big-packets.ts';
 import { InFlight } from './in-flight.ts';
 import { InboundPackets, type Judge } from './inbound-packets.ts';
-import type { Direction, Standing, StreamFacts } from './link-policy.ts';
+import type { Direction, StreamFacts, StreamStanding } from './link-policy.ts';
 import { createPacketDuplex, type PacketDuplex } from './packet-duplex.ts';
 
 export interface LinkStreamParts {
@@ -77,7 +77,7 @@ export class LinkStream implements StreamFacts {
   readonly #parts: LinkStreamParts;
   readonly #duplex: PacketDuplex;
   readonly #inFlight = new InFlight();
-  #standing: Standing = 'new';
+  #standing: StreamStanding = 'new';
   #due: KeepaliveDue | undefined;
   #unsent = 0;
   /** Stamp of a keepalive of the peer that wants an answer. */
@@ -120,7 +120,7 @@ export class LinkStream implements StreamFacts {
     });
   }
 
-  get standing(): Standing {
+  get standing(): StreamStanding {
     return this.#standing;
   }
 

@@ -6,10 +6,10 @@ import type { PacketRun } from '../../core/ports.ts';
 import type { Blocks } from '../../kit/blocks.ts';
 import { flowNumber } from '../../wire/packet/flow.ts';
 import { packetLength } from '../../wire/packet/ipv6.ts';
-import { type DropCause, FairQueue, type QueueLimits } from './fair-queue.ts';
+import { type DropCause, FairQueue, type FairQueueLimits } from './fair-queue.ts';
 
 export interface OutboundParts {
-  readonly limits: QueueLimits;
+  readonly limits: FairQueueLimits;
   /** Of RUN_BLOCK bytes each. */
   readonly blocks: Blocks;
   /** 32 bits that nobody outside knows. */

@@ -6,23 +6,23 @@ import type { Block } from '../../kit/blocks.ts';
 import { Codel } from '../../kit/codel.ts';
 
 /** Packets of one flow, back to back from `start` on. */
-export interface Run {
+export interface QueuedRun {
   readonly block: Block;
   start: number;
   readonly at: number;
-  next: Run | undefined;
+  next: QueuedRun | undefined;
 }
 
 export interface Flow {
   readonly number: number;
   readonly codel: Codel;
-  first: Run | undefined;
-  last: Run | undefined;
+  first: QueuedRun | undefined;
+  last: QueuedRun | undefined;
   packets: number;
   bytes: number;
   /** What it may still send before others get their turn; bytes. */
   credit: number;
-  line: Line;
+  list: FlowList;
   before: Flow | undefined;
   after: Flow | undefined;
 }
@@ -30,13 +30,13 @@ export interface Flow {
 /** What a flow may send in one turn: a packet of the usual size. Bytes. */
 const QUANTUM = 1514;
 
-/** Flows side by side. */
-class Line {
+/** Flows in the order in which they get their turns. */
+class FlowList {
   first: Flow | undefined;
   #last: Flow | undefined;
 
   append(flow: Flow): void {
-    flow.line = this;
+    flow.list = this;
     flow.before = this.#last;
     flow.after = undefined;
     if (this.#last === undefined) this.first = flow;
@@ -58,9 +58,9 @@ class Line {
 }
 
 /** The order in which flows get their turns: those first that have not had a whole one since they became busy. */
-export class Turns {
-  readonly #fresh = new Line();
-  readonly #busy = new Line();
+export class FlowScheduler {
+  readonly #fresh = new FlowList();
+  readonly #busy = new FlowList();
 
   get first(): Flow | undefined {
     return this.#fresh.first ?? this.#busy.first;
@@ -76,7 +76,7 @@ export class Turns {
       packets: 0,
       bytes: 0,
       credit: QUANTUM,
-      line: this.#fresh,
+      list: this.#fresh,
       before: undefined,
       after: undefined,
     };
@@ -85,7 +85,7 @@ export class Turns {
   }
 
   end(flow: Flow): void {
-    flow.line.remove(flow);
+    flow.list.remove(flow);
   }
 
   clear(): void {
@@ -101,18 +101,18 @@ export class Turns {
 
   /** Behind all others, with what it may still send. */
   queueUp(flow: Flow): void {
-    flow.line.remove(flow);
+    flow.list.remove(flow);
     this.#busy.append(flow);
   }
 
   /** May a flow that has nothing more to send be forgotten? A fresh one could get ahead by coming and going. */
   mayLeave(flow: Flow): boolean {
-    return flow.line === this.#busy || this.#busy.first === undefined;
+    return flow.list === this.#busy || this.#busy.first === undefined;
   }
 
   isAlone(flow: Flow): boolean {
     if (flow.before !== undefined || flow.after !== undefined) return false;
-    return (flow.line === this.#busy ? this.#fresh : this.#busy).first === undefined;
+    return (flow.list === this.#busy ? this.#fresh : this.#busy).first === undefined;
   }
 
   /**

@@ -69,16 +69,16 @@ const [CONNECT_INITIAL] = Buffer.from('C');
 const LONGEST_FIELD = 255;
 
 /** What a listener speaks besides SOCKS. */
-export interface Languages {
+export interface ListenerProtocols {
   readonly httpConnect: boolean;
 }
 
 /** @param authentication what the listener makes of credentials */
 export function socksMachine(
-  languages: Languages,
+  protocols: ListenerProtocols,
   authentication: Authentication = 'preferred',
 ): Machine<SocksHandshake | SocksLogin> {
-  return exchangeMachine(handshake(languages, authentication));
+  return exchangeMachine(handshake(protocols, authentication));
 }
 
 /** Goes on behind a `SocksLogin` whose credentials were right. */
@@ -90,11 +90,14 @@ export function loggedInMachine({ credentials }: SocksLogin): Machine<SocksHands
 export const LOGIN_REFUSED: Uint8Array = Buffer.from([1, 1]);
 const LOGIN_ACCEPTED = Buffer.from([1, 0]);
 
-function* handshake(languages: Languages, authentication: Authentication): Exchange<SocksHandshake | SocksLogin> {
+function* handshake(
+  protocols: ListenerProtocols,
+  authentication: Authentication,
+): Exchange<SocksHandshake | SocksLogin> {
   const version = (yield* exactly(1)).readUInt8();
   if (version === 5) return yield* socks5(authentication);
   if (version === 4) return yield* socks4(authentication);
-  if (languages.httpConnect && version === CONNECT_INITIAL) return yield* http();
+  if (protocols.httpConnect && version === CONNECT_INITIAL) return yield* http();
   if (HTTP_INITIALS.includes(version)) return { kind: 'http' };
   return version === TLS_HANDSHAKE_RECORD
     ? unintelligible('socks.tls', 'a client speaks TLS to the SOCKS port; set it to plain SOCKS5')

@@ -2,7 +2,7 @@
  * What a peer sends on a packet link, against a slow second opinion: nothing reaches the TUN but whole packets from one of
  * the peer's addresses to one of ours, in order and unchanged, up to the first byte that begins no packet.
  */
-import { Admission } from '../../../src/front/vpn/admission.ts';
+import { PacketAdmission } from '../../../src/front/vpn/admission.ts';
 import { InboundPackets, type Judge } from '../../../src/front/vpn/inbound-packets.ts';
 import { addressesOf } from '../../../src/wire/i2p/address.ts';
 import { parseB32 } from '../../../src/wire/i2p/destination.ts';
@@ -16,7 +16,7 @@ const OWN = addressesOf(parseB32('ktmhezukbp6jyuldedcjmso6p4e6aegeikqli2mne67hnt
 const PEER = addressesOf(PEER_NAME);
 const OTHER = addressesOf(parseB32('frtqmwskz5wdqjhwk4mljdavu7u524qa2fze5a3ypoxefnsvl4dq'));
 const SENDER = peer(1, { b32: PEER_NAME, addresses: PEER });
-const ADMISSION = new Admission(OWN, [SENDER], []);
+const ADMISSION = new PacketAdmission(OWN, [SENDER], []);
 
 function packet(from: Buffer, to: Buffer, payload: number, next = 17): Buffer {
   const bytes = Buffer.alloc(40 + payload, 0xab);

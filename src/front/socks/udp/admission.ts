@@ -4,35 +4,35 @@
  * address may be somebody who has written to the client, and is judged as who that is.
  */
 import type { DialTarget } from '../../../core/dial/target.ts';
-import type { Told } from '../../../core/naming/addresses.ts';
+import type { MappedName } from '../../../core/naming/addresses.ts';
 import type { GateError } from '../../../kit/errors.ts';
 import type { Address } from '../../../wire/i2p/address.ts';
 import type { B32 } from '../../../wire/i2p/destination.ts';
 import { hostNameOf } from '../../../wire/i2p/hostname.ts';
 import type { UdpRequest } from '../../../wire/socks/datagram.ts';
 import type { Access } from '../access.ts';
-import { judge, type Verdict } from '../policy.ts';
+import { judge, type RequestVerdict } from '../policy.ts';
 import type { Correspondents } from './correspondents.ts';
 
-export interface AdmissionParts {
+export interface DatagramAdmissionParts {
   readonly access: Omit<Access, 'admitsClient'>;
   /** An address that was told to the client becomes what it was told for; everything else stays. */
   readonly meaningOf: (target: DialTarget) => DialTarget;
-  readonly toldFor: (target: DialTarget) => Told | undefined;
+  readonly toldFor: (target: DialTarget) => MappedName | undefined;
   readonly correspondents: Correspondents;
 }
 
-type Asked = Pick<Extract<UdpRequest, { kind: 'datagram' }>, 'host' | 'port'>;
+type DatagramTarget = Pick<Extract<UdpRequest, { kind: 'datagram' }>, 'host' | 'port'>;
 
-export class Admission {
-  readonly #parts: AdmissionParts;
+export class DatagramAdmission {
+  readonly #parts: DatagramAdmissionParts;
 
-  constructor(parts: AdmissionParts) {
+  constructor(parts: DatagramAdmissionParts) {
     this.#parts = parts;
   }
 
   /** Of a datagram of the client. */
-  judge(asked: Asked): Verdict {
+  judge(asked: DatagramTarget): RequestVerdict {
     const { meaningOf } = this.#parts;
     const verdict = judge(asked, (target) => this.#objection(target, asked.port));
     return verdict.kind === 'allowed' ? { ...verdict, target: meaningOf(verdict.target) } : verdict;

@@ -22,7 +22,7 @@ import { hostNameOf } from '../../../wire/i2p/hostname.ts';
 import type { UdpAddress } from '../../../wire/sam/command.ts';
 import type { SamDatagram } from '../../../wire/sam/datagram.ts';
 import { encodeUdpReply, parseUdpRequest, type UdpSource } from '../../../wire/socks/datagram.ts';
-import { Admission, type AdmissionParts } from './admission.ts';
+import { DatagramAdmission, type DatagramAdmissionParts } from './admission.ts';
 import { Correspondents } from './correspondents.ts';
 import type { UdpCounter } from './counters.ts';
 import { type Found, PendingDatagrams } from './pending.ts';
@@ -51,7 +51,7 @@ export interface AssociationEnvironment {
 }
 
 /** What is known of the client and its listener. */
-export interface AssociationParts extends Omit<AdmissionParts, 'correspondents'> {
+export interface AssociationParts extends Omit<DatagramAdmissionParts, 'correspondents'> {
   readonly environment: AssociationEnvironment;
   readonly settings: AssociationSettings;
   /** `dnsLeak` counts besides `policyRefused`. */
@@ -88,7 +88,7 @@ export class Association {
   readonly #parts: AssociationParts;
   readonly #bucket: TokenBucket;
   readonly #correspondents: Correspondents;
-  readonly #admission: Admission;
+  readonly #admission: DatagramAdmission;
   readonly #seats: Seats;
   readonly #routes = new ExpiringCache<OpenRoute>(ROUTES);
   readonly #pending: PendingDatagrams<OpenRoute, LossCause>;
@@ -104,7 +104,7 @@ export class Association {
     const ours = [addressKey(own.oc), addressKey(own.ocat4)];
     const ofVpn = (address: string) => ours.includes(address) || peers.byAddress(address) !== undefined;
     this.#correspondents = new Correspondents(CORRESPONDENTS, ofVpn);
-    this.#admission = new Admission({ ...parts, correspondents: this.#correspondents });
+    this.#admission = new DatagramAdmission({ ...parts, correspondents: this.#correspondents });
     this.#seats = new Seats(sessions, parts.wantedPort, (datagram, via) => this.#arrived(datagram, via));
     this.#pending = new PendingDatagrams({
       clock,

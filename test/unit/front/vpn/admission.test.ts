@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Origin } from '../../../../src/core/inbound/switch.ts';
-import { Admission, type Verdict } from '../../../../src/front/vpn/admission.ts';
+import { PacketAdmission, type PacketVerdict } from '../../../../src/front/vpn/admission.ts';
 import { covers, type Prefix, parsePrefix } from '../../../../src/wire/packet/prefix.ts';
 import { own, peer } from '../../core/support.ts';
 import { packet } from './packets.ts';
@@ -17,7 +17,7 @@ const alice = peer(2, { routes: prefixes('fd12::/32', 'fd98::/16', 'fd60:db4d::/
 const bob = peer(3, { routes: prefixes('fd12:0:1::/48') });
 const carol = peer(4);
 const peers = [alice, bob, carol];
-const admission = new Admission(me, peers, networks);
+const admission = new PacketAdmission(me, peers, networks);
 
 /** Every kind of address that a liar could think of. */
 const ADDRESSES = [
@@ -67,7 +67,7 @@ test('every pair of addresses is judged as the slow way judges it', () => {
           const bytes = Buffer.concat([Buffer.alloc(3), packet(source, destination, 1)]);
           const isSource = ownerOf(source) === from.name && (origin === 'verified' || isVpn(source));
           const refusal = isSource ? 'foreignDestination' : 'foreignSource';
-          const wanted: Verdict = isSource && ownerOf(destination) === 'here' ? 'admit' : refusal;
+          const wanted: PacketVerdict = isSource && ownerOf(destination) === 'here' ? 'admit' : refusal;
           assert.equal(admission.judgeInbound(from, origin, bytes, 3, bytes.length), wanted);
         }
       }

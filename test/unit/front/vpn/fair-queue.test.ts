@@ -2,14 +2,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { codelTimes, type DropCause, FairQueue, type QueueLimits } from '../../../../src/front/vpn/fair-queue.ts';
+import { codelTimes, type DropCause, FairQueue, type FairQueueLimits } from '../../../../src/front/vpn/fair-queue.ts';
 import { Blocks } from '../../../../src/kit/blocks.ts';
 import { own, peer } from '../../core/support.ts';
 import { packet, split, tagOf } from './packets.ts';
 
 const FROM = own(1).addresses.oc;
 const TO = peer(2).addresses.oc;
-const ROOMY: QueueLimits = { packets: 10_000, bytes: 64 * 1024 * 1024, ageMs: 1e9 };
+const ROOMY: FairQueueLimits = { packets: 10_000, bytes: 64 * 1024 * 1024, ageMs: 1e9 };
 /** Traffic class bits of a sender that knows ECN. */
 const ECT0 = 0x20;
 
@@ -18,7 +18,7 @@ interface Drop {
   readonly cause: DropCause;
 }
 
-function queue(limits: Partial<QueueLimits> = {}) {
+function queue(limits: Partial<FairQueueLimits> = {}) {
   const drops: Drop[] = [];
   const fair = new FairQueue({ ...ROOMY, ...limits }, new Blocks(4096, 2), (bytes, start, end, cause) =>
     drops.push({ tag: tagOf(bytes.subarray(start, end)), cause }),

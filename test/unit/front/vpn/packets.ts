@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { RelayEnd } from '../../../../src/core/dial/target.ts';
 import type { Peer } from '../../../../src/core/peers/table.ts';
 import { createRelayCore } from '../../../../src/core/relay/relay.ts';
-import { Admission } from '../../../../src/front/vpn/admission.ts';
+import { PacketAdmission } from '../../../../src/front/vpn/admission.ts';
 import type { LinkEnvironment } from '../../../../src/front/vpn/link-environment.ts';
 import { RUN_BLOCK } from '../../../../src/front/vpn/outbound-packets.ts';
 import { PeerLink } from '../../../../src/front/vpn/peer-link.ts';
@@ -107,7 +107,7 @@ export function node(options: NodeOptions): Node {
     blocks: new Blocks(RUN_BLOCK, 4),
     takesFlows: true,
     big: { takesBig: options.takesBig ?? false, mtu: 1500 },
-    admission: new Admission(me.addresses, [them], []),
+    admission: new PacketAdmission(me.addresses, [them], []),
     label: () => 1,
     labelHeard: options.labelHeard ?? (() => {}),
     dial: options.dial ?? (() => Promise.reject(new GateError('peer-unreachable', 'test.nobody', 'nobody is there'))),

@@ -12,7 +12,7 @@ import { Cancellation } from '../../kit/abort.ts';
 import { startTimeLimit, type TimeLimit } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 
-export interface Watch {
+export interface DisconnectWatch {
   /** Aborts with `cancelled` when the client leaves, with the error of the limit, or with the parent's reason. */
   readonly signal: AbortSignal;
   /** Must be called before somebody else reads from the client. */
@@ -23,7 +23,7 @@ export interface Watch {
  * @param client paused; stays so, and loses no byte
  * @param limit of the wait
  */
-export function watchDeparture(client: Duplex, limit: TimeLimit, parent: AbortSignal): Watch {
+export function watchDisconnect(client: Duplex, limit: TimeLimit, parent: AbortSignal): DisconnectWatch {
   const waiting = new Cancellation();
   const onGone = () =>
     waiting.abort(

@@ -1,7 +1,7 @@
 /** Packets of every kind, and what each gives away. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { departureOf } from '../../../../src/wire/packet/departure.ts';
+import { leakOf } from '../../../../src/wire/packet/leak.ts';
 import { hex } from '../../kit/support.ts';
 
 const LABEL = 'leaktestabcdefgh234';
@@ -27,7 +27,7 @@ const NAMELESS = Buffer.concat([Buffer.alloc(12), hex('03 777777 07 6578616d706c
 const SHOUTED = Buffer.from(QUESTION.toString('latin1').toUpperCase(), 'latin1');
 const SOLICITATION = '87 00 0000 00000000';
 
-const CASES: ReadonlyArray<readonly [what: string, packet: Buffer, departure: ReturnType<typeof departureOf>]> = [
+const CASES: ReadonlyArray<readonly [what: string, packet: Buffer, leak: ReturnType<typeof leakOf>]> = [
   ['anything for the VPN', ipv6('11', OURS, toPort('0009', Buffer.alloc(3))), 'packet'],
   ['the bare header of one', ipv6('3b', OURS, Buffer.alloc(0)), 'packet'],
   ['a neighbour solicitation for the VPN', ipv6('3a', ELSEWHERE, hex(`${SOLICITATION} ${OURS}`)), 'neighbor'],
@@ -51,6 +51,6 @@ const CASES: ReadonlyArray<readonly [what: string, packet: Buffer, departure: Re
   ['nothing', Buffer.alloc(0), undefined],
 ];
 
-for (const [what, packet, departure] of CASES) {
-  test(`${what}: ${departure ?? 'nothing'}`, () => assert.equal(departureOf(packet, LABEL), departure));
+for (const [what, packet, leak] of CASES) {
+  test(`${what}: ${leak ?? 'nothing'}`, () => assert.equal(leakOf(packet, LABEL), leak));
 }

@@ -1,12 +1,12 @@
 /**
- * What a packet that leaves this machine gives away of I2P: an address of the VPN, or a name that was asked for. Looks at
+ * What a packet that leaves this machine leaks of I2P: an address of the VPN, or a name that was asked for. Looks at
  * the beginning of an IP packet; knows nothing of interfaces.
  */
 import { inPrefix } from '../i2p/address.ts';
 import { DESTINATION_OFFSET, HEADER_LENGTH, isIpv6, NEXT_HEADER_ICMPV6, NEXT_HEADER_OFFSET } from './ipv6.ts';
 
 /** What leaves: a packet for the VPN, the question who has one of its addresses, or a question for a name. */
-export type Departure = 'packet' | 'neighbor' | 'name';
+export type LeakKind = 'packet' | 'neighbor' | 'name';
 
 const TCP = 6;
 const UDP = 17;
@@ -21,15 +21,15 @@ const ADDRESS_LENGTH = 16;
  * @param bytes the beginning of an IP packet, perhaps cut off
  * @param label of the name that was asked for, in lower case; it must occur nowhere else
  */
-export function departureOf(bytes: Buffer, label: string): Departure | undefined {
-  if (isIpv6(bytes[0])) return departureOfIpv6(bytes, label);
+export function leakOf(bytes: Buffer, label: string): LeakKind | undefined {
+  if (isIpv6(bytes[0])) return leakOfIpv6(bytes, label);
   if ((bytes[0] ?? 0) >> 4 !== 4 || bytes.length < 20) return undefined;
   // RFC 791, section 3.1.
   const headerLength = 4 * ((bytes[0] ?? 0) & 0xf);
   return asksFor(bytes, bytes[9], headerLength, label) ? 'name' : undefined;
 }
 
-function departureOfIpv6(bytes: Buffer, label: string): Departure | undefined {
+function leakOfIpv6(bytes: Buffer, label: string): LeakKind | undefined {
   if (bytes.length < HEADER_LENGTH) return undefined;
   if (inPrefix(bytes, DESTINATION_OFFSET)) return 'packet';
   const next = bytes[NEXT_HEADER_OFFSET];

@@ -6,35 +6,35 @@ import { ExpiringCache } from '../../kit/cache.ts';
 import { keyText, type SessionKey } from '../session/key.ts';
 
 /** Identities for which something is remembered; the one that has not asked for longest makes room. */
-const MEMORIES = 64;
+const MOST_IDENTITIES = 64;
 /** What is remembered for one of them; the oldest makes room. */
-const IN_MEMORY = 128;
+const MOST_PER_IDENTITY = 128;
 
-export class Memories<Value> {
+export class IdentityCaches<Value> {
   /** By who asks, the one that has not asked for longest first. */
-  readonly #memories = new Map<string, ExpiringCache<Value>>();
+  readonly #caches = new Map<string, ExpiringCache<Value>>();
 
   /** Undefined for somebody for whom nothing is remembered. */
   find(asker: SessionKey): ExpiringCache<Value> | undefined {
     const who = keyText(asker);
-    const memory = this.#memories.get(who);
-    if (memory === undefined) return undefined;
-    this.#memories.delete(who);
-    this.#memories.set(who, memory);
-    return memory;
+    const cache = this.#caches.get(who);
+    if (cache === undefined) return undefined;
+    this.#caches.delete(who);
+    this.#caches.set(who, cache);
+    return cache;
   }
 
   of(asker: SessionKey): ExpiringCache<Value> {
     const known = this.find(asker);
     if (known !== undefined) return known;
-    const [longestSilent] = this.#memories.keys();
-    if (this.#memories.size >= MEMORIES && longestSilent !== undefined) this.#memories.delete(longestSilent);
-    const memory = new ExpiringCache<Value>(IN_MEMORY);
-    this.#memories.set(keyText(asker), memory);
-    return memory;
+    const [longestSilent] = this.#caches.keys();
+    if (this.#caches.size >= MOST_IDENTITIES && longestSilent !== undefined) this.#caches.delete(longestSilent);
+    const cache = new ExpiringCache<Value>(MOST_PER_IDENTITY);
+    this.#caches.set(keyText(asker), cache);
+    return cache;
   }
 
   deleteWhere(isGone: (value: Value) => boolean): void {
-    for (const memory of this.#memories.values()) memory.deleteWhere(isGone);
+    for (const cache of this.#caches.values()) cache.deleteWhere(isGone);
   }
 }
