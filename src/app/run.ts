@@ -61,7 +61,7 @@ export async function runGateway(options: RunOptions): Promise<void> {
       // Ctrl-C at a terminal also ends the programs that a start needs: that they failed is no failure then.
       throw signal.aborted ? abortError(signal, 'starting') : error;
     });
-    await stopped(signal, lost);
+    await untilStopped(signal, lost);
   });
 }
 
@@ -182,7 +182,7 @@ function unixSockets({ control, socks }: Config): readonly string[] {
 const NO_INTERFACE: { readonly [Part in keyof GuardedInterface]: undefined } = { tun: undefined, firewall: undefined };
 
 /** Resolves when the gateway shall stop. @throws GateError what it cannot go on without */
-function stopped(signal: AbortSignal, lost: AbortSignal): Promise<void> {
+function untilStopped(signal: AbortSignal, lost: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = () => (lost.aborted ? reject(abortError(lost, 'running')) : resolve());
     if (signal.aborted || lost.aborted) return settle();

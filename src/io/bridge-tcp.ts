@@ -4,8 +4,8 @@ import { formatEndpoint, type TcpEndpoint } from '../config/endpoint.ts';
 import type { BridgePort } from '../core/ports.ts';
 import type { Clock, TimeLimit } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
-import { connected } from './connected.ts';
 import { exhausted } from './exhausted.ts';
+import { openConnection } from './open-connection.ts';
 import type { Remote, Sockets } from './sockets.ts';
 import { systemSockets } from './system-sockets.ts';
 
@@ -18,7 +18,7 @@ export function createTcpBridge(endpoint: TcpEndpoint, clock: Clock, sockets: So
   const limit: TimeLimit = { clock, ms: CONNECT_TIMEOUT_MS, late: () => noAnswer(endpoint) };
   const explain = (error: NodeJS.ErrnoException) => exhausted(error) ?? refused(endpoint, error);
   const doing = 'connecting to the SAM bridge';
-  return { open: (signal) => connected(sockets, remote, { signal, doing, explain, limit }) };
+  return { open: (signal) => openConnection(sockets, remote, { signal, doing, explain, limit }) };
 }
 
 function noAnswer(endpoint: TcpEndpoint): GateError {

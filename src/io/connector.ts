@@ -1,13 +1,13 @@
 /** TCP connections of this host to addresses inside the /48, as the kernel routes them. */
 import type { ConnectorPort } from '../core/ports.ts';
 import { GateError } from '../kit/errors.ts';
-import { connected } from './connected.ts';
 import { exhausted } from './exhausted.ts';
+import { openConnection } from './open-connection.ts';
 import { systemSockets } from './system-sockets.ts';
 
 export const kernelConnector: ConnectorPort = {
   connect: (address, port, signal) =>
-    connected(
+    openConnection(
       systemSockets(),
       { kind: 'tcp', address, port },
       { signal, doing: 'connecting through the VPN', explain },

@@ -24,8 +24,8 @@ import { type Logger, logDefect } from '../kit/log.ts';
 import type { Service } from '../kit/service.ts';
 import { Slots } from '../kit/slots.ts';
 import { tally } from '../kit/tally.ts';
-import { connected } from './connected.ts';
 import { listen } from './listener.ts';
+import { openConnection } from './open-connection.ts';
 import type { FileOwnership } from './owners.ts';
 import { makeSocketDirectory } from './socket-directory.ts';
 import { systemSockets } from './system-sockets.ts';
@@ -210,7 +210,7 @@ const ANSWER_TIMEOUT_MS = 10_000;
 
 /** @throws GateError `local-io` with code `control.not-running`, or `permission` */
 export async function connectControl(path: string, clock: Clock, signal: AbortSignal): Promise<ControlClient> {
-  const socket = await connected(
+  const socket = await openConnection(
     systemSockets(),
     { kind: 'unix', path },
     { signal, doing: 'connecting to the gateway', explain: (error) => explain(path, error) },

@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { BridgePort } from '../../src/core/ports.ts';
-import { connected } from '../../src/io/connected.ts';
+import { openConnection } from '../../src/io/open-connection.ts';
 import { systemSockets } from '../../src/io/system-sockets.ts';
 import { GateError } from '../../src/kit/errors.ts';
 import type { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
@@ -40,7 +40,7 @@ function notThere({ message }: Error): GateError {
 export function unixBridge(path: string): BridgePort {
   return {
     open: (signal) =>
-      connected(systemSockets(), { kind: 'unix', path }, { signal, doing: 'connecting', explain: notThere }),
+      openConnection(systemSockets(), { kind: 'unix', path }, { signal, doing: 'connecting', explain: notThere }),
   };
 }
 

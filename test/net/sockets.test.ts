@@ -15,10 +15,10 @@ import { Worker } from 'node:worker_threads';
 import { canLimitUnsent, isLending, type Loan } from '../../src/core/ports.ts';
 import { createRelayCore } from '../../src/core/relay/relay.ts';
 import { systemClock } from '../../src/io/clock.ts';
-import { connected } from '../../src/io/connected.ts';
 import { loadNative } from '../../src/io/native.ts';
 import { NativeSocket } from '../../src/io/native-socket.ts';
 import { SOCKET_EVENT } from '../../src/io/native-sockets.ts';
+import { openConnection } from '../../src/io/open-connection.ts';
 import { SocketSet } from '../../src/io/socket-set.ts';
 import { type Client, leaveToOwner, STREAM_MARKS } from '../../src/io/sockets.ts';
 import { GateError } from '../../src/kit/errors.ts';
@@ -37,7 +37,7 @@ async function open(): Promise<Client> {
   const address = server.address();
   const port = address !== null && typeof address === 'object' ? address.port : 0;
   const explain = ({ message }: Error) => new GateError('local-io', 'test', message);
-  return connected(set, { kind: 'tcp', address: LOOPBACK, port }, { signal: NEVER, doing: 'testing', explain });
+  return openConnection(set, { kind: 'tcp', address: LOOPBACK, port }, { signal: NEVER, doing: 'testing', explain });
 }
 
 /** A connected pair: ours is native, theirs is an ordinary socket. One after the other, so that no two are mixed up. */

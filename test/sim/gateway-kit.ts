@@ -11,10 +11,10 @@ import type { ConnectorPort, ListenerPort } from '../../src/core/ports.ts';
 import { createTcpBridge } from '../../src/io/bridge-tcp.ts';
 import { withDatagrams } from '../../src/io/bridge-udp.ts';
 import { systemClock } from '../../src/io/clock.ts';
-import { connected } from '../../src/io/connected.ts';
 import { generateKeys } from '../../src/io/key-generate.ts';
 import { listen } from '../../src/io/listener.ts';
 import { createPinoLogger } from '../../src/io/log-pino.ts';
+import { openConnection } from '../../src/io/open-connection.ts';
 import { SYSTEM_PATHS } from '../../src/io/paths.ts';
 import type { Remote } from '../../src/io/sockets.ts';
 import { systemSockets } from '../../src/io/system-sockets.ts';
@@ -137,7 +137,7 @@ function loopbackConnector(services: ReadonlyMap<string, Server>): ConnectorPort
       }
       const remote: Remote = { kind: 'tcp', address: Buffer.from([127, 0, 0, 1]), port: at.port };
       const explain = ({ message }: Error) => new GateError('local-io', 'test', message);
-      return connected(systemSockets(), remote, { signal, doing: 'connecting', explain });
+      return openConnection(systemSockets(), remote, { signal, doing: 'connecting', explain });
     },
   };
 }

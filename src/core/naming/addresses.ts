@@ -42,7 +42,7 @@ export interface AddressNames {
   /** An address that was told to the asker becomes what it was told for; everything else stays. */
   meaningOf(target: DialTarget, asker: SessionKey): DialTarget;
   /** What an address was told for to the asker; undefined for every other target. */
-  toldFor(target: DialTarget, asker: SessionKey): MappedName | undefined;
+  mappedName(target: DialTarget, asker: SessionKey): MappedName | undefined;
   /** Tells the address of a destination. @throws GateError `policy` when the same 80 bits stand for somebody else */
   tell(name: string, destination: NamedDestination, asker: SessionKey): Address;
 }
@@ -107,13 +107,13 @@ export function createAddressNames({ resolver, peers, own, clock }: AddressNames
     return address;
   };
 
-  const toldFor: AddressNames['toldFor'] = (target, asker) =>
+  const mappedName: AddressNames['mappedName'] = (target, asker) =>
     target.kind !== 'address' || peers.byAddress(addressKey(target.address)) !== undefined
       ? undefined
       : recall(target.address, asker);
 
   const meaningOf: AddressNames['meaningOf'] = (target, asker) => {
-    const known = toldFor(target, asker);
+    const known = mappedName(target, asker);
     return known === undefined ? target : targetOf(known.destination);
   };
 
@@ -151,7 +151,7 @@ export function createAddressNames({ resolver, peers, own, clock }: AddressNames
   return {
     identify,
     meaningOf,
-    toldFor,
+    mappedName,
     tell,
     addressOf: async (target, asker, signal) => {
       const destination = await identify(target, asker, signal);

@@ -32,7 +32,7 @@ export interface Access {
   /** The same again for a name that turned out to be this destination. */
   objectionTo(host: string, b32: B32): GateError | undefined;
   /** To an address that was told in place of a name, which is allowed where the name is. */
-  objectionToTold(told: MappedName, port: number | undefined): GateError | undefined;
+  objectionToMapped(told: MappedName, port: number | undefined): GateError | undefined;
   /** The part of `objection` that is about the port. */
   objectionToPort(port: number | undefined): GateError | undefined;
 }
@@ -117,7 +117,7 @@ export function createAccess(
     },
     objection,
     objectionTo,
-    objectionToTold: ({ name, destination }, port) =>
+    objectionToMapped: ({ name, destination }, port) =>
       objection({ kind: 'host', host: name }, port) ?? objectionTo(name, destination.b32),
     objectionToPort,
   };

@@ -137,8 +137,8 @@ function withTarget(
 ): Promise<void> {
   const port = request.command === 'connect' ? request.port : undefined;
   const verdict = judge(request, (target) => {
-    const told = names.toldFor(target, asker);
-    return told === undefined ? access.objection(target, port) : access.objectionToTold(told, port);
+    const told = names.mappedName(target, asker);
+    return told === undefined ? access.objection(target, port) : access.objectionToMapped(told, port);
   });
   if (verdict.kind === 'allowed') return serve(verdict.target);
   counts.add('policyRefused');

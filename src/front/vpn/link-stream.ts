@@ -99,7 +99,7 @@ export class LinkStream implements StreamFacts {
     this.#limitUnsent(UNSENT.least);
     const inbound = new InboundPackets(parts.judge, {
       packets: (run, count) => {
-        this.#hear();
+        this.#noteHeard();
         parts.packets(run, count);
       },
       keepalive: (packet) => this.#receivedKeepalive(packet),
@@ -183,16 +183,16 @@ export class LinkStream implements StreamFacts {
   /** Somebody has spoken in the peer's name, which may have come of this stream. */
   vouch(): void {
     if (this.#standing === 'new') this.#isVouched = true;
-    this.#arrives();
+    this.#noteArrival();
   }
 
   /** The peer has spoken on this stream. */
-  #hear(): void {
+  #noteHeard(): void {
     this.#isVouched = false;
-    this.#arrives();
+    this.#noteArrival();
   }
 
-  #arrives(): void {
+  #noteArrival(): void {
     this.lastHeardAt = this.#parts.clock.now();
     this.probedAt = undefined;
     const before = this.#standing;
@@ -266,7 +266,7 @@ export class LinkStream implements StreamFacts {
       this.#toEcho = measurement?.stamp;
       this.sendKeepalive(false);
     }
-    this.#hear();
+    this.#noteHeard();
     this.wake();
   }
 

@@ -132,7 +132,7 @@ export class LinkStreams {
         this.#doubt(stream);
         return;
       case 'give-up':
-        if (stream.standing === 'new') this.#givenUpUnheard(stream);
+        if (stream.standing === 'new') this.#noteUnheard(stream);
         stream.destroy();
         return;
       default:
@@ -152,18 +152,18 @@ export class LinkStreams {
     stream.doubt();
     this.#parts.ledger.traffic.add('deadStreams');
     if (this.#chosen === stream) this.choose();
-    this.#silent(stream);
+    this.#noteSilence(stream);
   }
 
-  #givenUpUnheard(stream: LinkStream): void {
+  #noteUnheard(stream: LinkStream): void {
     const { ledger } = this.#parts;
     ledger.traffic.add('deadStreams');
     if (stream.direction === 'out' && this.#chosen === undefined) ledger.vainDials += 1;
-    this.#silent(stream);
+    this.#noteSilence(stream);
   }
 
   /** An OnionCat never speaks on a stream that we opened, and is well: only a link without any is silent. */
-  #silent({ mayCarry }: LinkStream): void {
+  #noteSilence({ mayCarry }: LinkStream): void {
     if (this.#chosen === undefined && mayCarry) this.#parts.ledger.noteSilence();
   }
 }

@@ -66,7 +66,7 @@ export class PeerLink {
       ledger: this.#ledger,
       chosen: (now, before) => {
         if (before === undefined && now !== undefined) this.#outbound.opened(environment.clock.now());
-        this.#stateMayHaveChanged();
+        this.#updateState();
         this.#fitBigPackets();
         if (now === undefined) return;
         this.#measure(now);
@@ -86,7 +86,7 @@ export class PeerLink {
         this.#retryLater();
       },
       idle: () => {
-        this.#stateMayHaveChanged();
+        this.#updateState();
         this.#dialIfWanted();
       },
     });
@@ -204,7 +204,7 @@ export class PeerLink {
   }
 
   /** Notes when the state changed, for status. */
-  #stateMayHaveChanged(): void {
+  #updateState(): void {
     this.#ledger.setState(this.#state());
   }
 
@@ -215,12 +215,12 @@ export class PeerLink {
     if (!wanted || busy || this.#stopping.signal.aborted) return;
     this.#ledger.traffic.add('dials');
     this.#redialer.dial();
-    this.#stateMayHaveChanged();
+    this.#updateState();
   }
 
   #retryLater(): void {
     if (!this.#streams.mayCarry) this.#redialer.rest(longestPauseMs(this.#ledger.silenceMs));
-    this.#stateMayHaveChanged();
+    this.#updateState();
   }
 
   #carry(end: RelayEnd, direction: Direction, origin: Origin): void {
@@ -264,7 +264,7 @@ export class PeerLink {
     });
     this.#streams.add(stream);
     this.#ledger.noteStream();
-    this.#stateMayHaveChanged();
+    this.#updateState();
     // OnionCat's rule: whoever opens a stream speaks first.
     if (direction === 'out') stream.sendKeepalive(true);
     const joined = relay.join({ stream: stream.duplex, halfClose: true }, end, {
@@ -279,7 +279,7 @@ export class PeerLink {
             new GateError('limit', 'link.limit', 'no room for another stream; see limits.streams'),
           );
         if (isLoss) this.#retryLater();
-        this.#stateMayHaveChanged();
+        this.#updateState();
       }),
     );
   }

@@ -18,7 +18,7 @@ export interface DatagramAdmissionParts {
   readonly access: Omit<Access, 'admitsClient'>;
   /** An address that was told to the client becomes what it was told for; everything else stays. */
   readonly meaningOf: (target: DialTarget) => DialTarget;
-  readonly toldFor: (target: DialTarget) => MappedName | undefined;
+  readonly mappedName: (target: DialTarget) => MappedName | undefined;
   readonly correspondents: Correspondents;
 }
 
@@ -57,16 +57,16 @@ export class DatagramAdmission {
   }
 
   #objection(asked: DialTarget, port: number): GateError | undefined {
-    const { access, correspondents, meaningOf, toldFor } = this.#parts;
+    const { access, correspondents, meaningOf, mappedName } = this.#parts;
     const target = meaningOf(asked);
     const known = correspondents.find(target);
     // Through i2pd whoever writes shows port 0, which an answer names for want of another, and no rule can.
     const named = port === 0 && known !== undefined ? undefined : port;
     // It was judged when it was asked, by the name that it was asked by.
     if (correspondents.wasAsked(target)) return access.objectionToPort(named);
-    const told = toldFor(asked);
-    return told === undefined
+    const mapped = mappedName(asked);
+    return mapped === undefined
       ? access.objection(target, named, known?.destination.b32)
-      : access.objectionToTold(told, named);
+      : access.objectionToMapped(mapped, named);
   }
 }

@@ -91,7 +91,7 @@ async function openAssociation(request: AssociateRequest, serving: Serving): Pro
       access,
       asker,
       meaningOf: (target) => names.meaningOf(target, asker),
-      toldFor: (target) => names.toldFor(target, asker),
+      mappedName: (target) => names.mappedName(target, asker),
       sessionFor: (target, port) => sessionFor({ ...facts, target, port }, settings.isolation),
       oneSession: !settings.isolation.isolate.has('destination') && !settings.isolation.isolate.has('port'),
       wantedPort: request.port,

@@ -23,10 +23,10 @@ import type { UdpAddress } from '../../../wire/sam/command.ts';
 import type { SamDatagram } from '../../../wire/sam/datagram.ts';
 import { encodeUdpReply, parseUdpRequest, type UdpSource } from '../../../wire/socks/datagram.ts';
 import { DatagramAdmission, type DatagramAdmissionParts } from './admission.ts';
+import { AttachedSessions, type DatagramLeases } from './attached-sessions.ts';
 import { Correspondents } from './correspondents.ts';
 import type { UdpCounter } from './counters.ts';
 import { type Found, PendingDatagrams } from './pending.ts';
-import { type DatagramLeases, Seats } from './seats.ts';
 import { openTunSocket } from './tun-socket.ts';
 
 export interface AssociationSettings {
@@ -89,7 +89,7 @@ export class Association {
   readonly #bucket: TokenBucket;
   readonly #correspondents: Correspondents;
   readonly #admission: DatagramAdmission;
-  readonly #seats: Seats;
+  readonly #sessions: AttachedSessions;
   readonly #routes = new ExpiringCache<OpenRoute>(ROUTES);
   readonly #pending: PendingDatagrams<OpenRoute, LossCause>;
   readonly #closing = new AbortController();
@@ -105,7 +105,7 @@ export class Association {
     const ofVpn = (address: string) => ours.includes(address) || peers.byAddress(address) !== undefined;
     this.#correspondents = new Correspondents(CORRESPONDENTS, ofVpn);
     this.#admission = new DatagramAdmission({ ...parts, correspondents: this.#correspondents });
-    this.#seats = new Seats(sessions, parts.wantedPort, (datagram, via) => this.#arrived(datagram, via));
+    this.#sessions = new AttachedSessions(sessions, parts.wantedPort, (datagram, via) => this.#arrived(datagram, via));
     this.#pending = new PendingDatagrams({
       clock,
       queue: { items: WAITING_FOR_ONE, bytes: settings.queueBytes, ageMs: LONGEST_WAIT_MS },
@@ -116,7 +116,7 @@ export class Association {
       lost: (count, why) => counts.add(why ?? 'queueFull', count),
     });
     // Its tunnels are built before the first datagram wants them, and strangers can write to it.
-    if (parts.oneSession) this.#seats.at(parts.sessionFor(undefined, 0));
+    if (parts.oneSession) this.#sessions.at(parts.sessionFor(undefined, 0));
   }
 
   /** @param bytes one datagram of the client, header and all; borrowed */
@@ -127,7 +127,7 @@ export class Association {
 
   close(): void {
     this.#closing.abort();
-    this.#seats.leaveAll();
+    this.#sessions.leaveAll();
     void this.#tun?.then((socket) => socket.close()).catch(() => {});
   }
 
@@ -178,10 +178,10 @@ export class Association {
       case 'unknown-address': {
         const one = this.#correspondents.byAddress(route.address);
         if (one === undefined) return { kind: 'none', why: 'unknownAddress' };
-        return this.#findI2p(one.destination, port, () => (one.via.attached ? one.via : this.#seats.at(session)));
+        return this.#findI2p(one.destination, port, () => (one.via.attached ? one.via : this.#sessions.at(session)));
       }
       case 'destination':
-        return this.#findI2p(route.destination, port, () => this.#seats.at(session));
+        return this.#findI2p(route.destination, port, () => this.#sessions.at(session));
       case 'lookup':
         try {
           const destination = await resolver.resolve(route.host, this.#parts.asker, this.#closing.signal);
@@ -199,9 +199,13 @@ export class Association {
     }
   }
 
-  async #findI2p(destination: Destination, port: number, seat: () => Attachment): Promise<Found<OpenRoute, LossCause>> {
+  async #findI2p(
+    destination: Destination,
+    port: number,
+    attach: () => Attachment,
+  ): Promise<Found<OpenRoute, LossCause>> {
     try {
-      const via = seat();
+      const via = attach();
       await within(this.#parts.environment.clock, LONGEST_WAIT_MS, tooLate, this.#closing.signal, (limit) =>
         via.ready(limit),
       );

@@ -44,7 +44,7 @@ function client(lists: Lists, more: { readonly source?: 'address' | 'name'; read
       ? {}
       : {
           meaningOf: () => ({ kind: 'destination', destination: told }),
-          toldFor: () => ({ name: 'told.i2p', destination: told }),
+          mappedName: () => ({ name: 'told.i2p', destination: told }),
         }),
   });
   const { association, toClient } = setting;

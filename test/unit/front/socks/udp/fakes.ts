@@ -118,7 +118,7 @@ export function setUp(more: Setting = {}) {
     access: accessWith(),
     asker: GATEWAY,
     meaningOf: (target) => target,
-    toldFor: () => undefined,
+    mappedName: () => undefined,
     sessionFor: () => GATEWAY,
     oneSession: true,
     wantedPort: 4000,

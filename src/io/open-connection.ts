@@ -13,7 +13,11 @@ export interface ConnectOptions {
 }
 
 /** @throws GateError what `explain` makes of a system error, the reason of the signal, or the error of the limit */
-export function connected(sockets: Pick<Sockets, 'connect'>, to: Remote, options: ConnectOptions): Promise<Duplex> {
+export function openConnection(
+  sockets: Pick<Sockets, 'connect'>,
+  to: Remote,
+  options: ConnectOptions,
+): Promise<Duplex> {
   const { signal, doing, explain, limit } = options;
   if (signal.aborted) return Promise.reject(abortError(signal, doing));
   return new Promise((resolve, reject) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Attachment } from '../../../../../src/core/datagram/session.ts';
 import { GATEWAY, type SessionKey } from '../../../../../src/core/session/key.ts';
-import { Seats } from '../../../../../src/front/socks/udp/seats.ts';
+import { AttachedSessions } from '../../../../../src/front/socks/udp/attached-sessions.ts';
 import { GateError } from '../../../../../src/kit/errors.ts';
 
 test('a session that has no port left is given back', () => {
@@ -21,15 +21,15 @@ test('a session that has no port left is given back', () => {
       },
     };
   };
-  const seats = new Seats({ lease }, 0, () => {});
-  assert.throws(() => seats.at(GATEWAY), { code: 'session.no-port' });
+  const attached = new AttachedSessions({ lease }, 0, () => {});
+  assert.throws(() => attached.at(GATEWAY), { code: 'session.no-port' });
   assert.equal(held, 0);
 });
 
 test('an association has four sessions at most, and leaves the one that has been of no use for longest', () => {
   const held = new Set<string>();
   const key = (token: string): SessionKey => ({ kind: 'isolated', token });
-  const seats = new Seats(
+  const attached = new AttachedSessions(
     {
       lease: (wanted) => {
         const token = wanted.kind === 'isolated' ? wanted.token : wanted.kind;
@@ -50,8 +50,8 @@ test('an association has four sessions at most, and leaves the one that has been
     0,
     () => {},
   );
-  for (const token of ['a', 'b', 'c', 'd', 'a', 'e']) seats.at(key(token));
+  for (const token of ['a', 'b', 'c', 'd', 'a', 'e']) attached.at(key(token));
   assert.deepEqual([...held], ['a', 'c', 'd', 'e']);
-  seats.leaveAll();
+  attached.leaveAll();
   assert.equal(held.size, 0);
 });

@@ -15,17 +15,17 @@ export interface DatagramLeases {
 /** One association must not take every session that there may be. */
 const MOST = 4;
 
-interface Seat {
+interface AttachedSession {
   readonly attachment: Attachment;
   readonly release: () => void;
 }
 
-export class Seats {
+export class AttachedSessions {
   readonly #leases: DatagramLeases;
   readonly #wantedPort: number;
   readonly #take: (datagram: SamDatagram, via: Attachment) => void;
   /** By key, the one that has been of no use for longest first. */
-  readonly #seats = new Map<string, Seat>();
+  readonly #attached = new Map<string, AttachedSession>();
 
   /** @param wantedPort the I2P port to have where it is free; 0 for any */
   constructor(leases: DatagramLeases, wantedPort: number, take: (datagram: SamDatagram, via: Attachment) => void) {
@@ -37,21 +37,21 @@ export class Seats {
   /** @throws GateError `limit` when no further session may be opened */
   at(key: SessionKey): Attachment {
     const text = keyText(key);
-    const seat = this.#seats.get(text) ?? this.#newSeat(key);
-    this.#seats.delete(text);
-    this.#seats.set(text, seat);
-    return seat.attachment;
+    const one = this.#attached.get(text) ?? this.#attach(key);
+    this.#attached.delete(text);
+    this.#attached.set(text, one);
+    return one.attachment;
   }
 
   leaveAll(): void {
-    for (const seat of this.#seats.values()) leave(seat);
-    this.#seats.clear();
+    for (const one of this.#attached.values()) leave(one);
+    this.#attached.clear();
   }
 
-  #newSeat(key: SessionKey): Seat {
-    const [oldest] = this.#seats;
-    if (this.#seats.size >= MOST && oldest !== undefined) {
-      this.#seats.delete(oldest[0]);
+  #attach(key: SessionKey): AttachedSession {
+    const [oldest] = this.#attached;
+    if (this.#attached.size >= MOST && oldest !== undefined) {
+      this.#attached.delete(oldest[0]);
       leave(oldest[1]);
     }
     const { session, release } = this.#leases.lease(key);
@@ -66,7 +66,7 @@ export class Seats {
   }
 }
 
-function leave({ attachment, release }: Seat): void {
+function leave({ attachment, release }: AttachedSession): void {
   attachment.detach();
   release();
 }
