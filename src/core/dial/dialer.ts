@@ -83,7 +83,14 @@ export function createDialer(parts: DialerParts): Dialer & PacketDialer {
         own: parts.label(),
         answered: (stream: Duplex, label: number | undefined) => parts.flowAnswered(peer, stream, label),
       };
-      return dialFlow(forClients(GATEWAY, lease, peer), destinationOf(peer), port, labels, parts.clock, signal);
+      return dialFlow({
+        session: forClients(GATEWAY, lease, peer),
+        destination: destinationOf(peer),
+        port,
+        labels,
+        clock: parts.clock,
+        signal,
+      });
     });
   };
 

@@ -29,36 +29,32 @@ export interface FlowLabels {
   answered(stream: Duplex, label: number | undefined): void;
 }
 
+export interface FlowDial {
+  readonly session: Pick<Session, 'connect'>;
+  /** Of the peer's gateway: a b32 name, or in base64. */
+  readonly destination: string;
+  /** TCP port of the service. */
+  readonly port: number;
+  readonly labels: FlowLabels;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
 /** @throws GateError `peer-*`, `policy` as the peer answered, or of the session */
-export async function dialFlow(
-  session: Pick<Session, 'connect'>,
-  destination: string,
-  port: number,
-  labels: FlowLabels,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<RelayEnd> {
-  const open = () => openFlow(session, destination, port, labels, clock, signal);
+export async function dialFlow(dial: FlowDial): Promise<RelayEnd> {
   for (const pause of REFUSED_RETRIES) {
     try {
-      return await open();
+      return await openFlow(dial);
     } catch (error) {
       const { code } = asGateError(error, 'opening a connection to a peer');
       if (code !== 'sam.peer-refused' && code !== 'flow.closed') throw error;
-      await sleep(clock, pause, signal);
+      await sleep(dial.clock, pause, dial.signal);
     }
   }
-  return open();
+  return openFlow(dial);
 }
 
-async function openFlow(
-  session: Pick<Session, 'connect'>,
-  destination: string,
-  port: number,
-  labels: FlowLabels,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<RelayEnd> {
+async function openFlow({ session, destination, port, labels, clock, signal }: FlowDial): Promise<RelayEnd> {
   const stream = await session.connect(destination, port, signal);
   try {
     const late = () =>

@@ -95,7 +95,7 @@ function setting({ maxPerPeer = 10, maxPairs = 100, withTun = true, allowed = tr
         return Promise.resolve(ours);
       },
     };
-    return dialFlow(session, 'peer', port, dialling, clock, signal);
+    return dialFlow({ session, destination: 'peer', port, labels: dialling, clock, signal });
   };
   return {
     clock,
@@ -350,7 +350,11 @@ test('the dialling side gives up on a peer that is silent, closes, talks nonsens
   };
   const dial = async (act: (far: LineEnd) => unknown, kind: ErrorKind, code: string) => {
     const abort = new AbortController();
-    const refused = rejectsWith(dialFlow(session, 'peer', 80, UNLABELLED, clock, abort.signal), kind, code);
+    const refused = rejectsWith(
+      dialFlow({ session, destination: 'peer', port: 80, labels: UNLABELLED, clock, signal: abort.signal }),
+      kind,
+      code,
+    );
     await clock.settle();
     const far = opened.at(-1);
     assert.ok(far !== undefined);
@@ -392,7 +396,11 @@ test('a stream that is refused, or closed without an answer, is tried again a fe
     [closing, 'peer-closed', 'flow.closed'],
   ] as const) {
     tries = 0;
-    const refused = rejectsWith(dialFlow(session, 'peer', 80, UNLABELLED, clock, NEVER), kind, code);
+    const refused = rejectsWith(
+      dialFlow({ session, destination: 'peer', port: 80, labels: UNLABELLED, clock, signal: NEVER }),
+      kind,
+      code,
+    );
     for (let step = 0; step < 20; step += 1) await clock.advance(100);
     await refused;
     assert.equal(tries, 4);
