@@ -97,7 +97,7 @@ async function sendTo(targets: readonly Address[]): Promise<LeakReport['packets'
     const socket = createSocket('udp6');
     socket.on('error', () => {}); // Each send tells its own.
     try {
-      if (!(await bound(socket, source))) continue;
+      if (!(await tryBind(socket, source))) continue;
       for (const target of targets) {
         tried += 1;
         const failure = await new Promise((resolve) => {
@@ -113,7 +113,7 @@ async function sendTo(targets: readonly Address[]): Promise<LeakReport['packets'
 }
 
 /** @returns false for an address that no program can use: it is still tried for duplicates, or has gone */
-async function bound(socket: Socket, source: string | undefined): Promise<boolean> {
+async function tryBind(socket: Socket, source: string | undefined): Promise<boolean> {
   const listening = once(socket, 'listening');
   socket.bind({ port: 0, ...(source !== undefined && { address: source }) });
   return listening.then(

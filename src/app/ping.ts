@@ -111,13 +111,13 @@ async function pingPeer(parts: PingerParts, name: string, timeoutMs: number, sig
     }
   };
   const reachesRouter =
-    (await attempt('sam', (limit) => answers(parts, limit))) &&
+    (await attempt('sam', (limit) => greetBridge(parts, limit))) &&
     (await attempt(
       'session',
       (limit) => session.ready(limit),
       () => notYet(session.state, clock.now()),
     )) &&
-    (await attempt('leaseSet', (limit) => knowsPeer(parts, peer, limit)));
+    (await attempt('leaseSet', (limit) => lookUpPeer(parts, peer, limit)));
   if (reachesRouter) {
     for (const { step, outcome } of await vpn.ping(peer, left(), signal)) {
       if (outcome.kind === 'failed') steps.push(failed(step, outcome.ms, outcome.error));
@@ -128,7 +128,7 @@ async function pingPeer(parts: PingerParts, name: string, timeoutMs: number, sig
   return { schema: 3, peer: peer.name, steps };
 }
 
-async function answers({ bridge, credentials }: PingerParts, signal: AbortSignal): Promise<void> {
+async function greetBridge({ bridge, credentials }: PingerParts, signal: AbortSignal): Promise<void> {
   const { stream } = await converse(bridge, hello(credentials), 'greeting the SAM bridge', signal);
   stream.destroy();
 }
@@ -139,7 +139,7 @@ function notYet(state: SessionState, now: number): GateError {
   return new GateError('router-refused', 'ping.session-building', `the session is still being built${since}`);
 }
 
-async function knowsPeer({ bridge, credentials }: PingerParts, peer: Peer, signal: AbortSignal): Promise<void> {
+async function lookUpPeer({ bridge, credentials }: PingerParts, peer: Peer, signal: AbortSignal): Promise<void> {
   const lookup = lookupName(hostNameOf(peer.b32), credentials);
   const { stream } = await converse(bridge, lookup, 'looking a peer up', signal);
   stream.destroy();

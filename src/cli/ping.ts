@@ -11,7 +11,7 @@ import { systemClock } from '../io/clock.ts';
 import type { Paths } from '../io/paths.ts';
 import { sleep } from '../kit/clock.ts';
 import { EXIT, type ExitCode } from './exit-codes.ts';
-import { type ControlOptions, connect, understood } from './status.ts';
+import { type ControlOptions, connect, requireUnderstood } from './status.ts';
 import { json, type Terminal, table } from './terminal.ts';
 
 export interface PingOptions extends ControlOptions {
@@ -62,7 +62,9 @@ export async function ping(
     if (done > 0) await sleep(systemClock, PAUSE_MS, signal);
     const client = await connect(options, paths, signal);
     try {
-      const report = understood(parsePing(await client.request('ping', { peer, timeoutMs }, timeoutMs + GRACE_MS)));
+      const report = requireUnderstood(
+        parsePing(await client.request('ping', { peer, timeoutMs }, timeoutMs + GRACE_MS)),
+      );
       terminal.print(...(options.json === true ? [json(report)] : pingText(report)));
       exit = exitOf(report);
     } finally {

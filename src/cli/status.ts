@@ -37,7 +37,9 @@ export async function status(
   const client = await connect(options, paths, signal);
   try {
     for (;;) {
-      const report = understood(parseStatus(await client.request('status', { reveal: options.reveal === true })));
+      const report = requireUnderstood(
+        parseStatus(await client.request('status', { reveal: options.reveal === true })),
+      );
       if (options.watch === true && options.json !== true && terminal.isScreen) terminal.clear();
       terminal.print(...(options.json === true ? [json(report)] : statusText(report)));
       if (options.watch !== true) return options.strict === true && !isWell(report) ? EXIT.degraded : EXIT.ok;
@@ -87,7 +89,7 @@ export async function printAnswer<T>(
 ): Promise<void> {
   const client = await connect(options, paths, signal);
   try {
-    const answer = understood(parse(await client.request(method, params, timeoutMs)));
+    const answer = requireUnderstood(parse(await client.request(method, params, timeoutMs)));
     terminal.print(...(options.json === true ? [json(answer)] : text(answer)));
   } finally {
     client.close();
@@ -109,7 +111,7 @@ export async function connect(options: ControlOptions, paths: Paths, signal: Abo
 }
 
 /** @throws GateError for an answer that this version does not know */
-export function understood<T>(answer: T | undefined): T {
+export function requireUnderstood<T>(answer: T | undefined): T {
   if (answer !== undefined) return answer;
   throw new GateError('local-io', 'control.version', 'the running gateway is of another version; restart it');
 }

@@ -4,7 +4,7 @@ import { formatEndpoint, type TcpEndpoint } from '../config/endpoint.ts';
 import type { BridgePort } from '../core/ports.ts';
 import type { Clock, TimeLimit } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
-import { exhausted } from './exhausted.ts';
+import { exhaustionError } from './exhaustion.ts';
 import { openConnection } from './open-connection.ts';
 import type { Remote, Sockets } from './sockets.ts';
 import { systemSockets } from './system-sockets.ts';
@@ -16,7 +16,7 @@ export function createTcpBridge(endpoint: TcpEndpoint, clock: Clock, sockets: So
   const address = Uint8Array.from(ipaddr.parse(endpoint.host).toByteArray());
   const remote: Remote = { kind: 'tcp', address, port: endpoint.port };
   const limit: TimeLimit = { clock, ms: CONNECT_TIMEOUT_MS, late: () => noAnswer(endpoint) };
-  const explain = (error: NodeJS.ErrnoException) => exhausted(error) ?? refused(endpoint, error);
+  const explain = (error: NodeJS.ErrnoException) => exhaustionError(error) ?? refused(endpoint, error);
   const doing = 'connecting to the SAM bridge';
   return { open: (signal) => openConnection(sockets, remote, { signal, doing, explain, limit }) };
 }

@@ -1,7 +1,7 @@
 /** TCP connections of this host to addresses inside the /48, as the kernel routes them. */
 import type { ConnectorPort } from '../core/ports.ts';
 import { GateError } from '../kit/errors.ts';
-import { exhausted } from './exhausted.ts';
+import { exhaustionError } from './exhaustion.ts';
 import { openConnection } from './open-connection.ts';
 import { systemSockets } from './system-sockets.ts';
 
@@ -25,7 +25,7 @@ function explain(error: NodeJS.ErrnoException): GateError {
     default:
       // EHOSTUNREACH and ENETUNREACH, and EACCES, which is how an unreachable or prohibit route speaks.
       return (
-        exhausted(error) ??
+        exhaustionError(error) ??
         new GateError(
           'peer-unreachable',
           'peer.no-route',

@@ -3,7 +3,7 @@ import { createSocket, type Socket, type SocketType } from 'node:dgram';
 import type { UdpPort, UdpSocket } from '../core/ports.ts';
 import { abortError, GateError } from '../kit/errors.ts';
 import type { UdpAddress } from '../wire/sam/command.ts';
-import { exhausted } from './exhausted.ts';
+import { exhaustionError } from './exhaustion.ts';
 
 /** Asked of the kernel, which gives at most net.core.rmem_max: a burst from the router comes faster than we read. */
 const RECEIVE_BUFFER = 1024 * 1024;
@@ -111,7 +111,7 @@ function openError(error: NodeJS.ErrnoException, doing: string): GateError {
 
 function explain(error: NodeJS.ErrnoException, doing: string): GateError {
   return (
-    exhausted(error) ??
+    exhaustionError(error) ??
     new GateError('local-io', 'udp.failed', `${doing} failed (${error.code ?? error.message})`, {
       facts: { errno: error.code },
       cause: error,

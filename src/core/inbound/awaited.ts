@@ -42,7 +42,7 @@ export function createAwaitedStreams(): AwaitedStreams {
   const awaiting = new Map<number, Awaiting>();
 
   /** Most bridges tell no port, and many programs call none: only another port than ours says that we are not meant. */
-  const meant = ({ toPort }: InboundStream, port: number) => toPort === undefined || toPort === 0 || toPort === port;
+  const isMeant = ({ toPort }: InboundStream, port: number) => toPort === undefined || toPort === 0 || toPort === port;
 
   return {
     expect: (from, wished, take) => {
@@ -57,7 +57,7 @@ export function createAwaitedStreams(): AwaitedStreams {
       };
     },
     offer: (inbound) => {
-      const candidates = [...awaiting.values()].filter(({ port }) => meant(inbound, port));
+      const candidates = [...awaiting.values()].filter(({ port }) => isMeant(inbound, port));
       const { b32 } = inbound.from;
       // A destination that was named goes to whoever named it.
       const found =

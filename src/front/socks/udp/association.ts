@@ -102,8 +102,8 @@ export class Association {
     this.#parts = parts;
     this.#bucket = new TokenBucket(settings.rate, settings.rate, clock.now());
     const ours = [addressKey(own.oc), addressKey(own.ocat4)];
-    const ofVpn = (address: string) => ours.includes(address) || peers.byAddress(address) !== undefined;
-    this.#correspondents = new Correspondents(CORRESPONDENTS, ofVpn);
+    const isOfVpn = (address: string) => ours.includes(address) || peers.byAddress(address) !== undefined;
+    this.#correspondents = new Correspondents(CORRESPONDENTS, isOfVpn);
     this.#admission = new DatagramAdmission({ ...parts, correspondents: this.#correspondents });
     this.#sessions = new AttachedSessions(sessions, parts.wantedPort, (datagram, via) => this.#arrived(datagram, via));
     this.#pending = new PendingDatagrams({
@@ -243,12 +243,12 @@ export class Association {
   #send(route: OpenRoute, payload: Buffer): boolean {
     const { counts } = this.#parts;
     if (route.kind === 'tun') {
-      this.#correspondents.askVpn(route.address);
+      this.#correspondents.recordSentToVpn(route.address);
       counts.add(route.socket.send(payload, route.to) ? 'sent' : 'busy');
       return true;
     }
     const { destination, port, via } = route;
-    if (!this.#correspondents.ask(destination, port, via)) {
+    if (!this.#correspondents.recordSent(destination, port, via)) {
       counts.add('lookalike');
       return true;
     }
@@ -275,7 +275,7 @@ export class Association {
   #passOn({ sender, ports, payload }: SamDatagram, via: Attachment): UdpCounter {
     const { settings, toClient } = this.#parts;
     if (!this.#admission.mayHear(sender.b32)) return 'policyRefused';
-    const from = this.#correspondents.hear(sender, via);
+    const from = this.#correspondents.recordReceived(sender, via);
     if (from === undefined) return 'lookalike';
     const source: UdpSource =
       settings.source === 'name'

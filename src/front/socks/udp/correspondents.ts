@@ -64,7 +64,7 @@ export class Correspondents {
   }
 
   /** The client sends to an address of the VPN. */
-  askVpn(address: Address): void {
+  recordSentToVpn(address: Address): void {
     const key = addressKey(address);
     this.#vpnAsked.delete(key);
     const [oldest] = this.#vpnAsked;
@@ -73,7 +73,7 @@ export class Correspondents {
   }
 
   /** The client sends to it. @returns undefined when another destination has its address */
-  ask(destination: Destination, port: number, via: Attachment): Correspondent | undefined {
+  recordSent(destination: Destination, port: number, via: Attachment): Correspondent | undefined {
     const one = this.#pin(destination, via);
     if (one === undefined) return undefined;
     one.asked = true;
@@ -83,7 +83,7 @@ export class Correspondents {
   }
 
   /** It has sent to the client. @returns undefined when another destination has its address */
-  hear(destination: Destination, via: Attachment): Correspondent | undefined {
+  recordReceived(destination: Destination, via: Attachment): Correspondent | undefined {
     const one = this.#pin(destination, via);
     if (one !== undefined) one.via = via;
     return one;

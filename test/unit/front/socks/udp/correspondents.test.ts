@@ -19,38 +19,38 @@ test('an address stands for the destination that had it first, and for no other'
   const known = new Correspondents(10, FREE);
   const [first, imitation] = [destination('x', 'a'), destination('x', 'b')];
   assert.deepEqual(addressesOf(first.b32).oc, addressesOf(imitation.b32).oc);
-  const one = known.hear(first, via) ?? assert.fail();
-  assert.equal(known.hear(imitation, via), undefined);
-  assert.equal(known.ask(imitation, 53, via), undefined);
+  const one = known.recordReceived(first, via) ?? assert.fail();
+  assert.equal(known.recordReceived(imitation, via), undefined);
+  assert.equal(known.recordSent(imitation, 53, via), undefined);
   assert.equal(known.byAddress(one.address)?.destination.b32, first.b32);
 });
 
 test('an address of the VPN stands for nobody else', () => {
   const taken = addressKey(addressesOf(destination('peer').b32).oc);
   const known = new Correspondents(10, (address) => address === taken);
-  assert.equal(known.hear(destination('peer', 'b'), via), undefined);
-  assert.equal(known.ask(destination('peer', 'b'), 1, via), undefined);
+  assert.equal(known.recordReceived(destination('peer', 'b'), via), undefined);
+  assert.equal(known.recordSent(destination('peer', 'b'), 1, via), undefined);
 });
 
 test('the port that was last written to is remembered, and by whom it was heard', () => {
   const known = new Correspondents(10, FREE);
   const other = attachment();
   const one = destination('x');
-  assert.equal(known.hear(one, via)?.port, 0);
-  assert.equal(known.ask(one, 53, via)?.port, 53);
-  const heard = known.hear(one, other) ?? assert.fail();
+  assert.equal(known.recordReceived(one, via)?.port, 0);
+  assert.equal(known.recordSent(one, 53, via)?.port, 53);
+  const heard = known.recordReceived(one, other) ?? assert.fail();
   assert.equal(heard.port, 53);
   assert.equal(heard.via, other);
 });
 
 test('strangers make room for one another, and never for somebody whom the client has asked', () => {
   const known = new Correspondents(3, FREE);
-  const asked = known.ask(destination('asked'), 1, via) ?? assert.fail();
-  for (const letter of 'bcdefgh') known.hear(destination(letter), via);
+  const asked = known.recordSent(destination('asked'), 1, via) ?? assert.fail();
+  for (const letter of 'bcdefgh') known.recordReceived(destination(letter), via);
   assert.ok(known.byAddress(asked.address));
   assert.equal(known.byAddress(addressesOf(destination('b').b32).oc), undefined);
   assert.ok(known.byAddress(addressesOf(destination('h').b32).oc));
   // Where all were asked for, the oldest goes.
-  for (const letter of 'xyz') known.ask(destination(letter), 1, via);
+  for (const letter of 'xyz') known.recordSent(destination(letter), 1, via);
   assert.equal(known.byAddress(asked.address), undefined);
 });

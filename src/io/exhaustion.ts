@@ -4,7 +4,7 @@ import { GateError } from '../kit/errors.ts';
 const EXHAUSTED = ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL'];
 
 /** @returns a `limit` error, or undefined where the other side or the way to it is to blame */
-export function exhausted(error: NodeJS.ErrnoException): GateError | undefined {
+export function exhaustionError(error: NodeJS.ErrnoException): GateError | undefined {
   if (error.code === undefined || !EXHAUSTED.includes(error.code)) return undefined;
   return new GateError(
     'limit',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createAcceptFailureLog } from '../../../src/io/accept-failures.ts';
-import { exhausted } from '../../../src/io/exhausted.ts';
+import { exhaustionError } from '../../../src/io/exhaustion.ts';
 import type { Facts } from '../../../src/kit/errors.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
 import { FakeClock } from '../../helpers/fake-clock.ts';
@@ -12,12 +12,12 @@ function systemError(code: string): NodeJS.ErrnoException {
 
 test('a machine that is used up is no fault of the other side', () => {
   for (const code of ['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL']) {
-    const error = exhausted(systemError(code));
+    const error = exhaustionError(systemError(code));
     assert.deepEqual([error?.kind, error?.code, error?.facts['errno']], ['limit', 'system.exhausted', code]);
     assert.match(error?.message ?? '', /LimitNOFILE/);
   }
-  assert.equal(exhausted(systemError('ECONNREFUSED')), undefined);
-  assert.equal(exhausted(new Error('no code')), undefined);
+  assert.equal(exhaustionError(systemError('ECONNREFUSED')), undefined);
+  assert.equal(exhaustionError(new Error('no code')), undefined);
 });
 
 test('clients that could not be accepted are counted, and told once a minute', async () => {
