@@ -15,7 +15,7 @@ import { forwardsIpv6 } from '../io/forwarding.ts';
 import { listen } from '../io/listener.ts';
 import { type AdjustableLogger, createPinoLogger } from '../io/log-pino.ts';
 import { createRouter, usualSearchPath } from '../io/router.ts';
-import { serviceManager } from '../io/service-manager.ts';
+import { createServiceManager } from '../io/service-manager.ts';
 import { STREAM_MARKS } from '../io/sockets.ts';
 import { kernelUdp } from '../io/udp.ts';
 import { abortError, type GateError } from '../kit/errors.ts';
@@ -169,7 +169,7 @@ async function start(
 
   const up = { config, own: gateway.own, tun, listeners, router: router.state(), created };
   for (const line of banner(up, revealed)) announce(line);
-  const manager = serviceManager({ environment: process.env, clock: systemClock, log });
+  const manager = createServiceManager({ environment: process.env, clock: systemClock, log });
   undo(async () => manager.stopping());
   manager.ready();
   return lost.signal;

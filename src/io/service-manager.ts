@@ -28,7 +28,7 @@ export interface ServiceManagerOptions {
 /** Of the time after which the manager takes us for dead, as sd_watchdog_enabled(3) recommends. */
 const WATCHDOG_SHARE = 1 / 2;
 
-export function serviceManager(options: ServiceManagerOptions): ServiceManager {
+export function createServiceManager(options: ServiceManagerOptions): ServiceManager {
   const { environment, clock, log, pid = process.pid } = options;
   const { tell = (address, message) => loadNative().tellServiceManager(address, message) } = options;
   const address = environment['NOTIFY_SOCKET'];

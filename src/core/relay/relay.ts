@@ -13,7 +13,7 @@ import { NO_BYTES } from '../../kit/step.ts';
 import { type Tally, tally } from '../../kit/tally.ts';
 import type { RelayEnd } from '../dial/target.ts';
 import { isLending, writesThrough } from '../ports.ts';
-import type { Join, Relay, RelayOptions, RelayReport, ReservedPlace } from './report.ts';
+import type { Join, Relay, RelayOptions, RelayReport, ReservedSlot } from './report.ts';
 
 export interface RelayCoreOptions {
   readonly clock: Clock;
@@ -57,14 +57,14 @@ export function createRelayCore(options: RelayCoreOptions): RelayCore {
       };
       new RelayPair(near, far, how, options, counts, over).start();
     });
-  const place: ReservedPlace = { join: joinInPlace, leave };
+  const slot: ReservedSlot = { join: joinInPlace, leave };
   const reserve = () => {
     if (active >= options.maxPairs) {
       counts.add('refusedLimit');
       return undefined;
     }
     active += 1;
-    return place;
+    return slot;
   };
   return {
     get active() {

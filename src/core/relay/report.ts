@@ -18,18 +18,18 @@ export interface RelayReport {
 export type Join = (near: RelayEnd, far: RelayEnd, options: RelayOptions) => Promise<RelayReport>;
 
 export interface Relay {
-  /** Where there is no place for them, both are closed at once. */
+  /** Where there is no slot for them, both are closed at once. */
   readonly join: Join;
   /**
-   * A place for a pair, for who has to tell one side that it will be joined, or to wait for the other.
+   * A slot for a pair, for who has to tell one side that it will be joined, or to wait for the other.
    *
-   * @returns undefined, which is counted, where there is no place
+   * @returns undefined, which is counted, where there is none
    */
-  reserve(): ReservedPlace | undefined;
+  reserve(): ReservedSlot | undefined;
 }
 
 /** Held until one of the two is called, once. */
-export interface ReservedPlace {
+export interface ReservedSlot {
   readonly join: Join;
   readonly leave: () => void;
 }

@@ -94,16 +94,16 @@ export function createFlowServer(options: FlowServerOptions): FlowServer {
       admitted.set(stream, { peer, port: request.port });
       if (local === undefined) return await refuse(stream, 'unreachable', 'refusedService');
       // Before the service is asked: it need not hear of a flow that cannot be joined, and those that wait for one are bounded.
-      const place = relay.reserve();
-      if (place === undefined) return await refuse(stream, 'busy', 'refusedLimit');
+      const slot = relay.reserve();
+      if (slot === undefined) return await refuse(stream, 'busy', 'refusedLimit');
       const service = await reach(local, request.port, stream);
       if (typeof service === 'string') {
-        place.leave();
+        slot.leave();
         return await refuse(stream, service, 'refusedService');
       }
       stream.write(flowAnswer('joined', options.label()));
       counts.add('joined');
-      await place.join(
+      await slot.join(
         { stream: createFramedStream(stream), halfClose: true },
         { stream: service, halfClose: true },
         { signal: stopping.signal, idleMs: IDLE_MS },

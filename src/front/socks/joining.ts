@@ -17,8 +17,8 @@ export function tellAndJoin(
   reply: Uint8Array,
 ): Promise<void> {
   const { counts, relay, settings } = environment;
-  const place = relay.reserve();
-  if (place === undefined) {
+  const slot = relay.reserve();
+  if (slot === undefined) {
     far.stream.destroy();
     counts.add('dialFailed');
     const message = 'as many streams are joined as may be at one time; see limits.streams';
@@ -27,7 +27,7 @@ export function tellAndJoin(
   counts.add('connected');
   client.write(reply);
   // Handed on instead of awaited: the frame of an async function would live for as long as the pair.
-  return place.join({ stream: client, halfClose: true }, far, { signal, idleMs: settings.idleMs }).then(ignoreReport);
+  return slot.join({ stream: client, halfClose: true }, far, { signal, idleMs: settings.idleMs }).then(ignoreReport);
 }
 
 function ignoreReport(): void {}

@@ -1,7 +1,7 @@
 /** What the service manager is told, and when; that it arrives is seen in test/net/service-manager.test.ts. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ManagerEnvironment, serviceManager } from '../../../src/io/service-manager.ts';
+import { createServiceManager, type ManagerEnvironment } from '../../../src/io/service-manager.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
 import { FakeClock } from '../../helpers/fake-clock.ts';
 
@@ -13,7 +13,7 @@ function setting(environment: ManagerEnvironment) {
   const told: string[] = [];
   const warnings: string[] = [];
   let hears = true;
-  const manager = serviceManager({
+  const manager = createServiceManager({
     environment,
     clock,
     log: { ...silentLogger, warn: (message) => warnings.push(message) },

@@ -7,7 +7,7 @@ import type { Arrival, Binder, BindOptions, Bound } from '../../../../src/core/i
 import { type AddressNames, createAddressNames } from '../../../../src/core/naming/addresses.ts';
 import { createPeerTable } from '../../../../src/core/peers/table.ts';
 import type { ClientOrigin, ListenerPort } from '../../../../src/core/ports.ts';
-import type { Join, Relay, RelayOptions, RelayReport, ReservedPlace } from '../../../../src/core/relay/report.ts';
+import type { Join, Relay, RelayOptions, RelayReport, ReservedSlot } from '../../../../src/core/relay/report.ts';
 import { type Access, type AccessLists, createAccess } from '../../../../src/front/socks/access.ts';
 import type { Authenticate } from '../../../../src/front/socks/authentication.ts';
 import { createSocksServer, type SocksServer, type SocksServerOptions } from '../../../../src/front/socks/server.ts';
@@ -227,7 +227,7 @@ function fakeRelay(): FakeRelay {
       far.stream.once('close', () => over('both-finished'));
       options.signal.addEventListener('abort', () => over('cancelled'));
     });
-  const place: ReservedPlace = { join, leave: () => {} };
+  const place: ReservedSlot = { join, leave: () => {} };
   const relay: FakeRelay = { joins, isFull: false, join, reserve: () => (relay.isFull ? undefined : place) };
   return relay;
 }
