@@ -125,6 +125,13 @@ bool take_bytes(napi_env env, napi_value value, uint8_t *bytes, size_t size)
     return true;
 }
 
+bool take_text(napi_env env, napi_value value, char *text, size_t size)
+{
+    size_t length;
+    return napi_get_value_string_utf8(env, value, NULL, 0, &length) == napi_ok && length < size &&
+           napi_get_value_string_utf8(env, value, text, size, &length) == napi_ok;
+}
+
 napi_value undefined(napi_env env)
 {
     napi_value value = NULL;

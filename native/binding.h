@@ -25,6 +25,8 @@ bool take_arguments(napi_env env, napi_callback_info info, size_t count, napi_va
 bool take_uint32(napi_env env, napi_value value, uint32_t *number);
 /* `size` bytes exactly. */
 bool take_bytes(napi_env env, napi_value value, uint8_t *bytes, size_t size);
+/* With its end; what does not fit is refused, not cut. */
+bool take_text(napi_env env, napi_value value, char *text, size_t size);
 
 napi_value undefined(napi_env env);
 napi_value boolean(napi_env env, bool value);

@@ -6,14 +6,6 @@
 
 enum { MESSAGE_SIZE = 256 };
 
-/* Texts that do not fit are refused, not cut. */
-static bool take_text(napi_env env, napi_value value, char *text, size_t size)
-{
-    size_t length;
-    if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok || length >= size) return false;
-    return napi_get_value_string_utf8(env, value, text, size, &length) == napi_ok;
-}
-
 static napi_value tell_manager(napi_env env, napi_callback_info info)
 {
     napi_value arguments[2];

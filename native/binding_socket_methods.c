@@ -83,12 +83,10 @@ static bool take_tcp(napi_env env, const napi_value *values, struct sockaddr_sto
 static bool take_path(napi_env env, napi_value value, struct sockaddr_storage *address, socklen_t *length)
 {
     struct sockaddr_un *local = (struct sockaddr_un *)address;
-    size_t size;
     memset(address, 0, sizeof *address);
     local->sun_family = AF_UNIX;
     *length = sizeof *local;
-    return napi_get_value_string_utf8(env, value, NULL, 0, &size) == napi_ok && size < sizeof local->sun_path &&
-           napi_get_value_string_utf8(env, value, local->sun_path, sizeof local->sun_path, &size) == napi_ok;
+    return take_text(env, value, local->sun_path, sizeof local->sun_path);
 }
 
 /* To be called after everything that changes the number of sockets. */

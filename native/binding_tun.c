@@ -70,10 +70,8 @@ static napi_value open_tun(napi_env env, napi_callback_info info)
 {
     napi_value arguments[2];
     char name[64];
-    size_t length;
     uint32_t offload;
-    if (!take_arguments(env, info, 2, arguments) ||
-        napi_get_value_string_utf8(env, arguments[0], name, sizeof name, &length) != napi_ok ||
+    if (!take_arguments(env, info, 2, arguments) || !take_text(env, arguments[0], name, sizeof name) ||
         !take_uint32(env, arguments[1], &offload) || offload > OFFLOAD_TCP_UDP) {
         return throw_argument(env);
     }
