@@ -61,6 +61,15 @@ export function isLocal(endpoint: Endpoint): boolean {
   return endpoint.kind === 'unix' || ipaddr.parse(endpoint.host).range() === 'loopback';
 }
 
+/** Would the kernel refuse to listen at one while something listens at the other? IPv6 is listened to without IPv4. */
+export function excludeEachOther(one: Endpoint, other: Endpoint): boolean {
+  if (one.kind === 'unix' || other.kind === 'unix') return formatEndpoint(one) === formatEndpoint(other);
+  if (one.port !== other.port || one.port === 0) return false;
+  if (one.host === other.host) return true;
+  const [first, second] = [ipaddr.parse(one.host), ipaddr.parse(other.host)];
+  return first.kind() === second.kind() && [first, second].some((host) => host.range() === 'unspecified');
+}
+
 /** IPv4 in the spelling of IPv6: the kernel would listen to something else than a reader expects. */
 export function isMappedIpv4(endpoint: Endpoint): boolean {
   return endpoint.kind === 'tcp' && ipaddr.parse(endpoint.host).range() === 'ipv4Mapped';

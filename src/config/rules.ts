@@ -2,7 +2,7 @@
 import { addressesOf, addressKey } from '../wire/i2p/address.ts';
 import type { B32 } from '../wire/i2p/destination.ts';
 import { belongsToSam } from '../wire/sam/command.ts';
-import { formatEndpoint, isLocal, isMappedIpv4 } from './endpoint.ts';
+import { type Endpoint, excludeEachOther, formatEndpoint, isLocal, isMappedIpv4 } from './endpoint.ts';
 import { identityRules } from './identity-rules.ts';
 import type { KeyPath } from './locate.ts';
 import { networkRules } from './network-rules.ts';
@@ -146,7 +146,9 @@ function* inboundRules(peers: readonly PeerConfig[]): Generator<BrokenRule> {
 }
 
 function* socksRules({ socks, control }: Config): Generator<BrokenRule> {
-  const places = new Map([[formatEndpoint({ kind: 'unix', path: control.socket }), 'control.socket']]);
+  const taken: { readonly endpoint: Endpoint; readonly by: string }[] = [
+    { endpoint: { kind: 'unix', path: control.socket }, by: 'control.socket' },
+  ];
   for (const [index, { listen, open, users }] of socks.entries()) {
     const where = formatEndpoint(listen);
     if (isMappedIpv4(listen)) {
@@ -162,15 +164,15 @@ function* socksRules({ socks, control }: Config): Generator<BrokenRule> {
         wanted: 'a loopback address, users, or open = true if all of those machines may use I2P in your name',
       };
     }
-    const same = places.get(where);
-    if (same !== undefined && !(listen.kind === 'tcp' && listen.port === 0)) {
+    const other = taken.find(({ endpoint }) => excludeEachOther(endpoint, listen));
+    if (other !== undefined) {
       yield {
         path: ['socks', index, 'listen'],
-        found: `"${where}" again`,
-        wanted: `another place than ${same}`,
+        found: `"${where}", which excludes "${formatEndpoint(other.endpoint)}" of ${other.by}`,
+        wanted: 'places at which both can listen',
       };
     }
-    places.set(where, `socks[${index + 1}]`);
+    taken.push({ endpoint: listen, by: `socks[${index + 1}]` });
   }
 }
 

@@ -240,6 +240,11 @@ for (const [what, toml, expected] of [
   ['a user twice', `[[socks]]\nusers = ["${ALICES_LINE}", "${ALICES_LINE}"]`, [/^f:2: .*: found a user again/]],
   ['a listener twice', '[[socks]]\n[[socks]]\nlisten = "localhost:9160"', [/^f:3: socks\[2\]\.listen: .*socks\[1\]/]],
   [
+    'a listener at all addresses of a port beside one at a single address',
+    '[[socks]]\n[[socks]]\nlisten = "0.0.0.0:9160"\nopen = true',
+    [/^f:3: socks\[2\]\.listen: found "0\.0\.0\.0:9160", which excludes "127\.0\.0\.1:9160" of socks\[1\]/],
+  ],
+  [
     'an option with its own key',
     '[tunnels.options]\n"inbound.length" = "1"',
     [/^f:2: tunnels\.options\.".*tunnels\.inbound/],

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { formatEndpoint, isLocal, parseEndpoint } from '../../../src/config/endpoint.ts';
+import { excludeEachOther, formatEndpoint, isLocal, parseEndpoint } from '../../../src/config/endpoint.ts';
 
 for (const [text, canonical, local] of [
   ['127.0.0.1:9160', '127.0.0.1:9160', true],
@@ -58,3 +60,34 @@ test('reads or refuses any text', () => {
     }),
   );
 });
+
+const HOSTS = ['127.0.0.1', '127.0.0.2', '0.0.0.0', '::1', '::'] as const;
+
+/** @returns undefined where the kernel refuses */
+async function listens(host: string, port: number) {
+  const server = createServer().listen({ host, port, ipv6Only: true });
+  const refused = once(server, 'error').then(([error]) => {
+    assert.equal(error.code, 'EADDRINUSE');
+    return undefined;
+  });
+  const listening = once(server, 'listening').then(() => server);
+  return Promise.race([refused, listening]);
+}
+
+for (const one of HOSTS) {
+  for (const other of HOSTS) {
+    test(`whether ${one} excludes ${other} is what the kernel says`, async () => {
+      const first = (await listens(one, 0)) ?? assert.fail();
+      const address = first.address();
+      const port = typeof address === 'object' && address !== null ? address.port : assert.fail();
+      const second = await listens(other, port);
+      first.close();
+      second?.close();
+      const endpoints = [one, other].map((host) => ({ kind: 'tcp', host, port }) as const);
+      const [at, beside] = endpoints;
+      assert.ok(at !== undefined && beside !== undefined);
+      assert.equal(excludeEachOther(at, beside), second === undefined);
+      assert.equal(excludeEachOther({ ...at, port: 0 }, { ...beside, port: 0 }), false);
+    });
+  }
+}
