@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../../../src/kit/clock.ts';
 import type { Answer } from './answers.ts';
-import { type Action, type Delivery, deliverySteps, type Step } from './faults.ts';
+import { type Action, type Delivery, deliverySteps, type Refusal, type Step } from './faults.ts';
 import type { FakeSession } from './session.ts';
 import type { FakeStream } from './stream.ts';
 import type { Temperament } from './temperament.ts';
@@ -108,6 +108,24 @@ export class Connection {
     // Once an end is on its way libuv refuses a reset, and Node then never closes the socket at all.
     if (this.socket.writableEnded && this.socket.writableLength === 0) this.socket.destroy();
     else this.socket.resetAndDestroy();
+  }
+
+  refuse(refusal: Refusal): void {
+    switch (refusal.kind) {
+      case 'silence':
+        break;
+      case 'close':
+        this.close();
+        break;
+      case 'reset':
+        this.reset();
+        break;
+      case 'endless':
+        this.flood(refusal.bytes);
+        break;
+      default:
+        refusal satisfies never;
+    }
   }
 
   /** @returns when the socket has closed */

@@ -24,6 +24,9 @@ export type Action =
   /** The command is not carried out; a line begins that does not end within so many bytes. */
   | { readonly kind: 'endless'; readonly bytes: number };
 
+/** In whose place nothing whole is said. */
+export type Refusal = Exclude<Action, { readonly kind: 'instead' | 'answer' }>;
+
 export interface Rule {
   /** How the line begins, or what it matches; `arrival` is the line that names the peer to an ACCEPT. */
   readonly on: string | RegExp;

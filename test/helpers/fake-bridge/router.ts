@@ -87,28 +87,13 @@ export class Router implements ConnectionOwner {
     if (this.commands.length < LOGGED) this.commands.push({ connection: connection.number, line: known });
     const session = 'session' in role ? role.session.request.id : undefined;
     const action = this.faults.decide(known, { connection: connection.number, session });
-    switch (action?.kind) {
-      case 'silence':
-        return;
-      case 'close':
-        connection.close();
-        return;
-      case 'reset':
-        connection.reset();
-        return;
-      case 'endless':
-        connection.flood(action.bytes);
-        return;
-      case 'instead':
-        connection.say(action.text, action);
-        return;
-      case 'answer':
-      case undefined:
-        connection.action = action;
-        carryOut(this, connection, line);
-        return;
-      default:
-        action satisfies never;
+    if (action === undefined || action.kind === 'answer') {
+      connection.action = action;
+      carryOut(this, connection, line);
+    } else if (action.kind === 'instead') {
+      connection.say(action.text, action);
+    } else {
+      connection.refuse(action);
     }
   }
 

@@ -150,28 +150,12 @@ export class FakeStream {
   }
 
   #misbehave({ connection }: Acceptance, line: string, action: Action): void {
-    switch (action.kind) {
-      case 'silence':
-        return;
-      case 'close':
-        connection.close();
-        return;
-      case 'reset':
-        connection.reset();
-        return;
-      case 'endless':
-        connection.flood(action.bytes);
-        return;
-      case 'instead':
-      case 'answer': {
-        const text = action.kind === 'instead' ? action.text : (action.alter?.(line) ?? line);
-        connection.say(text, action);
-        this.#outward.open(connection);
-        return;
-      }
-      default:
-        action satisfies never;
+    if (action.kind !== 'instead' && action.kind !== 'answer') {
+      connection.refuse(action);
+      return;
     }
+    connection.say(action.kind === 'instead' ? action.text : (action.alter?.(line) ?? line), action);
+    this.#outward.open(connection);
   }
 
   #endConnector(): void {
