@@ -17,10 +17,10 @@ import { PeerStreams } from '../core/peers/streams.ts';
 import type { Peer, PeerPlan, PeerTable } from '../core/peers/table.ts';
 import type { ConnectorPort, DatagramBridgePort, ListenerPort, TunPort, UdpPort } from '../core/ports.ts';
 import { createRelayCore } from '../core/relay/relay.ts';
-import { acceptor, type InboundStream } from '../core/session/acceptor.ts';
+import { createAcceptor, type InboundStream } from '../core/session/acceptor.ts';
 import { GATEWAY } from '../core/session/key.ts';
 import { SessionLabel } from '../core/session/label.ts';
-import { sessionManager } from '../core/session/manager.ts';
+import { createSessionManager } from '../core/session/manager.ts';
 import { ReceivedBytes } from '../core/session/received.ts';
 import type { Session } from '../core/session/session.ts';
 import { createNameServer } from '../front/dns/server.ts';
@@ -148,7 +148,7 @@ function createCore(config: Config, environment: GatewayEnvironment) {
   const { b32 } = environment.keys.destination;
   const own = { b32, addresses: addressesOf(b32) };
   const identities = sessionSettings(config, environment.identities);
-  const sessions = sessionManager(
+  const sessions = createSessionManager(
     { gatewayKeys: environment.keys, keysHeldUntil: environment.keysHeldUntil, ...identities, credentials },
     { bridge, clock, log, random },
   );
@@ -266,7 +266,7 @@ function createInbound(
     log,
   );
   const acceptOn = (on: Session, slots: number, take: (stream: InboundStream) => void) =>
-    acceptor({ session: on, bridge, clock, log, random, credentials, slots, take });
+    createAcceptor({ session: on, bridge, clock, log, random, credentials, slots, take });
   const accepting = acceptOn(session, limits.accepts, (stream) => inbound.take(stream));
   const binder = createBinder({
     sessions,

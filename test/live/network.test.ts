@@ -10,7 +10,7 @@ import { echoes, untilBridgeAnswers } from '../../scripts/lab/ready.ts';
 import { greetBridge, openSession, type SamSession } from '../../scripts/lab/sam-client.ts';
 import { planStranger, startStranger } from '../../scripts/lab/stranger.ts';
 import { PAGE_TEXT } from '../../scripts/lab/web-server.ts';
-import { acceptor } from '../../src/core/session/acceptor.ts';
+import { createAcceptor } from '../../src/core/session/acceptor.ts';
 import { Session } from '../../src/core/session/session.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { silentLogger } from '../../src/kit/log.ts';
@@ -64,7 +64,7 @@ test('streams that come at the same time have their own names, each of them', { 
     { ...world, takeTurn: (build) => build() },
   );
   const heard: (readonly [name: string, said: string])[] = [];
-  const service = acceptor({
+  const service = createAcceptor({
     ...world,
     session,
     credentials: undefined,

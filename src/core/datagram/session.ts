@@ -19,10 +19,10 @@ import type { DatagramBridgePort, UdpSocket } from '../ports.ts';
 import {
   type ReadySession,
   type SessionCarrier,
+  type SessionEnvironment,
   SessionLife,
   type SessionSettings,
   type SessionState,
-  type SessionWorld,
 } from '../session/life.ts';
 import type { RouterKind } from '../session/router-kind.ts';
 import { type Attached, Attachments } from './attachments.ts';
@@ -85,11 +85,11 @@ export class DatagramSession {
   #udpRefused = false;
   #transport: Transport | undefined;
 
-  constructor(settings: SessionSettings, world: SessionWorld & { readonly bridge: DatagramBridgePort }) {
-    this.#bridge = world.bridge;
-    this.#clock = world.clock;
-    this.#log = world.log;
-    this.#life = new SessionLife((signal) => this.#openCarrier(signal), settings, world);
+  constructor(settings: SessionSettings, environment: SessionEnvironment & { readonly bridge: DatagramBridgePort }) {
+    this.#bridge = environment.bridge;
+    this.#clock = environment.clock;
+    this.#log = environment.log;
+    this.#life = new SessionLife((signal) => this.#openCarrier(signal), settings, environment);
   }
 
   get state(): SessionState {

@@ -11,7 +11,7 @@ import type { SessionOptions } from '../../wire/sam/command.ts';
 import type { DatagramBridgePort } from '../ports.ts';
 import { type IsolatedKey, keyText, type SessionKey } from '../session/key.ts';
 import type { SessionManagerOptions } from '../session/manager.ts';
-import { type AtLimit, type PoolLease, type PoolSnapshot, sessionPool } from '../session/pool.ts';
+import { type AtLimit, createSessionPool, type PoolLease, type PoolSnapshot } from '../session/pool.ts';
 import { DatagramSession } from './session.ts';
 
 export interface DatagramSessions extends Service {
@@ -48,7 +48,7 @@ export function createDatagramSessions(
   const { atLimit, credentials, idleMs, most } = options;
   const takeTurn = turnstile(BUILDS_AT_ONCE);
   const tunnels = tunnelsByLabel(options);
-  const pool = sessionPool(
+  const pool = createSessionPool(
     { most, atLimit, idleMs, ahead: new Map(), setting: 'limits.datagram_sessions' },
     environment.clock,
     (label) => {

@@ -55,7 +55,7 @@ const SLOTS_OF_OLD_I2PD = 1;
 const ARM_DEADLINE_MS = 20_000;
 const RETRY: BackoffRange = { firstMs: 500, longestMs: 15_000 };
 
-export function acceptor(options: AcceptorOptions): Acceptor {
+export function createAcceptor(options: AcceptorOptions): Acceptor {
   const { session, bridge, clock, log } = options;
   const stopping = sharedController();
   const onArmed = new Set<() => void>();

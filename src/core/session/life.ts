@@ -63,7 +63,7 @@ export interface SessionCarrier {
 /** Asked anew for every build. @throws GateError when it cannot be had now */
 export type OpenCarrier = (signal: AbortSignal) => Promise<SessionCarrier>;
 
-export interface SessionWorld {
+export interface SessionEnvironment {
   readonly bridge: BridgePort;
   readonly clock: Clock;
   readonly log: Logger;
@@ -102,7 +102,7 @@ interface LiveSession {
 export class SessionLife {
   readonly #openCarrier: OpenCarrier;
   readonly #settings: SessionSettings;
-  readonly #world: SessionWorld;
+  readonly #environment: SessionEnvironment;
   readonly #closing = sharedController();
   readonly #watchers = new Set<(state: SessionState) => void>();
   #state: SessionState = { kind: 'idle' };
@@ -113,12 +113,13 @@ export class SessionLife {
   #isLost = false;
   #pause: { readonly since: number; readonly mayBeCut: boolean; readonly end: () => void } | undefined;
 
-  constructor(openCarrier: OpenCarrier, settings: SessionSettings, world: SessionWorld) {
+  constructor(openCarrier: OpenCarrier, settings: SessionSettings, environment: SessionEnvironment) {
     this.#openCarrier = openCarrier;
     this.#settings = settings;
-    this.#world = world;
+    this.#environment = environment;
     const { keys, keysHeldUntil = Number.NEGATIVE_INFINITY } = settings;
-    this.#keyHold = keys === 'transient' ? undefined : new KeyHold(world.bridge, world.clock, keysHeldUntil);
+    this.#keyHold =
+      keys === 'transient' ? undefined : new KeyHold(environment.bridge, environment.clock, keysHeldUntil);
   }
 
   get state(): SessionState {
@@ -202,19 +203,19 @@ export class SessionLife {
     for (let attempt = 1; !signal.aborted; attempt += 1) {
       let why: GateError;
       try {
-        const live = await this.#world.takeTurn(() => this.#build(attempt, signal), signal);
-        const readyAt = this.#world.clock.now();
+        const live = await this.#environment.takeTurn(() => this.#build(attempt, signal), signal);
+        const readyAt = this.#environment.clock.now();
         why = await this.#live(live, signal);
         // A session that lived for a while has earned a fresh start.
-        if (this.#world.clock.now() - readyAt > REBUILD.longestMs) attempt = 0;
+        if (this.#environment.clock.now() - readyAt > REBUILD.longestMs) attempt = 0;
       } catch (error) {
-        why = logDefect(this.#world.log, error, 'creating the session');
+        why = logDefect(this.#environment.log, error, 'creating the session');
       }
       if (signal.aborted) return;
       // Only a wrong key is beyond hope: routers come back, and refuse for reasons that pass.
       if (why.kind === 'config') {
-        this.#world.log.error(`no session: ${why.message}`, { code: why.code });
-        this.#become({ kind: 'failed', since: this.#world.clock.now(), why });
+        this.#environment.log.error(`no session: ${why.message}`, { code: why.code });
+        this.#become({ kind: 'failed', since: this.#environment.clock.now(), why });
         return;
       }
       await this.#rest(why, Math.max(attempt, 1));
@@ -222,10 +223,10 @@ export class SessionLife {
   }
 
   async #build(attempt: number, signal: AbortSignal): Promise<LiveSession> {
-    const { clock } = this.#world;
+    const { clock } = this.#environment;
     this.#become({ kind: 'building', since: clock.now(), attempt });
     await this.#keyHold?.over(signal);
-    const id = `garligate-${Math.floor(this.#world.random() * 2 ** 48).toString(36)}`;
+    const id = `garligate-${Math.floor(this.#environment.random() * 2 ** 48).toString(36)}`;
     const late = new GateError(
       'router-refused',
       'sam.session-late',
@@ -253,13 +254,13 @@ export class SessionLife {
     });
     const [end, loss] = [sharedController(), new AbortController()];
     const gone = (why: GateError) => loss.abort(why);
-    const router = askRouterKind(version, this.#settings.credentials, this.#world, end.signal);
+    const router = askRouterKind(version, this.#settings.credentials, this.#environment, end.signal);
     const session = { id, me, version, over: end.signal, router, gone };
     return { carrier, control, session, end, loss: loss.signal };
   }
 
   #greet(signal: AbortSignal) {
-    const { bridge, clock } = this.#world;
+    const { bridge, clock } = this.#environment;
     const silent = new GateError(
       'router-protocol',
       'sam.silent',
@@ -272,7 +273,7 @@ export class SessionLife {
   }
 
   async #live({ carrier, control, session, end, loss }: LiveSession, signal: AbortSignal): Promise<GateError> {
-    const { clock, log } = this.#world;
+    const { clock, log } = this.#environment;
     carrier.begin?.(session, control);
     if (this.#isLost) log.info('the session stands again', { code: 'session.back' });
     this.#isLost = false;
@@ -291,7 +292,7 @@ export class SessionLife {
   }
 
   #rest(why: GateError, attempt: number): Promise<void> {
-    const { clock, log, random } = this.#world;
+    const { clock, log, random } = this.#environment;
     const ms = backoffDelay(pausesAfter(why), attempt, random());
     const since = clock.now();
     log.debug(`no session: ${why.message}`, { code: why.code, attempt, retryMs: ms });
@@ -315,7 +316,7 @@ export class SessionLife {
   #cutPauseShort(): boolean {
     const pause = this.#pause;
     if (pause === undefined || !pause.mayBeCut) return false;
-    if (this.#world.clock.now() - pause.since < LEAST_PAUSE_MS) return false;
+    if (this.#environment.clock.now() - pause.since < LEAST_PAUSE_MS) return false;
     pause.end();
     return true;
   }

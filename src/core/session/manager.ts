@@ -11,7 +11,7 @@ import type { B32, PrivateKeys } from '../../wire/i2p/destination.ts';
 import type { SamCredentials, SessionOptions } from '../../wire/sam/command.ts';
 import type { BridgePort } from '../ports.ts';
 import type { IsolatedKey, StreamKey } from './key.ts';
-import { type PoolLease, type PoolOptions, type PoolSnapshot, sessionPool } from './pool.ts';
+import { createSessionPool, type PoolLease, type PoolOptions, type PoolSnapshot } from './pool.ts';
 import { Session } from './session.ts';
 
 export type Lease = PoolLease<Session>;
@@ -50,7 +50,7 @@ export interface SessionManagerOptions {
   readonly tunnels: ReadonlyMap<string, SessionOptions>;
 }
 
-export interface SessionManagerWorld {
+export interface SessionManagerEnvironment {
   readonly bridge: BridgePort;
   readonly clock: Clock;
   readonly log: Logger;
@@ -62,11 +62,14 @@ const BUILDS_AT_ONCE = 3;
 /** How long the echo's session outlives its last stream: whoever pings again finds it standing. */
 const OWN_ECHO_IDLE_MS = 60_000;
 
-export function sessionManager(options: SessionManagerOptions, world: SessionManagerWorld): SessionManager {
+export function createSessionManager(
+  options: SessionManagerOptions,
+  environment: SessionManagerEnvironment,
+): SessionManager {
   const { credentials, keysHeldUntil } = options;
   const turns = turnstile(BUILDS_AT_ONCE);
   const newSession = ({ keys, options: tunnels }: NamedIdentity, takeTurn: Turnstile) =>
-    new Session({ keys, keysHeldUntil, options: tunnels, credentials }, { ...world, takeTurn });
+    new Session({ keys, keysHeldUntil, options: tunnels, credentials }, { ...environment, takeTurn });
   const transient = (tunnels: IsolatedKey['tunnels']) => {
     const own = tunnels === undefined ? options.options : options.tunnels.get(tunnels);
     if (own === undefined) throw new GateError('bug', 'bug', 'no tunnels have this name');
@@ -77,10 +80,14 @@ export function sessionManager(options: SessionManagerOptions, world: SessionMan
   const gateway = newSession({ keys: options.gatewayKeys, options: options.options }, (build) => build());
   const gatewayLease = forGood(gateway);
   const named = new Map([...options.named].map(([name, identity]) => [name, forGood(newSession(identity, turns))]));
-  const pool = sessionPool({ ...options.isolated, setting: 'limits.isolated_sessions' }, world.clock, transient);
-  const echoes = sessionPool<Session>(
+  const pool = createSessionPool(
+    { ...options.isolated, setting: 'limits.isolated_sessions' },
+    environment.clock,
+    transient,
+  );
+  const echoes = createSessionPool<Session>(
     { most: 1, atLimit: 'refuse', setting: 'the echo', idleMs: OWN_ECHO_IDLE_MS, ahead: new Map() },
-    world.clock,
+    environment.clock,
     transient,
   );
   let stopped = false;

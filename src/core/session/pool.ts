@@ -81,7 +81,7 @@ interface Held<Session> {
 }
 
 /** @param build makes a session that is not open yet, with the tunnels of `key` */
-export function sessionPool<Session extends PoolableSession>(
+export function createSessionPool<Session extends PoolableSession>(
   options: PoolOptions,
   clock: Clock,
   build: (tunnels: IsolatedKey['tunnels']) => Session,

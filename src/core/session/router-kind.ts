@@ -13,7 +13,7 @@ import { continueConversation, converse } from './bridge.ts';
 
 export type RouterKind = 'java' | 'i2pd';
 
-export interface AskingWorld {
+export interface AskingEnvironment {
   readonly bridge: BridgePort;
   readonly clock: Clock;
   readonly log: Logger;
@@ -43,14 +43,14 @@ interface Untold {
 export async function askRouterKind(
   version: SamVersion,
   credentials: SamCredentials | undefined,
-  world: AskingWorld,
+  environment: AskingEnvironment,
   over: AbortSignal,
 ): Promise<RouterKind | undefined> {
   if (!knowsPorts(version)) return 'i2pd';
-  const { clock, log, random } = world;
+  const { clock, log, random } = environment;
   let silences = 0;
   for (let failures = 1; ; failures += 1) {
-    const answer = await askOnce(credentials, world, over);
+    const answer = await askOnce(credentials, environment, over);
     if (over.aborted) return undefined;
     if (typeof answer === 'string') {
       if (failures > 1) log.info(`the router has answered: it is ${NAMES[answer]}`);
@@ -72,7 +72,7 @@ const NAMES = { java: 'Java I2P', i2pd: 'i2pd' } as const satisfies Record<Route
 
 async function askOnce(
   credentials: SamCredentials | undefined,
-  { bridge, clock }: AskingWorld,
+  { bridge, clock }: AskingEnvironment,
   over: AbortSignal,
 ): Promise<RouterKind | Untold> {
   const doing = 'asking which router this is';

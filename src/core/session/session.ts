@@ -3,16 +3,16 @@ import type { Duplex } from 'node:stream';
 import { asGateError } from '../../kit/errors.ts';
 import { connectStream } from '../../wire/sam/conversation.ts';
 import { converse } from './bridge.ts';
-import { SessionLife, type SessionSettings, type SessionWorld } from './life.ts';
+import { type SessionEnvironment, SessionLife, type SessionSettings } from './life.ts';
 
 export class Session extends SessionLife {
   readonly #settings: SessionSettings;
-  readonly #world: SessionWorld;
+  readonly #environment: SessionEnvironment;
 
-  constructor(settings: SessionSettings, world: SessionWorld) {
-    super(async () => ({ style: { kind: 'stream' } }), settings, world);
+  constructor(settings: SessionSettings, environment: SessionEnvironment) {
+    super(async () => ({ style: { kind: 'stream' } }), settings, environment);
     this.#settings = settings;
-    this.#world = world;
+    this.#environment = environment;
   }
 
   /**
@@ -26,7 +26,7 @@ export class Session extends SessionLife {
     const request = connectStream({ id, destination, port }, this.#settings.credentials);
     try {
       // A router that stopped may never answer; what it was asked ends with the session.
-      return (await converse(this.#world.bridge, request, 'opening a stream', signal, over)).stream;
+      return (await converse(this.#environment.bridge, request, 'opening a stream', signal, over)).stream;
     } catch (error) {
       const why = asGateError(error, 'opening a stream');
       if (why.kind === 'session-lost') gone(why);

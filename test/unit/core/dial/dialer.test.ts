@@ -4,7 +4,7 @@ import { createDialer } from '../../../../src/core/dial/dialer.ts';
 import type { DialTarget } from '../../../../src/core/dial/target.ts';
 import { createPeerTable } from '../../../../src/core/peers/table.ts';
 import { GATEWAY, type SessionKey, type StreamKey } from '../../../../src/core/session/key.ts';
-import { type Lease, type SessionManager, sessionManager } from '../../../../src/core/session/manager.ts';
+import { createSessionManager, type Lease, type SessionManager } from '../../../../src/core/session/manager.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import { type FlowStatus, flowAnswer } from '../../../../src/wire/flow/preface.ts';
@@ -21,7 +21,7 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
   const bridge = new ScriptedBridge();
   bridge.rules.version = '3.2';
   let drawn = 0;
-  const inner = sessionManager(
+  const inner = createSessionManager(
     {
       gatewayKeys: parsePrivateKeys(privateKeys(1)),
       options: {},

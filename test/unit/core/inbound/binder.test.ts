@@ -4,9 +4,9 @@ import { test } from 'node:test';
 import { type AwaitedFrom, createAwaitedStreams } from '../../../../src/core/inbound/awaited.ts';
 import { type Bound, createBinder } from '../../../../src/core/inbound/binder.ts';
 import { createPeerTable } from '../../../../src/core/peers/table.ts';
-import { acceptor, type InboundStream } from '../../../../src/core/session/acceptor.ts';
+import { createAcceptor, type InboundStream } from '../../../../src/core/session/acceptor.ts';
 import { GATEWAY, type SessionKey } from '../../../../src/core/session/key.ts';
-import { sessionManager } from '../../../../src/core/session/manager.ts';
+import { createSessionManager } from '../../../../src/core/session/manager.ts';
 import type { Session } from '../../../../src/core/session/session.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import { parsePrivateKeys } from '../../../../src/wire/i2p/destination.ts';
@@ -26,7 +26,7 @@ async function setting({ peers = [peer(2)] } = {}) {
   bridge.rules.controlPing = (text) => `PONG ${text}`;
   let drawn = 0;
   const world = { bridge, clock, log: silentLogger, random: () => ++drawn / 1e6 };
-  const sessions = sessionManager(
+  const sessions = createSessionManager(
     {
       gatewayKeys: parsePrivateKeys(privateKeys(1)),
       options: {},
@@ -40,7 +40,7 @@ async function setting({ peers = [peer(2)] } = {}) {
   const table = createPeerTable(peers, own(1).addresses);
   const refused: InboundStream[] = [];
   const on = (session: Session, take: (inbound: InboundStream) => void) =>
-    acceptor({ ...world, session, credentials: undefined, slots: 2, take });
+    createAcceptor({ ...world, session, credentials: undefined, slots: 2, take });
   const awaited = createAwaitedStreams();
   const gateway = on(sessions.lease(GATEWAY).session, (inbound) => {
     if (!awaited.offer(inbound)) refused.push(inbound);

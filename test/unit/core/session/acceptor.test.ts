@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { acceptor, type InboundStream } from '../../../../src/core/session/acceptor.ts';
+import { createAcceptor, type InboundStream } from '../../../../src/core/session/acceptor.ts';
 import { Session } from '../../../../src/core/session/session.ts';
 import { type Logger, silentLogger } from '../../../../src/kit/log.ts';
 import { parsePrivateKeys } from '../../../../src/wire/i2p/destination.ts';
@@ -33,7 +33,7 @@ function setting({ router = 'java', slots = 4, log = silentLogger }: Setting = {
     { bridge, clock, log: silentLogger, random, takeTurn: (build) => build() },
   );
   const taken: InboundStream[] = [];
-  const service = acceptor({
+  const service = createAcceptor({
     session,
     bridge,
     clock,

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { acceptor } from '../../../../src/core/session/acceptor.ts';
+import { createAcceptor } from '../../../../src/core/session/acceptor.ts';
 import { Session } from '../../../../src/core/session/session.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
@@ -66,7 +66,13 @@ for (const [step, [rule, truth]] of Object.entries(STEPS)) {
         { keys: parsePrivateKeys(privateKeys(1)), options: {}, credentials: undefined },
         { ...world, takeTurn: (build) => build() },
       );
-      const accepts = acceptor({ ...world, session, credentials: undefined, slots: 1, take: () => assert.fail() });
+      const accepts = createAcceptor({
+        ...world,
+        session,
+        credentials: undefined,
+        slots: 1,
+        take: () => assert.fail(),
+      });
       let isBad = true;
       bridge.rules[rule] = (visit: Visit) => {
         if (!isBad) return truth;

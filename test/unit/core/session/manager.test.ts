@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GATEWAY } from '../../../../src/core/session/key.ts';
-import { type SessionManagerOptions, sessionManager } from '../../../../src/core/session/manager.ts';
+import { createSessionManager, type SessionManagerOptions } from '../../../../src/core/session/manager.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import { parsePrivateKeys } from '../../../../src/wire/i2p/destination.ts';
@@ -17,7 +17,7 @@ function setting(maxIsolated = 2, named: SessionManagerOptions['named'] = new Ma
   const bridge = new ScriptedBridge();
   bridge.rules.version = '3.1';
   let drawn = 0;
-  const manager = sessionManager(
+  const manager = createSessionManager(
     {
       gatewayKeys: parsePrivateKeys(privateKeys(1)),
       options: {},

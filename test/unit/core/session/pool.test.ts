@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { IsolatedKey } from '../../../../src/core/session/key.ts';
-import { type PoolLease, type PoolOptions, sessionPool } from '../../../../src/core/session/pool.ts';
+import { createSessionPool, type PoolLease, type PoolOptions } from '../../../../src/core/session/pool.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 
@@ -20,7 +20,7 @@ interface FakeSession {
 function setting(options: Partial<PoolOptions> = {}) {
   const clock = new FakeClock();
   const built: FakeSession[] = [];
-  const pool = sessionPool<FakeSession>(
+  const pool = createSessionPool<FakeSession>(
     {
       most: 2,
       atLimit: 'retire-idle',
