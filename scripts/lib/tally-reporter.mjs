@@ -17,7 +17,7 @@ export const TALLY_FOLDER = 'GARLIGATE_TEST_TALLY';
 
 /** @param {AsyncIterable<{ type: string, data: any }>} events */
 // biome-ignore lint/correctness/useYield: what it would yield is meant for the file alone
-export default async function* tally(events) {
+export default async function* createTally(events) {
   for await (const { type, data } of events) {
     if (type === 'test:dequeue') write({ kind: 'started', name: data.name });
     if (type !== 'test:pass' && type !== 'test:fail') continue;

@@ -18,8 +18,8 @@ import type { Clock } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { Slots } from '../kit/slots.ts';
-import { tally } from '../kit/tally.ts';
-import { turnstile } from '../kit/turnstile.ts';
+import { createTally } from '../kit/tally.ts';
+import { createTurnstile } from '../kit/turnstile.ts';
 import type { Addresses } from '../wire/i2p/address.ts';
 import { isolationRules } from './identities.ts';
 
@@ -45,7 +45,7 @@ export interface SocksParts {
 export function createSocksServers(config: Config, parts: SocksParts): readonly SocksServer[] {
   const { peers, dialer, addressNames, binder, relay, clock, log } = parts;
   const udpServiceOf = createUdpServices(config, parts);
-  const passwordChecks = turnstile(CHECKS_AT_ONCE);
+  const passwordChecks = createTurnstile(CHECKS_AT_ONCE);
   return config.socks.map((settings, index) => {
     const listener = parts.listeners[index];
     if (listener === undefined) throw new GateError('bug', 'bug', 'a SOCKS listener is missing');
@@ -86,7 +86,7 @@ function createUdpServices({ limits }: Config, parts: SocksParts): (settings: So
     settings: { rate: udp_rate, queueBytes: udp_queue, source: udp_source },
     sockets: udp,
     slots: new Slots(udp_associations, slots),
-    counts: tally(UDP_COUNTERS),
+    counts: createTally(UDP_COUNTERS),
   });
 }
 

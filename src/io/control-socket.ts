@@ -23,7 +23,7 @@ import { asGateError, GateError } from '../kit/errors.ts';
 import { type Logger, logDefect } from '../kit/log.ts';
 import type { Service } from '../kit/service.ts';
 import { Slots } from '../kit/slots.ts';
-import { tally } from '../kit/tally.ts';
+import { createTally } from '../kit/tally.ts';
 import { listen } from './listener.ts';
 import { openConnection } from './open-connection.ts';
 import type { FileOwnership } from './owners.ts';
@@ -67,7 +67,7 @@ export interface ControlServerSnapshot {
 export class ControlServer implements Service {
   readonly name = 'control socket';
   readonly #parts: ControlServerParts;
-  readonly #counts = tally(CONTROL_COUNTERS);
+  readonly #counts = createTally(CONTROL_COUNTERS);
   readonly #calls = new Slots(MOST_CALLS);
   /** Oldest first. */
   readonly #open = new Set<Duplex>();

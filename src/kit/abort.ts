@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events';
 
 /** A controller whose signal many may listen to at a time. Node 20 warns of a leak from the eleventh on. */
-export function sharedController(): AbortController {
+export function createSharedController(): AbortController {
   const controller = new AbortController();
   setMaxListeners(0, controller.signal);
   return controller;
@@ -20,7 +20,7 @@ export interface JoinedSignal {
  * every signal that lives longer, it lets go of them.
  */
 export function firstOf(...signals: readonly AbortSignal[]): JoinedSignal {
-  const controller = sharedController();
+  const controller = createSharedController();
   const end = () => {
     for (const signal of signals) signal.removeEventListener('abort', end);
     controller.abort(signals.find(({ aborted }) => aborted)?.reason);

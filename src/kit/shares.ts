@@ -2,7 +2,7 @@
  * A number of places for everybody together, of which nobody gets so many that others find none: whoever holds as many as
  * are free gets no more. So one alone may hold half of them, two a third each, and there is room for who comes next.
  */
-import { type Tally, tally } from './tally.ts';
+import { createTally, type Tally } from './tally.ts';
 
 export const SHARE_COUNTERS = [
   /** There was no place. */
@@ -20,7 +20,7 @@ export interface SharesSnapshot {
 export class Shares {
   readonly #most: number;
   readonly #heldBy = new Map<string, number>();
-  readonly #counts: Tally<(typeof SHARE_COUNTERS)[number]> = tally(SHARE_COUNTERS);
+  readonly #counts: Tally<(typeof SHARE_COUNTERS)[number]> = createTally(SHARE_COUNTERS);
   #taken = 0;
 
   constructor(most: number) {

@@ -5,7 +5,7 @@ export interface Tally<Name extends string> {
   snapshot(): Readonly<Record<Name, number>>;
 }
 
-export function tally<const Name extends string>(names: readonly Name[]): Tally<Name> {
+export function createTally<const Name extends string>(names: readonly Name[]): Tally<Name> {
   const counts = new Map<Name, number>(names.map((name) => [name, 0]));
   return {
     add: (name, count = 1) => {

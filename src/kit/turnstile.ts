@@ -10,7 +10,7 @@ interface Waiter {
 }
 
 /** @param places pieces of work at once, 1 or more */
-export function turnstile(places: number): Turnstile {
+export function createTurnstile(places: number): Turnstile {
   let free = places;
   const queue: Waiter[] = [];
   const enter = (signal: AbortSignal, isUrgent: () => boolean) =>

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import { type Logger, logDefect } from '../../kit/log.ts';
-import { tally } from '../../kit/tally.ts';
+import { createTally } from '../../kit/tally.ts';
 import type { Destination } from '../../wire/i2p/destination.ts';
 import {
   encodeForControl,
@@ -80,7 +80,7 @@ export class DatagramSession {
   readonly #log: Logger;
   readonly #life: SessionLife;
   readonly #users = new Attachments<Attachment & { readonly take: TakeDatagram }>();
-  readonly #drops = tally(SESSION_DROPS);
+  readonly #drops = createTally(SESSION_DROPS);
   /** The router has refused its UDP port: its TCP connection must do. */
   #udpRefused = false;
   #transport: Transport | undefined;

@@ -6,7 +6,7 @@ import type { Clock } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
-import { turnstile } from '../../kit/turnstile.ts';
+import { createTurnstile } from '../../kit/turnstile.ts';
 import type { SessionOptions } from '../../wire/sam/command.ts';
 import type { DatagramBridgePort } from '../ports.ts';
 import { type IsolatedKey, keyText, type SessionKey } from '../session/key.ts';
@@ -46,7 +46,7 @@ export function createDatagramSessions(
   environment: DatagramSessionsEnvironment,
 ): DatagramSessions {
   const { atLimit, credentials, idleMs, most } = options;
-  const takeTurn = turnstile(BUILDS_AT_ONCE);
+  const takeTurn = createTurnstile(BUILDS_AT_ONCE);
   const tunnels = tunnelsByLabel(options);
   const pool = createSessionPool(
     { most, atLimit, idleMs, ahead: new Map(), setting: 'limits.datagram_sessions' },

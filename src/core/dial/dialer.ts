@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import { Shares } from '../../kit/shares.ts';
-import { turnstile } from '../../kit/turnstile.ts';
+import { createTurnstile } from '../../kit/turnstile.ts';
 import { type Address, type Addresses, addressKey } from '../../wire/i2p/address.ts';
 import type { NamedDestination } from '../../wire/i2p/destination.ts';
 import { hostNameOf } from '../../wire/i2p/hostname.ts';
@@ -153,7 +153,7 @@ export function createDialer(parts: DialerParts): Dialer & PacketDialer {
       halfClose: false,
     }));
 
-  const linkDials = turnstile(LINK_DIALS_AT_ONCE);
+  const linkDials = createTurnstile(LINK_DIALS_AT_ONCE);
   const dials = new Shares(parts.maxDials);
   return {
     dials: () => dials.snapshot(),

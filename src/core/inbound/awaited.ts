@@ -22,11 +22,11 @@ export interface Expectation {
 
 export interface AwaitedStreams {
   /**
-   * @param wished the port to have if it is free; 0 for any
+   * @param preferred the port to have if it is free; 0 for any
    * @param take called at most once, with a stream that is the caller's then
    * @throws GateError `limit` when streams are awaited on every port
    */
-  expect(from: AwaitedFrom, wished: number, take: (inbound: InboundStream) => void): Expectation;
+  expect(from: AwaitedFrom, preferred: number, take: (inbound: InboundStream) => void): Expectation;
   /** @returns whether somebody awaited the stream, and has it now */
   offer(inbound: InboundStream): boolean;
 }
@@ -45,8 +45,8 @@ export function createAwaitedStreams(): AwaitedStreams {
   const isMeant = ({ toPort }: InboundStream, port: number) => toPort === undefined || toPort === 0 || toPort === port;
 
   return {
-    expect: (from, wished, take) => {
-      const port = freePort(awaiting, wished);
+    expect: (from, preferred, take) => {
+      const port = freePort(awaiting, preferred);
       const one: Awaiting = { from, port, take };
       awaiting.set(port, one);
       return {

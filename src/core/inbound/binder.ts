@@ -3,7 +3,7 @@
  * on which accepts are armed from the first such client on, until the session ends. They are not given up before that,
  * since closing an armed accept can swallow a stream that is meant for another.
  */
-import { sharedController } from '../../kit/abort.ts';
+import { createSharedController } from '../../kit/abort.ts';
 import { abortError, GateError } from '../../kit/errors.ts';
 import type { Service } from '../../kit/service.ts';
 import type { B32, Destination } from '../../wire/i2p/destination.ts';
@@ -71,7 +71,7 @@ const MOST_AWAITED = 64;
 export function createBinder({ sessions, peers, own, gateway, acceptor, refuse }: BinderParts): Binder {
   const places = new WeakMap<Session, AcceptingSession>();
   const running = new Set<Acceptor>();
-  const stopping = sharedController();
+  const stopping = createSharedController();
   let taken = 0;
 
   const placeOn = async (session: Session): Promise<AcceptingSession> => {

@@ -4,14 +4,14 @@
  * nobody knows where, a stranger is asked for the header of its first packet, and is nobody unless that names the peer.
  */
 import type { Duplex } from 'node:stream';
-import { sharedController } from '../../kit/abort.ts';
+import { createSharedController } from '../../kit/abort.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { drive } from '../../kit/drive.ts';
 import { GateError } from '../../kit/errors.ts';
 import { type Logger, logFailure } from '../../kit/log.ts';
 import { SlotsPerKey } from '../../kit/slots.ts';
 import { type Machine, RECEIVE } from '../../kit/step.ts';
-import { tally } from '../../kit/tally.ts';
+import { createTally } from '../../kit/tally.ts';
 import { FLOW_MARK } from '../../wire/flow/preface.ts';
 import { addressKey, inPrefix } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
@@ -81,9 +81,9 @@ export function createInboundSwitch(
   clock: Clock,
   log: Logger,
 ): InboundSwitch {
-  const counts = tally(INBOUND_COUNTERS);
+  const counts = createTally(INBOUND_COUNTERS);
   const undecided = new SlotsPerKey<Peer | typeof STRANGERS>(UNDECIDED_MOST);
-  const stopping = sharedController();
+  const stopping = createSharedController();
 
   /** @returns undefined for a stream on which they do not come */
   const firstBytes = async (stream: Duplex, wanted: number): Promise<Buffer | undefined> => {

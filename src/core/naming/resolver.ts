@@ -6,7 +6,7 @@
  * out by the time an answer takes what another one looks up.
  */
 
-import { sharedController } from '../../kit/abort.ts';
+import { createSharedController } from '../../kit/abort.ts';
 import type { ExpiringCache } from '../../kit/cache.ts';
 import { type Clock, within } from '../../kit/clock.ts';
 import { abortError, asGateError, GateError } from '../../kit/errors.ts';
@@ -59,7 +59,7 @@ export function createResolver(options: ResolverOptions): Resolver {
   const caches = new IdentityCaches<Answer>();
   const underWay = new Map<string, Promise<Answer>>();
   const shares = new Shares(LOOKUPS_AT_ONCE);
-  const stopping = sharedController();
+  const stopping = createSharedController();
 
   const ask = async (host: string, cache: ExpiringCache<Answer>): Promise<Answer> => {
     const late = new GateError(

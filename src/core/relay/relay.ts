@@ -10,7 +10,7 @@
 import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../kit/clock.ts';
 import { NO_BYTES } from '../../kit/step.ts';
-import { type Tally, tally } from '../../kit/tally.ts';
+import { createTally, type Tally } from '../../kit/tally.ts';
 import type { RelayEnd } from '../dial/target.ts';
 import { isLending, writesThrough } from '../ports.ts';
 import type { Join, Relay, RelayOptions, RelayReport, ReservedSlot } from './report.ts';
@@ -40,7 +40,7 @@ export interface RelayCore extends Relay {
 }
 
 export function createRelayCore(options: RelayCoreOptions): RelayCore {
-  const counts = tally(RELAY_COUNTERS);
+  const counts = createTally(RELAY_COUNTERS);
   let active = 0;
   const leave = () => {
     active -= 1;

@@ -3,7 +3,7 @@
  * with the destination it comes from: the only authenticated fact about it.
  */
 import type { Duplex } from 'node:stream';
-import { firstOf, sharedController } from '../../kit/abort.ts';
+import { createSharedController, firstOf } from '../../kit/abort.ts';
 import { type BackoffRange, backoffDelay } from '../../kit/backoff.ts';
 import { type Clock, sleep, within } from '../../kit/clock.ts';
 import { abortError, GateError } from '../../kit/errors.ts';
@@ -57,7 +57,7 @@ const RETRY: BackoffRange = { firstMs: 500, longestMs: 15_000 };
 
 export function createAcceptor(options: AcceptorOptions): Acceptor {
   const { session, bridge, clock, log } = options;
-  const stopping = sharedController();
+  const stopping = createSharedController();
   const onArmed = new Set<() => void>();
   let armed = 0;
   let running: Promise<void> | undefined;

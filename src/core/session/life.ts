@@ -3,7 +3,7 @@
  * it. Builds it, watches it, and builds it again after a pause when it is lost; everybody else only sees its state.
  */
 import type { Duplex } from 'node:stream';
-import { firstOf, sharedController } from '../../kit/abort.ts';
+import { createSharedController, firstOf } from '../../kit/abort.ts';
 import { type BackoffRange, backoffDelay } from '../../kit/backoff.ts';
 import { type Clock, within } from '../../kit/clock.ts';
 import { abortError, GateError } from '../../kit/errors.ts';
@@ -103,7 +103,7 @@ export class SessionLife {
   readonly #openCarrier: OpenCarrier;
   readonly #settings: SessionSettings;
   readonly #environment: SessionEnvironment;
-  readonly #closing = sharedController();
+  readonly #closing = createSharedController();
   readonly #watchers = new Set<(state: SessionState) => void>();
   #state: SessionState = { kind: 'idle' };
   /** Transient keys are new every time, and nobody can hold them. */
@@ -252,7 +252,7 @@ export class SessionLife {
       carrier.end?.();
       throw error;
     });
-    const [end, loss] = [sharedController(), new AbortController()];
+    const [end, loss] = [createSharedController(), new AbortController()];
     const gone = (why: GateError) => loss.abort(why);
     const router = askRouterKind(version, this.#settings.credentials, this.#environment, end.signal);
     const session = { id, me, version, over: end.signal, router, gone };

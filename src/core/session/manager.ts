@@ -6,7 +6,7 @@ import type { Clock } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
-import { type Turnstile, turnstile } from '../../kit/turnstile.ts';
+import { createTurnstile, type Turnstile } from '../../kit/turnstile.ts';
 import type { B32, PrivateKeys } from '../../wire/i2p/destination.ts';
 import type { SamCredentials, SessionOptions } from '../../wire/sam/command.ts';
 import type { BridgePort } from '../ports.ts';
@@ -67,7 +67,7 @@ export function createSessionManager(
   environment: SessionManagerEnvironment,
 ): SessionManager {
   const { credentials, keysHeldUntil } = options;
-  const turns = turnstile(BUILDS_AT_ONCE);
+  const turns = createTurnstile(BUILDS_AT_ONCE);
   const newSession = ({ keys, options: tunnels }: NamedIdentity, takeTurn: Turnstile) =>
     new Session({ keys, keysHeldUntil, options: tunnels, credentials }, { ...environment, takeTurn });
   const transient = (tunnels: IsolatedKey['tunnels']) => {

@@ -5,7 +5,7 @@
 import type { Clock, Timer } from '../../kit/clock.ts';
 import { counted } from '../../kit/counted.ts';
 import { GateError } from '../../kit/errors.ts';
-import { tally } from '../../kit/tally.ts';
+import { createTally } from '../../kit/tally.ts';
 import { type IsolatedKey, keyText } from './key.ts';
 
 /**
@@ -91,7 +91,7 @@ export function createSessionPool<Session extends PoolableSession>(
   const spares = [...options.ahead].map(([tunnels, wanted]) => ({ tunnels, wanted, ready: new Set<Session>() }));
   /** Those that were given up, until they have ended. */
   const ending = new Set<Promise<void>>();
-  const counts = tally(POOL_COUNTERS);
+  const counts = createTally(POOL_COUNTERS);
   let running = true;
 
   const size = () => spares.reduce((sum, { ready }) => sum + ready.size, held.size);

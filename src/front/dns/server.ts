@@ -9,7 +9,7 @@ import type { Clock, Timer } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
 import { type Logger, logFailure } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
-import { tally } from '../../kit/tally.ts';
+import { createTally } from '../../kit/tally.ts';
 import { TokenBucket } from '../../kit/token-bucket.ts';
 import { answerQuery } from '../../wire/dns/ptr.ts';
 import {
@@ -56,7 +56,7 @@ const RETRY_MS = 60_000;
 
 export function createNameServer(options: NameServerOptions): NameServer {
   const { own, peers, clock, log, udp } = options;
-  const counts = tally(NAME_COUNTERS);
+  const counts = createTally(NAME_COUNTERS);
   const buckets = new WeakMap<Peer, TokenBucket>();
   const bucketOf = (peer: Peer): TokenBucket => {
     const bucket = buckets.get(peer) ?? new TokenBucket(QUERIES_BURST, QUERIES_PER_SECOND, clock.now());

@@ -7,14 +7,14 @@ import { createFramedStream } from '../../core/flow/framed-stream.ts';
 import type { Peer } from '../../core/peers/table.ts';
 import type { ConnectorPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
-import { firstOf, sharedController } from '../../kit/abort.ts';
+import { createSharedController, firstOf } from '../../kit/abort.ts';
 import { type Clock, within } from '../../kit/clock.ts';
 import { drive } from '../../kit/drive.ts';
 import { GateError } from '../../kit/errors.ts';
 import { type Logger, logFailure } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
 import { SlotsPerKey } from '../../kit/slots.ts';
-import { tally } from '../../kit/tally.ts';
+import { createTally } from '../../kit/tally.ts';
 import { type FlowStatus, flowAcceptMachine, flowAnswer } from '../../wire/flow/preface.ts';
 import type { Address } from '../../wire/i2p/address.ts';
 
@@ -67,10 +67,10 @@ const REFUSALS_PER_PEER = 32;
 
 export function createFlowServer(options: FlowServerOptions): FlowServer {
   const { relay, clock, log, local } = options;
-  const counts = tally(FLOW_COUNTERS);
+  const counts = createTally(FLOW_COUNTERS);
   const slots = new SlotsPerKey<Peer>(options.maxPerPeer);
   const refusals = new SlotsPerKey<Peer>(REFUSALS_PER_PEER);
-  const stopping = sharedController();
+  const stopping = createSharedController();
   const running = new Set<Promise<void>>();
   /** What a rule has let in. */
   const admitted = new Map<Duplex, { readonly peer: Peer; readonly port: number }>();

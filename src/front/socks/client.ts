@@ -24,7 +24,7 @@ import { associate } from './udp/associate.ts';
 /**
  * Resolves when the client is closed; never throws. Owns the client.
  *
- * @param keepPlace told `true` when the client has said its wish, and `false` when it has been refused
+ * @param keepPlace told `true` when the client has made its request, and `false` when it has been refused
  */
 export async function serveClient(
   client: Duplex,

@@ -8,7 +8,7 @@ import { Cancellation } from '../../kit/abort.ts';
 import { abortError, asGateError, GateError } from '../../kit/errors.ts';
 import { logDefect } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
-import { type Tally, tally } from '../../kit/tally.ts';
+import { createTally, type Tally } from '../../kit/tally.ts';
 import type { Authenticate } from './authentication.ts';
 import { serveClient } from './client.ts';
 import { type DnsLeaks, DnsLeakWatch } from './dns-leaks.ts';
@@ -83,7 +83,7 @@ const STOP_MS = 3_000;
 export function createSocksServer(parts: SocksServerParts, given: Partial<SocksServerOptions> = {}): SocksServer {
   const { access, listener, udp, clock, log } = parts;
   const options: SocksServerOptions = { ...DEFAULTS, ...given };
-  const counts = tally(SOCKS_COUNTERS);
+  const counts = createTally(SOCKS_COUNTERS);
   const leaks = new DnsLeakWatch();
   const noted: Tally<SocksCounter> = {
     ...counts,

@@ -23,7 +23,7 @@ export const CLIENT_ENDS = [
   'handshakeTimeout',
   /** Was no user of a listener that has some. */
   'loginRefused',
-  /** Had not said its wish when a newcomer needed its place. */
+  /** Had not made its request when a newcomer needed its place. */
   'displaced',
   'protocolError',
   'httpClient',
@@ -82,7 +82,7 @@ export interface ClientEnvironment {
   readonly settings: ClientSettings;
 }
 
-/** A client that has said its wish, as a command gets it. */
+/** A client that has made its request, as a command gets it. */
 export interface Serving {
   /** Paused; owned by the command. */
   readonly client: Duplex;

@@ -4,7 +4,7 @@
  */
 import { longestFor, type Peer, type PeerTable } from '../../core/peers/table.ts';
 import type { PacketRows, PacketRun, TunPort } from '../../core/ports.ts';
-import { tally } from '../../kit/tally.ts';
+import { createTally } from '../../kit/tally.ts';
 import { addressKey, inPrefix, LOCAL_ECHO, ROUTED_ECHO } from '../../wire/i2p/address.ts';
 import { echoReply, isEchoRequest } from '../../wire/packet/echo.ts';
 import { isLinkMessage, UNREACHABLE } from '../../wire/packet/icmpv6.ts';
@@ -45,7 +45,7 @@ const EGRESS_DROPS = [
 export type EgressDrop = (typeof EGRESS_DROPS)[number];
 
 export class Egress {
-  readonly drops = tally(EGRESS_DROPS);
+  readonly drops = createTally(EGRESS_DROPS);
   readonly #parts: EgressParts;
 
   constructor(parts: EgressParts) {

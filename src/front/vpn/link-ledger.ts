@@ -1,13 +1,13 @@
 /** What a link remembers of itself: counters, times, and what last went wrong. Decides nothing. */
 import type { Clock } from '../../kit/clock.ts';
 import { blamesPeer, GateError } from '../../kit/errors.ts';
-import { tally } from '../../kit/tally.ts';
+import { createTally } from '../../kit/tally.ts';
 import { LINK_COUNTERS, LINK_DROPS, type LinkState } from './link-report.ts';
 
 export class LinkLedger {
   readonly #clock: Clock;
-  readonly drops = tally(LINK_DROPS);
-  readonly traffic = tally(LINK_COUNTERS);
+  readonly drops = createTally(LINK_DROPS);
+  readonly traffic = createTally(LINK_COUNTERS);
   /** A packet went either way. */
   lastPacketAt: number;
   /** Somebody here had a packet for the peer. */

@@ -7,7 +7,7 @@
 import type { Duplex } from 'node:stream';
 import type { RelayEnd } from '../../core/dial/target.ts';
 import type { PacketRun } from '../../core/ports.ts';
-import { sharedController } from '../../kit/abort.ts';
+import { createSharedController } from '../../kit/abort.ts';
 import { type Clock, type Timer, within } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import { type Logger, logFailure } from '../../kit/log.ts';
@@ -54,7 +54,7 @@ const HELD_MOST = 64 * 1024;
 
 export class OwnEcho {
   readonly #parts: OwnEchoParts;
-  readonly #stopping = sharedController();
+  readonly #stopping = createSharedController();
   readonly #waiting: Buffer[] = [];
   #dialing: Promise<void> | undefined;
   #out: Duplex | undefined;

@@ -7,7 +7,7 @@ import type { RelayEnd } from '../../core/dial/target.ts';
 import type { Origin } from '../../core/inbound/switch.ts';
 import { ASSUMED_MTU, type Peer } from '../../core/peers/table.ts';
 import type { PacketRun } from '../../core/ports.ts';
-import { sharedController } from '../../kit/abort.ts';
+import { createSharedController } from '../../kit/abort.ts';
 import type { Timer } from '../../kit/clock.ts';
 import { blamesPeer, GateError } from '../../kit/errors.ts';
 import { logFailure } from '../../kit/log.ts';
@@ -44,7 +44,7 @@ export class PeerLink {
   readonly #redialer: Redialer;
   readonly #streams: LinkStreams;
   readonly #big: BigPackets;
-  readonly #stopping = sharedController();
+  readonly #stopping = createSharedController();
   readonly #running = new Set<Promise<void>>();
   #ticking: Timer | undefined;
 

@@ -21,11 +21,11 @@ import { LineReader } from './line.ts';
 import { expectOk, type SamReply, type SamSubject, unexpected } from './reply.ts';
 
 /** What a conversation wants next: bytes to be sent, a line, or so many bytes, which it gets one character for each. */
-type Wish =
+type IoRequest =
   | { readonly kind: 'send'; readonly bytes: Uint8Array }
   | { readonly kind: 'line' }
   | { readonly kind: 'bytes'; readonly length: number };
-export type Conversation<Out> = Generator<Wish, Out, string>;
+export type Conversation<Out> = Generator<IoRequest, Out, string>;
 
 export interface SamVersion {
   readonly major: number;

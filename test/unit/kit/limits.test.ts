@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { backoffDelay } from '../../../src/kit/backoff.ts';
 import { ExpiringCache } from '../../../src/kit/cache.ts';
-import { tally } from '../../../src/kit/tally.ts';
+import { createTally } from '../../../src/kit/tally.ts';
 import { TokenBucket } from '../../../src/kit/token-bucket.ts';
 
 const BRIEFLY = { numRuns: 500, interruptAfterTimeLimit: 1000 };
@@ -127,7 +127,7 @@ test('a cache is never larger than its limit, whatever is put in, and falsy valu
 });
 
 test('a tally begins at zero, counts by name, and its snapshots do not change behind your back', () => {
-  const counts = tally(['sent', 'lost']);
+  const counts = createTally(['sent', 'lost']);
   assert.deepEqual(counts.snapshot(), { sent: 0, lost: 0 });
   counts.add('sent');
   counts.add('lost', 40);

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { before, test } from 'node:test';
 import { type Authenticate, CHECKS_AT_ONCE, createAuthenticator } from '../../../../src/front/socks/authentication.ts';
 import { Sensitive } from '../../../../src/kit/sensitive.ts';
-import { type Turnstile, turnstile } from '../../../../src/kit/turnstile.ts';
+import { createTurnstile, type Turnstile } from '../../../../src/kit/turnstile.ts';
 import {
   formatPasswordHash,
   hashPassword,
@@ -30,7 +30,7 @@ const credentials = (user: string, password: string) =>
 /** Counts the checks that cost a turn. */
 function setting() {
   const clock = new FakeClock();
-  const turns = turnstile(CHECKS_AT_ONCE);
+  const turns = createTurnstile(CHECKS_AT_ONCE);
   let running = 0;
   const seen = { checks: 0, most: 0 };
   const counting: Turnstile = (work, signal) =>

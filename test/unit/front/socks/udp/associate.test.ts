@@ -8,7 +8,7 @@ import { UDP_COUNTERS } from '../../../../../src/front/socks/udp/counters.ts';
 import { GateError } from '../../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../../src/kit/log.ts';
 import { Slots } from '../../../../../src/kit/slots.ts';
-import { tally } from '../../../../../src/kit/tally.ts';
+import { createTally } from '../../../../../src/kit/tally.ts';
 import { addressesOf } from '../../../../../src/wire/i2p/address.ts';
 import { FakeUdp } from '../../../../helpers/fake-udp.ts';
 import { hex, spaced } from '../../../wire/socks/feed.ts';
@@ -52,7 +52,7 @@ async function setUp(bind?: UdpPort['bind']) {
       settings: { rate: 1000, queueBytes: 10_000, source: 'address' },
       sockets: { bind: bind ?? ((address, port) => udp.bind(address, port === 0 ? 40_000 : port)) },
       slots,
-      counts: tally(UDP_COUNTERS),
+      counts: createTally(UDP_COUNTERS),
     },
     names,
   });

@@ -8,7 +8,7 @@ import { Association, type AssociationParts } from '../../../../../src/front/soc
 import { UDP_COUNTERS } from '../../../../../src/front/socks/udp/counters.ts';
 import { GateError } from '../../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../../src/kit/log.ts';
-import { tally } from '../../../../../src/kit/tally.ts';
+import { createTally } from '../../../../../src/kit/tally.ts';
 import { addressesOf } from '../../../../../src/wire/i2p/address.ts';
 import type { Destination } from '../../../../../src/wire/i2p/destination.ts';
 import { generateKeys } from '../../../../helpers/fake-bridge/keys.ts';
@@ -61,7 +61,7 @@ export function setUp(more: Setting = {}) {
   const state = { outcome: 'sent' as SendOutcome, ready: true, leases: 0, refuse: false };
   const takers = new Map<string, TakeDatagram>();
   const defects: string[] = [];
-  const counts = tally([...UDP_COUNTERS, 'dnsLeak']);
+  const counts = createTally([...UDP_COUNTERS, 'dnsLeak']);
   const association = new Association({
     environment: {
       sessions: {
