@@ -3,6 +3,7 @@
  * TCP through the VPN against a bare SAM stream between the same routers, and what a download does to ping.
  */
 import type { Socket } from 'node:net';
+import { limit } from '../scripts/lab/command.ts';
 import { type Lab, startLab, WEB_PORT } from '../scripts/lab/lab.ts';
 import { describeLine, type LineShape } from '../scripts/lab/line-shape.ts';
 import { runInside } from '../scripts/lab/namespaces.ts';
@@ -82,7 +83,7 @@ export function benchVpnLab({ rounds, line, note }: VpnLabOptions): Promise<VpnL
 async function sendBare(from: SamSession, to: SamSession, { seconds }: Load, signal: AbortSignal): Promise<number> {
   const { from: sender, to: receiver } = await bareStream(from, to, signal);
   const begun = performance.now();
-  const stop = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]);
+  const stop = limit(seconds * 1000, signal);
   feed(sender, stop);
   let bytes = 0;
   receiver.on('data', (chunk: Buffer) => {
