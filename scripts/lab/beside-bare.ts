@@ -7,15 +7,15 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { limit, messageOf } from './command.ts';
 import type { Lab } from './lab.ts';
 import type { Check } from './lab-checks.ts';
-import { readExactly, type SamSession } from './sam-client.ts';
+import type { SamSession } from './sam-client.ts';
+import { fetchPage } from './web-client.ts';
+import { PAGE_TEXT } from './web-server.ts';
 
 /** The network that does not work for so long is broken. */
 const BARE_MS = 240_000;
 /** i2pd repeats the first packet of a stream after 9 s; a new stream may take another way. */
 const ATTEMPT_MS = 20_000;
 const BETWEEN_MS = 250;
-const REQUEST = 'GET / HTTP/1.0\r\n\r\n';
-const ANSWER = 'HTTP/1.';
 
 export function besideBare({ bare, stranger }: Pick<Lab, 'bare' | 'stranger'>, { name, run }: Check): Check {
   return {
@@ -58,8 +58,7 @@ async function untilFetched(session: SamSession, destination: string, parent: Ab
 async function fetches(session: SamSession, destination: string, signal: AbortSignal): Promise<boolean> {
   const stream = await session.connect(destination, signal);
   try {
-    stream.write(REQUEST);
-    return (await readExactly(stream, ANSWER.length, signal)).toString('latin1') === ANSWER;
+    return (await fetchPage(stream, 'bare', signal)) === PAGE_TEXT;
   } finally {
     stream.destroy();
   }

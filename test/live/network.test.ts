@@ -1,7 +1,6 @@
 /** The lab's own I2P network: does it come up, carry streams between routers, and survive what the live tests do to it? */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { runCommand, waitUntil } from '../../scripts/lab/command.ts';
 import { type I2pNetwork, startNetwork } from '../../scripts/lab/i2p-network.ts';
@@ -9,6 +8,7 @@ import { runInside } from '../../scripts/lab/namespaces.ts';
 import { echoes, untilBridgeAnswers } from '../../scripts/lab/ready.ts';
 import { greetBridge, openSession, type SamSession } from '../../scripts/lab/sam-client.ts';
 import { planStranger, startStranger } from '../../scripts/lab/stranger.ts';
+import { fetchPage } from '../../scripts/lab/web-client.ts';
 import { PAGE_TEXT } from '../../scripts/lab/web-server.ts';
 import { createAcceptor } from '../../src/core/session/acceptor.ts';
 import { Session } from '../../src/core/session/session.ts';
@@ -116,10 +116,7 @@ test("a stranger's service answers by its name in the address book", { timeout: 
   const session = await openSession(open(1), network.reservedKeys(1, 2).base64, signal);
   try {
     const stream = await session.connect(stranger.bookName, signal);
-    stream.write('GET / HTTP/1.0\r\n\r\n');
-    const [head = '', body] = (await text(stream)).split('\r\n\r\n');
-    assert.match(head, /^HTTP\/1\.1 200 OK/);
-    assert.equal(body, PAGE_TEXT);
+    assert.equal(await fetchPage(stream, stranger.bookName, signal), PAGE_TEXT);
   } finally {
     session.close();
     await stranger.stop();

@@ -3,9 +3,9 @@
  * which they send it, and what they insist on in the answers. And the npm package `socks`, which is one for Node.
  */
 import type { Socket } from 'node:net';
-import { text } from 'node:stream/consumers';
 import { SocksClient } from 'socks';
 import { readExactly } from '../../../scripts/lab/sam-client.ts';
+import { fetchPage } from '../../../scripts/lab/web-client.ts';
 import { type ClientLab, connectProxy } from './lab.ts';
 
 type Credentials = { readonly user: string; readonly password: string };
@@ -47,7 +47,7 @@ export async function fetchLikeGo(lab: ClientLab, host: string, credentials?: Cr
   demand(code === 0, `unknown error reply ${code}`);
   demand(reserved === 0, 'non-zero reserved field');
   await readExactly(socket, addressLength(type, (await lengthByte(socket, type, signal))[0]) + 2, signal);
-  return get(socket, host);
+  return fetchPage(socket, host, signal);
 }
 
 /**
@@ -66,7 +66,7 @@ export async function fetchLikeFirefox(lab: ClientLab, host: string): Promise<st
   demand(version === 5, 'unexpected version in the reply');
   demand(code === 0, `connection refused with code ${code}`);
   await readExactly(socket, addressLength(type, first) + (type === NAME ? 2 : 1), signal);
-  return get(socket, host);
+  return fetchPage(socket, host, signal);
 }
 
 /**
@@ -92,7 +92,7 @@ export async function fetchLikeHev(
   const [, code, , type] = await readExactly(socket, 4, signal);
   demand(code === 0, `response ${code}`);
   await readExactly(socket, addressLength(type, 0) + 2, signal);
-  return get(socket, host);
+  return fetchPage(socket, host, signal);
 }
 
 /**
@@ -114,7 +114,7 @@ export async function fetchLikeJava(lab: ClientLab, host: string): Promise<strin
   const [, code, , type] = await readExactly(socket, 4, signal);
   demand(code === 0, `SOCKS: code ${code}`);
   await readExactly(socket, addressLength(type, (await lengthByte(socket, type, signal))[0]) + 2, signal);
-  return get(socket, host);
+  return fetchPage(socket, host, signal);
 }
 
 /** Version 4 of Java and .NET: the address that a name server gave, and the login name; no name. */
@@ -129,12 +129,13 @@ export async function fetchLikeDotNet4a(lab: ClientLab, host: string): Promise<s
 }
 
 async function by4(lab: ClientLab, request: Buffer, host: string): Promise<string> {
+  const signal = AbortSignal.timeout(PATIENCE_MS);
   const socket = await connectProxy(lab.unixProxies.gateway);
   socket.write(request);
-  const [version, code] = await readExactly(socket, 8, AbortSignal.timeout(PATIENCE_MS));
+  const [version, code] = await readExactly(socket, 8, signal);
   demand(version === 0, `version ${version} in the reply`);
   demand(code === SOCKS4_GRANTED, `SOCKS request rejected: ${code}`);
-  return get(socket, host);
+  return fetchPage(socket, host, signal);
 }
 
 /** The npm package itself. Asks for names in version 4 as well (4a). */
@@ -144,7 +145,8 @@ export async function fetchByNode(
   type: 4 | 5,
   credentials?: Credentials,
 ): Promise<string> {
-  return get(await connectByNode(lab, host, type, credentials), host);
+  const socket = await connectByNode(lab, host, type, credentials);
+  return fetchPage(socket, host, AbortSignal.timeout(PATIENCE_MS));
 }
 
 /** By whom the witness was called: the b32 that services see for these credentials. @param proxy a unix socket */
@@ -275,9 +277,4 @@ function addressLength(type: number | undefined, length: number | undefined): nu
 
 async function lengthByte(socket: Socket, type: number | undefined, signal: AbortSignal): Promise<Buffer> {
   return type === NAME ? readExactly(socket, 1, signal) : Buffer.alloc(0);
-}
-
-function get(socket: Socket, host: string): Promise<string> {
-  socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
-  return text(socket);
 }

@@ -70,15 +70,16 @@ export function torsocks(
 }
 
 const PYTHON = `
-import socks, sys
+import http.client, socks, sys
 host, port, remote, name, *credentials = sys.argv[1:]
 connection = socks.socksocket()
 connection.set_proxy(socks.SOCKS5, host, int(port), remote == "True", *credentials)
 connection.settimeout(80)
 connection.connect((name, 80))
-connection.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
-while chunk := connection.recv(4096):
-    sys.stdout.write(chunk.decode())
+connection.sendall(b"GET / HTTP/1.1\\r\\nHost: web\\r\\n\\r\\n")
+answer = http.client.HTTPResponse(connection)
+answer.begin()
+sys.stdout.write(answer.read().decode())
 `;
 
 /** PySocks with Debian's Python, whatever other Pythons there are. */
