@@ -23,6 +23,8 @@ export interface Flooded {
   /** Somebody who opens a connection and is never heard to complain. */
   readonly stranger: () => Socket;
   readonly serveNewcomer: () => Promise<void>;
+  /** The same with a service that leaves its end open. @returns how to close that */
+  readonly serveAndKeep: () => Promise<() => void>;
   /** A counter of the SOCKS listener, or its `clients` at this moment. */
   readonly count: (name: string) => Promise<number>;
 }
@@ -49,13 +51,14 @@ export async function onDaemon(socks: string, run: (flooded: Flooded) => Promise
     return new Map([...Object.entries(counts), ['clients', clients]]);
   };
   const count = async (name: string) => (await counters()).get(name) ?? assert.fail(`no counter ${name}`);
-  const serveNewcomer = () => serve(daemon, service);
+  const serveAndKeep = () => serve(daemon, service);
+  const serveNewcomer = async () => (await serveAndKeep())();
   try {
     await serveNewcomer();
     // It has a connection of its own, and so a descriptor.
     await until('the accept is armed', async () => (await daemon.status()).inbound.armed === 1, PATIENCE_MS);
     const descriptors = daemon.descriptors();
-    await run({ daemon, stranger, serveNewcomer, count });
+    await run({ daemon, stranger, serveNewcomer, serveAndKeep, count });
     await serveNewcomer();
     for (const socket of open) socket.destroy();
     await until('all descriptors are back', () => daemon.descriptors() <= descriptors, 20_000).catch((error) => {
@@ -77,7 +80,8 @@ export async function onDaemon(socks: string, run: (flooded: Flooded) => Promise
   }
 }
 
-async function serve(daemon: Daemon, service: RawPeer): Promise<void> {
+/** A client that closes as soon as it is answered. @returns closes the service's end of its stream */
+async function serve(daemon: Daemon, service: RawPeer): Promise<() => void> {
   const accepting = service.accept();
   const { socket } = await SocksClient.createConnection({
     proxy: { host: '127.0.0.1', port: daemon.socksPort, type: 5 },
@@ -90,7 +94,7 @@ async function serve(daemon: Daemon, service: RawPeer): Promise<void> {
   const [chunk] = await once(socket.resume(), 'data');
   assert.equal(String(chunk), 'served');
   socket.destroy();
-  stream.destroy();
+  return () => void stream.destroy();
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Clients in numbers that say nothing, or nothing that anybody understands, on the gateway as people run it: its limits hold,
- * its memory does not grow with them, its descriptors come back, and somebody with a wish is served meanwhile.
+ * Clients in numbers that say nothing, or nothing that anybody understands, or that are gone already, on the gateway as people
+ * run it: its limits hold, its memory does not grow with them, its descriptors come back, and newcomers are served meanwhile.
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -13,6 +13,8 @@ const SILENT = 10_000;
 /** Connections that are not accepted yet, at most: fewer than the kernel queues. */
 const AT_ONCE = 50;
 const GARBAGE = 1_000;
+const FEW = 8;
+const ANSWERED = 5 * FEW;
 
 await declareScenarios(import.meta.filename, {
   [`${SILENT} clients that say nothing`]: {
@@ -35,6 +37,20 @@ await declareScenarios(import.meta.filename, {
         const displaced = await count('displaced');
         assert.ok(displaced >= SILENT - MAX_CLIENTS - AT_ONCE, `${displaced} displaced`);
         await assertNothingKept(living, SILENT - SILENT / 5, daemon);
+      }),
+  },
+  [`${ANSWERED} clients one after the other that close when they are answered, of a service that closes nothing`]: {
+    longestMs: 60_000,
+    run: () =>
+      onDaemon(`max_clients = ${FEW}`, async ({ serveAndKeep, count }) => {
+        const closeAll: (() => void)[] = [];
+        for (let client = 0; client < ANSWERED; client += 1) {
+          closeAll.push(await serveAndKeep());
+          assert.ok((await count('clients')) <= FEW);
+        }
+        assert.equal(await count('refusedCap'), 0);
+        for (const close of closeAll) close();
+        await until('all are gone', async () => (await count('clients')) === 0, PATIENCE_MS);
       }),
   },
   [`${GARBAGE} clients that send garbage`]: {

@@ -107,6 +107,8 @@ class RelayPair {
   /** All but the idle one; made when the first of them is, since most pairs stand for long and need none. */
   #timers: Set<Timer> | undefined;
   #idle: Timer | undefined;
+  /** The last side that said anything. */
+  #speaker: RelaySide | undefined;
   readonly #over: (report: RelayReport) => void;
   readonly #onAbort = () => this.#fail('cancelled');
   #ended: RelayReport['ended'] = 'both-finished';
@@ -185,6 +187,7 @@ class RelayPair {
   #pass(from: RelaySide, to: RelaySide, chunk: Uint8Array): void {
     const counter = from.name === 'near' ? 'bytesOut' : 'bytesIn';
     from.lastRead = this.#clock.now();
+    this.#speaker = from;
     if (to.ending) {
       // Only after the other side has gone for good: there is nobody left to have these.
       this.#counts.add('bytesDiscarded', chunk.length);
@@ -228,6 +231,8 @@ class RelayPair {
   /** Passes the held end on once `side` has nothing more to say. */
   #holdEnd(side: RelaySide): void {
     const hearer = this.#otherOf(side).stream;
+    const wasAnswered = side === this.#far && this.#speaker === side && hearer.writableLength === 0;
+    if (wasAnswered) this.#how.onAnswered?.(() => this.#endTowards(side));
     let pending = hearer.writableLength;
     let busyAt = this.#clock.now();
     const check = () => {

@@ -5,6 +5,11 @@ export interface RelayOptions {
   readonly signal: AbortSignal;
   /** Close when neither side sent a byte for this long; 0 means never. Milliseconds. */
   readonly idleMs: number;
+  /**
+   * Told when the near side has ended its direction after it was answered, so that most likely it has gone: its end is held back
+   * only in case the far side says more. What it is told passes the end on at once, as often as it is called.
+   */
+  readonly onAnswered?: (passEndOn: () => void) => void;
 }
 
 export interface RelayReport {

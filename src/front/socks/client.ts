@@ -18,20 +18,20 @@ import { askerFor } from './isolation.ts';
 import { closeLingering } from './lingering-close.ts';
 import { judge } from './policy.ts';
 import { resolve, resolvePointer } from './resolve.ts';
-import type { ClientEnvironment, Serving } from './serving.ts';
+import type { ClientEnvironment, ClientPlace, Serving } from './serving.ts';
 import { associate } from './udp/associate.ts';
 
 /**
  * Resolves when the client is closed; never throws. Owns the client.
  *
- * @param keepPlace told `true` when the client has made its request, and `false` when it has been refused
+ * @param place kept when the client has made its request, and offered again when it has been refused
  */
 export async function serveClient(
   client: Duplex,
   origin: ClientOrigin,
   environment: ClientEnvironment,
   signal: AbortSignal,
-  keepPlace: (keep: boolean) => void = () => {},
+  place: ClientPlace,
 ): Promise<void> {
   const { clock, counts, log } = environment;
   const handshake = await shakeHands(client, environment, signal);
@@ -64,8 +64,8 @@ export async function serveClient(
         signal,
       );
     case 'request':
-      keepPlace(true);
-      return serveRequest(client, origin, handshake.request, environment, signal, keepPlace);
+      place.keep();
+      return serveRequest(client, origin, handshake.request, environment, signal, place);
     default:
       return handshake satisfies undefined;
   }
@@ -94,18 +94,18 @@ function serveRequest(
   request: SocksRequest,
   environment: ClientEnvironment,
   signal: AbortSignal,
-  keepPlace: (keep: boolean) => void,
+  place: ClientPlace,
 ): Promise<void> {
   const { clock, counts, listener, log, settings } = environment;
   const clientAddress = origin.address;
   const refuse = (error: GateError) => {
-    keepPlace(false);
+    place.offer();
     log.debug('a SOCKS request failed', { kind: error.kind, code: error.code });
     return closeLingering(client, encodeReply(replyForm(request), failureOf(error), settings.errors), clock, signal);
   };
   const facts = { credentials: credentialsOf(request), clientAddress, listener: listener.where };
   const asker = askerFor(facts, settings.isolation);
-  const serving: Serving = { client, facts, asker, origin, environment, signal, refuse };
+  const serving: Serving = { client, facts, asker, origin, environment, signal, place, refuse };
   const unserved = () => {
     counts.add('protocolError');
     const message = `a SOCKS client asked for ${request.command}, which is not served here`;

@@ -12,7 +12,7 @@ import type { Serving } from './serving.ts';
  * @param reply of success
  */
 export function tellAndJoin(
-  { client, environment, signal, refuse }: Serving,
+  { client, environment, signal, refuse, place }: Serving,
   far: RelayEnd,
   reply: Uint8Array,
 ): Promise<void> {
@@ -27,7 +27,10 @@ export function tellAndJoin(
   counts.add('connected');
   client.write(reply);
   // Handed on instead of awaited: the frame of an async function would live for as long as the pair.
-  return slot.join({ stream: client, halfClose: true }, far, { signal, idleMs: settings.idleMs }).then(ignoreReport);
+  // Most clients close as a whole, which looks as if they only had no more to say: those must not fill all places.
+  const onAnswered = (passEndOn: () => void) => place.offer(passEndOn);
+  const how = { signal, idleMs: settings.idleMs, onAnswered };
+  return slot.join({ stream: client, halfClose: true }, far, how).then(ignoreReport);
 }
 
 function ignoreReport(): void {}

@@ -13,7 +13,7 @@ import type { Authenticate } from './authentication.ts';
 import { serveClient } from './client.ts';
 import { type DnsLeaks, DnsLeakWatch } from './dns-leaks.ts';
 import { USUAL_ISOLATION } from './isolation.ts';
-import { CLIENT_ENDS, type ClientEnvironment, type ClientSettings } from './serving.ts';
+import { CLIENT_ENDS, type ClientEnvironment, type ClientPlace, type ClientSettings } from './serving.ts';
 import type { UdpCounter } from './udp/counters.ts';
 
 /** What serving a client takes, but for what the server itself adds. */
@@ -68,13 +68,43 @@ export interface SocksServer extends Service {
   snapshot(): SocksStatus;
 }
 
-/** Of one client, in the order in which they came. */
-interface Place {
+/** One client, with the place that counts against the caps. */
+class ServedClient implements ClientPlace {
   readonly address: string | undefined;
-  readonly cancel: Cancellation;
-  /** A newcomer may not have it. */
-  kept: boolean;
-  served: Promise<void>;
+  // One for each client: listeners of a signal are kept in a list, which thousands of clients would make long.
+  readonly cancel = new Cancellation();
+  readonly #client: Duplex;
+  #isKept = false;
+  #makeWay: (() => void) | undefined;
+  hasPlace = true;
+  over: Promise<void> = Promise.resolve();
+
+  constructor(client: Duplex, address: string | undefined) {
+    this.#client = client;
+    this.address = address;
+  }
+
+  keep(): void {
+    this.#isKept = true;
+  }
+
+  offer(makeWay?: () => void): void {
+    this.#isKept = false;
+    this.#makeWay = makeWay;
+  }
+
+  get offersPlace(): boolean {
+    return this.hasPlace && !this.#isKept;
+  }
+
+  makeWay(): void {
+    if (this.#makeWay !== undefined) {
+      this.#makeWay();
+      return;
+    }
+    this.cancel.abort(new GateError('limit', 'socks.displaced', 'a newcomer needed the place of a SOCKS client'));
+    this.#client.destroy();
+  }
 }
 
 /** Clients hear of the stop by a reply or a reset; whoever is still there after this long is cut off. */
@@ -93,11 +123,12 @@ export function createSocksServer(parts: SocksServerParts, given: Partial<SocksS
     },
   };
   const environment = { ...parts, authenticate: parts.authenticate, counts: noted, settings: options };
-  const running = new Map<Duplex, Place>();
+  const running = new Map<Duplex, ServedClient>();
+  let placesTaken = 0;
   const perAddress = new Map<string, number>();
   const crowded = (address: string | undefined) =>
     address !== undefined && (perAddress.get(address) ?? 0) >= options.maxClientsPerAddress;
-  const full = (address: string | undefined) => running.size >= options.maxClients || crowded(address);
+  const full = (address: string | undefined) => placesTaken >= options.maxClients || crowded(address);
   let stopped: Promise<void> | undefined;
 
   const take = (client: Duplex, origin: ClientOrigin) => {
@@ -118,37 +149,39 @@ export function createSocksServer(parts: SocksServerParts, given: Partial<SocksS
       return;
     }
     counts.add('accepted');
+    placesTaken += 1;
     if (address !== undefined) perAddress.set(address, (perAddress.get(address) ?? 0) + 1);
-    // One for each client: listeners of a signal are kept in a list, which thousands of clients would make long.
-    const place: Place = { address, cancel: new Cancellation(), kept: false, served: Promise.resolve() };
-    running.set(client, place);
-    const keepPlace = (kept: boolean) => {
-      place.kept = kept;
-    };
+    const served = new ServedClient(client, address);
+    running.set(client, served);
     // No async function around it: its frame would live as long as the client.
-    const over = () => leave(client);
-    place.served = serveClient(client, origin, environment, place.cancel, keepPlace).then(over, (error: unknown) => {
+    const over = () => {
+      giveUpPlace(served);
+      running.delete(client);
+    };
+    served.over = serveClient(client, origin, environment, served.cancel, served).then(over, (error: unknown) => {
       over();
       client.destroy();
       logDefect(log, error, 'serving a SOCKS client');
     });
   };
 
-  /** Whoever connects and says nothing must not keep out those who have something to say. */
+  /** Whoever connects and says nothing, or has gone without saying so, must not keep out those who have something to say. */
   const makeRoom = (address: string | undefined) => {
     const sameAddress = crowded(address);
-    for (const [client, place] of running) {
-      if (place.kept || (sameAddress && place.address !== address)) continue;
-      place.cancel.abort(new GateError('limit', 'socks.displaced', 'a newcomer needed the place of a SOCKS client'));
-      client.destroy();
-      leave(client);
+    for (const served of running.values()) {
+      if (!served.offersPlace || (sameAddress && served.address !== address)) continue;
+      served.makeWay();
+      giveUpPlace(served);
       return;
     }
   };
 
-  const leave = (client: Duplex) => {
-    const address = running.get(client)?.address;
-    if (!running.delete(client) || address === undefined) return;
+  const giveUpPlace = (served: ServedClient) => {
+    if (!served.hasPlace) return;
+    served.hasPlace = false;
+    placesTaken -= 1;
+    const { address } = served;
+    if (address === undefined) return;
     const left = (perAddress.get(address) ?? 1) - 1;
     if (left > 0) perAddress.set(address, left);
     else perAddress.delete(address);
@@ -162,7 +195,7 @@ export function createSocksServer(parts: SocksServerParts, given: Partial<SocksS
     });
     await new Promise<void>((resolve) => {
       const timer = clock.after(STOP_MS, resolve);
-      void Promise.all([closed, ...[...running.values()].map(({ served }) => served)]).then(() => {
+      void Promise.all([closed, ...[...running.values()].map(({ over }) => over)]).then(() => {
         timer.cancel();
         resolve();
       });
@@ -182,7 +215,7 @@ export function createSocksServer(parts: SocksServerParts, given: Partial<SocksS
     },
     snapshot: () => ({
       where: listener.where,
-      clients: running.size,
+      clients: placesTaken,
       counts: counts.snapshot(),
       dnsLeaks: leaks.series(clock.now()),
       udp: udp && { associations: udp.slots.taken, counts: udp.counts.snapshot() },

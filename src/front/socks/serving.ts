@@ -82,6 +82,14 @@ export interface ClientEnvironment {
   readonly settings: ClientSettings;
 }
 
+/** What becomes of a client's place among those of its listener. Offered until its request is complete. */
+export interface ClientPlace {
+  /** Nobody else may have it. */
+  keep(): void;
+  /** A newcomer may have it. @param makeWay is called then; without it the client is cut off */
+  offer(makeWay?: () => void): void;
+}
+
 /** A client that has made its request, as a command gets it. */
 export interface Serving {
   /** Paused; owned by the command. */
@@ -94,6 +102,7 @@ export interface Serving {
   readonly environment: ClientEnvironment;
   /** Aborts when the gateway stops. */
   readonly signal: AbortSignal;
+  readonly place: ClientPlace;
   /** Ends with a failure reply and the client closed. Whoever calls it has counted the end. */
   readonly refuse: (error: GateError) => Promise<void>;
 }

@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
 import { createRelayCore } from '../../../../src/core/relay/relay.ts';
-import type { RelayReport } from '../../../../src/core/relay/report.ts';
+import type { RelayOptions, RelayReport } from '../../../../src/core/relay/report.ts';
 import { systemClock } from '../../../../src/io/clock.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { until } from '../../../helpers/until.ts';
@@ -33,10 +33,11 @@ interface Setting {
 interface SettingOptions {
   readonly farHalfClose?: boolean;
   readonly idleMs?: number;
+  readonly onAnswered?: RelayOptions['onAnswered'];
   readonly prepare?: (ends: { client: LineEnd; service: LineEnd; near: LineEnd; far: LineEnd }) => void;
 }
 
-function joined({ farHalfClose = true, idleMs = 0, prepare }: SettingOptions = {}): Setting {
+function joined({ farHalfClose = true, idleMs = 0, onAnswered, prepare }: SettingOptions = {}): Setting {
   const clock = new FakeClock();
   const [client, near] = line();
   const [far, service] = line({ halfClose: farHalfClose });
@@ -46,7 +47,7 @@ function joined({ farHalfClose = true, idleMs = 0, prepare }: SettingOptions = {
   const report = relay.join(
     { stream: near, halfClose: true },
     { stream: far, halfClose: farHalfClose },
-    { signal: abort.signal, idleMs },
+    { signal: abort.signal, idleMs, ...(onAnswered && { onAnswered }) },
   );
   return { clock, client, service, near, far, relay, report, abort };
 }
@@ -133,6 +134,43 @@ test('a held end is passed on when the far side has been quiet', async () => {
   setting.client.resume();
   assert.equal((await checkOver(setting)).ended, 'both-finished');
 });
+
+/** What a client and a service say one after the other; then the client ends. @returns whether it counts as answered */
+async function afterwards(farHalfClose: boolean, ...words: readonly ('client' | 'service')[]) {
+  const ways: (() => void)[] = [];
+  const setting = joined({ farHalfClose, onAnswered: (passEndOn) => ways.push(passEndOn) });
+  for (const side of [setting.client, setting.service]) side.resume();
+  for (const who of words) {
+    setting[who].write('words');
+    await setting.clock.settle();
+  }
+  setting.client.end();
+  await setting.clock.settle();
+  return { setting, ways };
+}
+
+test('the end of a client that was answered is held back too, and passed on as soon as somebody needs its place', async () => {
+  const { setting, ways } = await afterwards(false, 'client', 'service');
+  assert.equal(setting.service.readableEnded, false);
+  assert.equal(ways.length, 1);
+  for (const passEndOn of [...ways, ...ways]) passEndOn();
+  await setting.clock.settle();
+  assert.equal(setting.service.readableEnded, true);
+  assert.equal((await checkOver(setting)).ended, 'both-finished');
+});
+
+for (const [why, farHalfClose, words] of [
+  ['has heard nothing', false, ['client']],
+  ['has said more since', false, ['client', 'service', 'client']],
+  ['can end one direction alone', true, ['client', 'service']],
+] as const) {
+  test(`a client that ends its direction does not count as answered where it ${why}`, async () => {
+    const { setting, ways } = await afterwards(farHalfClose, ...words);
+    assert.equal(ways.length, 0);
+    setting.abort.abort();
+    assert.equal((await checkOver(setting)).ended, 'cancelled');
+  });
+}
 
 test('a held end waits for a client that reads slowly, however quiet that makes the far side', async () => {
   const setting = joined({ farHalfClose: false });

@@ -126,6 +126,30 @@ test('D24 where one address is at its cap, only a client of that address makes r
   assert.deepEqual(counts(), { accepted: 3, displaced: 1 });
 });
 
+test('D24 a client that ended its direction once it was answered gives up its place, and its stream ends as it would have', async () => {
+  const { listener, server, dialer, relay, counts } = await world({ maxClients: 2 });
+  const first = asking(listener.connect());
+  await settle();
+  dialer.only().succeed();
+  const second = asking(listener.connect());
+  await settle();
+  assert.equal(listener.connect().served.destroyed, true, 'both keep their places');
+  let passedOn = 0;
+  relay.joins[0]?.options.onAnswered?.(() => {
+    passedOn += 1;
+  });
+  const newcomer = asking(listener.connect());
+  await settle();
+  assert.deepEqual([passedOn, first.served.destroyed, newcomer.served.destroyed], [1, false, false]);
+  assert.equal(listener.connect().served.destroyed, true, 'a place is given up once');
+  assert.equal(server.snapshot().clients, 2);
+  first.stream.destroy();
+  second.stream.destroy();
+  await settle();
+  assert.equal(server.snapshot().clients, 1);
+  assert.deepEqual([counts()['accepted'], counts()['refusedCap']], [3, 2]);
+});
+
 test('D24 a client that was refused and does not go gives up its place, counted once', async () => {
   const { listener, counts, clock } = await world({ maxClients: 1 });
   const refused = listener.connect();
