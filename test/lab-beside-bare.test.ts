@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { besideBare } from '../scripts/lab/beside-bare.ts';
 import type { SamSession } from '../scripts/lab/sam-client.ts';
 import { planStranger } from '../scripts/lab/stranger.ts';
+import { PAGE_TEXT } from '../scripts/lab/web-server.ts';
 import { until } from './helpers/until.ts';
 
 const NEVER = new AbortController().signal;
@@ -21,7 +22,7 @@ async function service(t: { after(undo: () => void): void }) {
       state.over += 1;
     });
     client.once('data', () => {
-      client.end('HTTP/1.1 200 OK\r\n\r\n');
+      client.end(`HTTP/1.1 200 OK\r\n\r\n${PAGE_TEXT}`);
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
