@@ -64,7 +64,8 @@ async function runGroup(group, files) {
   console.log(`\n${group.name}: ${group.what}`);
   const startedAt = performance.now();
   const results = await runFiles(files, {
-    atOnce: Math.max(2, availableParallelism()) + (group.waits ? 1 : 0),
+    // They wait more than they work: one more than there are processors keeps those busy.
+    atOnce: Math.max(2, availableParallelism()) + 1,
     fileSeconds: group.fileSeconds,
     onFile: printFile,
   });
