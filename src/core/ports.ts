@@ -21,7 +21,7 @@ export interface LendingStream extends Duplex {
    * From now on `take` gets what is read, and `data` is emitted only for what was read before; all else stays as it is,
    * `pause` and `resume` too. The bytes are borrowed: overwritten soon after `take` returns, unless it returns `kept`.
    */
-  lend(take: (bytes: Uint8Array) => Loan): void;
+  lend(take: (bytes: Uint8Array, lender: Duplex) => Loan): void;
 }
 
 /** A stream that is done with what it is given as soon as its `writableLength` is 0 again, as a socket is. */

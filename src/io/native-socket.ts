@@ -36,7 +36,7 @@ export class NativeSocket extends Duplex implements Client, LendingStream, Write
   /** The other side has ended. */
   #ended = false;
   #resets = false;
-  #take: ((bytes: Uint8Array) => Loan) | undefined;
+  #take: ((bytes: Uint8Array, lender: Duplex) => Loan) | undefined;
   /** For as long as a flood lasts. */
   #large: Buffer | undefined;
   /** What the kernel has not taken yet, and whom to tell when it has. */
@@ -66,7 +66,7 @@ export class NativeSocket extends Duplex implements Client, LendingStream, Write
     return this.#place === GONE ? undefined : this.#home.native.localAddress(this.#place);
   }
 
-  lend(take: (bytes: Uint8Array) => Loan): void {
+  lend(take: (bytes: Uint8Array, lender: Duplex) => Loan): void {
     this.#take = take;
   }
 
@@ -192,14 +192,14 @@ export class NativeSocket extends Duplex implements Client, LendingStream, Write
     return length === buffer.length;
   }
 
-  #lendOut(bytes: Buffer, take: (bytes: Uint8Array) => Loan): void {
+  #lendOut(bytes: Buffer, take: (bytes: Uint8Array, lender: Duplex) => Loan): void {
     const { buffers } = this.#home;
     const isFlood = bytes.length >= buffers.small.length;
     const large = this.#large;
     // Whoever takes may end this socket.
     this.#large = undefined;
     // Every other socket reads into the small one too, so nobody may go on using it.
-    const loan = take(large === undefined ? Buffer.from(bytes) : bytes);
+    const loan = take(large === undefined ? Buffer.from(bytes) : bytes, this);
     const again = loan === 'kept' ? undefined : large;
     if (isFlood && this.#place !== GONE) this.#large = again ?? buffers.borrow();
     else if (again !== undefined) buffers.giveBack(again);

@@ -19,6 +19,17 @@ export interface RelayReport {
   readonly ended: 'both-finished' | 'near-failed' | 'far-failed' | 'idle' | 'cancelled' | 'limit';
 }
 
+export const RELAY_COUNTERS = [
+  'joined',
+  'refusedLimit',
+  'bytesOut',
+  'bytesIn',
+  'bytesDiscarded',
+  'failed',
+  'idle',
+] as const;
+export type RelayCounter = (typeof RELAY_COUNTERS)[number];
+
 /** Joins two streams until both directions are over. Owns and closes both; never throws. */
 export type Join = (near: RelayEnd, far: RelayEnd, options: RelayOptions) => Promise<RelayReport>;
 

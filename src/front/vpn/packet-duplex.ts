@@ -32,7 +32,7 @@ const OUTBOUND_MARK = 1;
 export function createPacketDuplex(source: PacketSource): PacketDuplex {
   let hungry = false;
   let finished = false;
-  let take: ((bytes: Uint8Array) => Loan) | undefined;
+  let take: ((bytes: Uint8Array, lender: Duplex) => Loan) | undefined;
 
   const fill = () => {
     while (hungry && !finished && !stream.destroyed) {
@@ -42,7 +42,7 @@ export function createPacketDuplex(source: PacketSource): PacketDuplex {
       if (take === undefined) {
         source.kept();
         hungry = stream.push(bytes);
-      } else if (take(bytes) === 'kept') source.kept();
+      } else if (take(bytes, stream) === 'kept') source.kept();
     }
   };
   const finish = () => {
@@ -74,7 +74,7 @@ export function createPacketDuplex(source: PacketSource): PacketDuplex {
   });
   const stream = Object.assign(duplex, {
     writesThrough: true as const,
-    lend: (taker: (bytes: Uint8Array) => Loan) => {
+    lend: (taker: (bytes: Uint8Array, lender: Duplex) => Loan) => {
       take = taker;
     },
   });
