@@ -1,17 +1,21 @@
 /**
  * The other half of `npm run bench -- socks`: garligate's SOCKS front against that of i2pd, on the same router of the lab's
  * private network, fetching from the same service with the same tunnels. Both are asked from the same namespace, so
- * garligate's way is the longer one: through itself, and then over SAM to the router.
+ * garligate's way is the longer one: through itself, and then over SAM to the router. What that alone costs shows a proxy
+ * beside it that does nothing else (bench/load/bare-proxy.c).
  */
 
 import { generateKeys } from '../scripts/lab/destination-keys.ts';
 import { createGateway } from '../scripts/lab/gateway.ts';
 import { startNetwork } from '../scripts/lab/i2p-network.ts';
-import { runInside } from '../scripts/lab/namespaces.ts';
+import { inNamespace, runInside } from '../scripts/lab/namespaces.ts';
+import { TUNNELS } from '../scripts/lab/sam-client.ts';
 import { planStranger, startStranger } from '../scripts/lab/stranger.ts';
 import { LARGE_FILE } from '../scripts/lab/web-server.ts';
 import { withCleanup } from './lib/cleanup.ts';
+import { compileBareProxy } from './lib/compile.ts';
 import { atLeast, atMost, type Goal, goalsTable } from './lib/goals.ts';
+import { startProgram, untilSaid } from './lib/program.ts';
 import { median, ratio, spread } from './lib/statistics.ts';
 import { table } from './lib/table.ts';
 
@@ -20,7 +24,7 @@ export interface SocksLabOptions {
   readonly note: (text: string) => void;
 }
 
-const PROXIES = ['i2pd', 'garligate'] as const;
+const PROXIES = ['i2pd', 'bare', 'garligate'] as const;
 type ProxyName = (typeof PROXIES)[number];
 
 interface LabSample {
@@ -39,6 +43,10 @@ export interface SocksLabReport {
 
 const ROUTER = 1;
 const I2PD_SOCKS_PORT = 4447;
+const BARE_ADDRESS = '127.0.0.1';
+const BARE_SOCKS_PORT = 4448;
+/** Its session stands when the tunnels do. */
+const BARE_READY_MS = 120_000;
 const GATEWAY_ADDRESS = '198.18.101.1';
 /** A download is cut off after this long: what counts is how much came until then. */
 const DOWNLOAD_SECONDS = 6;
@@ -63,7 +71,7 @@ export function benchSocksLab({ rounds, note }: SocksLabOptions): Promise<SocksL
       port: I2PD_SOCKS_PORT,
     } as const;
     const services = [...plan.network.services, proxy];
-    const network = await startNetwork({ ...plan.network, services, reservedKeys: 1, signal });
+    const network = await startNetwork({ ...plan.network, services, reservedKeys: 2, signal });
     cleanup.add(() => network.stop());
     const stranger = await startStranger(network, plan);
     cleanup.add(() => stranger.stop());
@@ -74,8 +82,20 @@ export function benchSocksLab({ rounds, note }: SocksLabOptions): Promise<SocksL
     cleanup.add(() => gateway.remove());
     await gateway.start(signal);
 
+    note('a bare proxy');
+    const router = network.router(ROUTER);
+    const bare = startProgram(
+      ...inNamespace(gateway.namespace, await compileBareProxy(), [
+        ...[router.sam.host, String(router.sam.port), BARE_ADDRESS, String(BARE_SOCKS_PORT)],
+        ...[stranger.b32Name, network.reservedKeys(ROUTER, 2).base64, TUNNELS],
+      ]),
+    );
+    cleanup.add(() => bare.stop());
+    await untilSaid(bare, /ready/, BARE_READY_MS);
+
     const proxies: Record<ProxyName, string> = {
-      i2pd: `${network.router(ROUTER).address}:${I2PD_SOCKS_PORT}`,
+      i2pd: `${router.address}:${I2PD_SOCKS_PORT}`,
+      bare: `${BARE_ADDRESS}:${BARE_SOCKS_PORT}`,
       garligate: gateway.socks,
     };
     const curl = (name: ProxyName, path: string, seconds: number) =>
@@ -85,7 +105,7 @@ export function benchSocksLab({ rounds, note }: SocksLabOptions): Promise<SocksL
       for (let contact = 0; contact < FIRST_CONTACTS; contact += 1) await curl(name, '/', GET_SECONDS);
       await curl(name, LARGE_FILE.path, DOWNLOAD_SECONDS);
     }
-    const samples: Record<ProxyName, LabSample[]> = { i2pd: [], garligate: [] };
+    const samples: Record<ProxyName, LabSample[]> = { i2pd: [], bare: [], garligate: [] };
     for (let round = 1; round <= rounds; round += 1) {
       // Who comes first changes, since a router grows slower or faster over time.
       for (const name of round % 2 === 0 ? PROXIES : PROXIES.toReversed()) {

@@ -1,9 +1,9 @@
 /**
  * `npm run bench -- socks`: the SOCKS relay on loopback, against microsocks and dante in the same rounds. garligate reaches
- * the service through a bare SAM bridge, the others straight. docs/performance.md says how to read the tables.
+ * the service through a bare SAM bridge, and so does the bare proxy beside it; the others go straight. docs/performance.md says how to read the tables.
  */
 import { withCleanup } from './lib/cleanup.ts';
-import { compileLoadPrograms } from './lib/compile.ts';
+import { compileBareProxy, compileLoadPrograms } from './lib/compile.ts';
 import { atLeast, atMost, type Goal, goalsTable } from './lib/goals.ts';
 import { type LoadPlan, runLoad, startLoad } from './lib/load.ts';
 import { describeMachine, type Machine, machineLine } from './lib/machine.ts';
@@ -78,8 +78,8 @@ export function benchSocks(options: SocksBenchOptions): Promise<SocksBenchReport
     const behind = startProgram(service, [String(LONGEST_RUN)]);
     cleanup.add(() => behind.stop());
     const [, plain, sam] = await untilSaid(behind, /plain (\d+)\nsam (\d+)\n/, 5_000);
-    const ports = { plain: Number(plain), sam: Number(sam) };
-    const start = (name: RelayName) => startRelay(name, ports, cleanup);
+    const parts = { plain: Number(plain), sam: Number(sam), bareProxy: await compileBareProxy() };
+    const start = (name: RelayName) => startRelay(name, parts, cleanup);
     const samples = await measureLoads(load, start, options);
     const idle = options.idle === 0 ? {} : await measureIdle(load, start, options);
     const scale = options.quick ? [] : await measureScale(load, start, options);
@@ -111,7 +111,7 @@ async function measureLoads(load: string, start: StartRelay, { rounds, seconds, 
 }
 
 function emptySamples(): Record<LoadName, Record<RelayName, Sample[]>> {
-  const perRelay = () => ({ direct: [], microsocks: [], dante: [], garligate: [] });
+  const perRelay = () => ({ direct: [], microsocks: [], dante: [], bare: [], garligate: [] });
   return {
     down: perRelay(),
     up: perRelay(),

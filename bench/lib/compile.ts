@@ -30,6 +30,11 @@ export async function compileTunnelPrograms(): Promise<TunnelPrograms> {
   return { line: await compile('line'), relay: await compile('relay'), datagrams: await compile('datagrams') };
 }
 
+/** @returns the path of the proxy that does nothing but what it must. @throws SetUpError with the compiler's words */
+export function compileBareProxy(): Promise<string> {
+  return compile('bare-proxy');
+}
+
 async function compile(name: string): Promise<string> {
   const folder = join(ROOT, 'build/bench');
   mkdirSync(folder, { recursive: true });

@@ -19,13 +19,17 @@ export interface Relay {
   stop(): Promise<void>;
 }
 
-/** Ports of the service behind the relays. */
-export interface ServicePorts {
+/** What stands behind the relays, and what they are made of. */
+export interface RelayParts {
+  /** Ports of the service. */
   readonly plain: number;
   readonly sam: number;
+  /** Path of bench/load/bare-proxy.c, compiled. */
+  readonly bareProxy: string;
 }
 
-export const RELAYS = ['direct', 'microsocks', 'dante', 'garligate'] as const;
+/** `bare` reaches the service through SAM too, and does nothing else: what the bridge costs, whoever uses it. */
+export const RELAYS = ['direct', 'microsocks', 'dante', 'bare', 'garligate'] as const;
 export type RelayName = (typeof RELAYS)[number];
 
 const LISTENING_MS = 20_000;
@@ -33,23 +37,23 @@ const LISTENING_MS = 20_000;
 const TARGET_NAME = `${'a'.repeat(52)}.b32.i2p`;
 
 /** @param cleanup stops it, if nobody has before */
-export async function startRelay(name: RelayName, service: ServicePorts, cleanup: Cleanup): Promise<Relay> {
-  const plain = ['127.0.0.1', String(service.plain)] as const;
+export async function startRelay(name: RelayName, parts: RelayParts, cleanup: Cleanup): Promise<Relay> {
+  const plain = ['127.0.0.1', String(parts.plain)] as const;
   if (name === 'direct') return { program: undefined, target: ['0', ...plain], stop: async () => {} };
   const port = await freePort();
   const folder = mkdtempSync(join(tmpdir(), 'garligate-bench-'));
-  const program = start(name, port, service, folder);
+  const program = start(name, port, parts, folder);
   const stop = async () => {
     await program.stop();
     rmSync(folder, { recursive: true, force: true });
   };
   cleanup.add(stop);
   await untilListening(port, program);
-  const target = name === 'garligate' ? ([TARGET_NAME, '80'] as const) : plain;
+  const target = name === 'garligate' || name === 'bare' ? ([TARGET_NAME, '80'] as const) : plain;
   return { program, target: [String(port), ...target], stop };
 }
 
-function start(name: Exclude<RelayName, 'direct'>, port: number, service: ServicePorts, folder: string): Program {
+function start(name: Exclude<RelayName, 'direct'>, port: number, parts: RelayParts, folder: string): Program {
   switch (name) {
     case 'microsocks':
       return startProgram('microsocks', ['-i', '127.0.0.1', '-p', String(port)], 'dropped');
@@ -58,9 +62,14 @@ function start(name: Exclude<RelayName, 'direct'>, port: number, service: Servic
       writeFileSync(config, danteConfig(port));
       return startProgram('danted', ['-f', config, '-p', join(folder, 'danted.pid')], 'dropped');
     }
+    case 'bare':
+      return startProgram(parts.bareProxy, [
+        ...['127.0.0.1', String(parts.sam), '127.0.0.1', String(port)],
+        ...[TARGET_NAME, 'TRANSIENT', ''],
+      ]);
     case 'garligate': {
       const config = join(folder, 'garligate.toml');
-      writeFileSync(config, garligateConfig(port, service.sam, folder), { mode: 0o600 });
+      writeFileSync(config, garligateConfig(port, parts.sam, folder), { mode: 0o600 });
       return startProgram(process.execPath, [join(ROOT, 'bin/garligate'), 'run', '--config', config]);
     }
     default:

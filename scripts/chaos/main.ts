@@ -50,11 +50,13 @@ async function main(): Promise<number> {
   const say = (row: string) => progress.say(row);
   const failed: string[] = [];
   let isDone = false;
+  const openLab = async () => {
+    await lab?.stop();
+    lab = await startLab({ signal: end.signal, progress, keys: 'reserved', clocks });
+    return lab;
+  };
   try {
-    if (onRouters.length > 0) {
-      lab = await startLab({ signal: end.signal, progress, keys: 'reserved', clocks });
-      failed.push(...(await sufferOnRouters(lab, clocks, onRouters, end.signal, say)));
-    }
+    if (onRouters.length > 0) failed.push(...(await sufferOnRouters(openLab, clocks, onRouters, end.signal, say)));
     if (onBridge.length > 0) failed.push(...(await sufferOnBridge(onBridge, end.signal, say)));
     isDone = true;
     say(failed.length === 0 ? '\nall rows are good' : `\nFAILED: ${failed.join(', ')}`);

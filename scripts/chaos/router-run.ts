@@ -1,11 +1,14 @@
-/** Runs the faults of routers, lines and hosts, one after the other on the same two gateways, and tells a row of each. */
+/**
+ * Runs the faults of routers, lines and hosts, one after the other on the same two gateways, and tells a row of each. Where the
+ * routers themselves do not come back from one, the next ones happen in a new network.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Gateway } from '../lab/gateway.ts';
 import { ECHO_PORT, handedOver, type Lab, WEB_PORT } from '../lab/lab.ts';
 import type { Fault, Stage } from './fault.ts';
 import { type Held, held, listen } from './observe.ts';
 import { describe, HEAD, type Side } from './table.ts';
-import { startTraffic } from './traffic.ts';
+import { startTraffic, type Traffic } from './traffic.ts';
 import { type Change, failuresOf, isTooMuch } from './verdict.ts';
 
 /** From the repair on. What routers of i2pd 2.45.1 need by themselves is 125 s at most. */
@@ -18,14 +21,47 @@ const MORE_DESCRIPTORS = 4;
 /** Resident memory of Node: what its collector lets lie differs by so much from one moment to another. */
 const MORE_MEGABYTES = 30;
 
-/** @returns the names of those that ended badly */
+/**
+ * @param openLab ends the one before
+ * @returns the names of those that ended badly
+ */
 export async function sufferOnRouters(
-  lab: Lab,
+  openLab: () => Promise<Lab>,
   clocks: Stage['clocks'],
   faults: readonly Fault[],
   signal: AbortSignal,
   say: (row: string) => void,
 ): Promise<readonly string[]> {
+  const failed: string[] = [];
+  let running: Running | undefined;
+  say(HEAD);
+  try {
+    for (const { name, what, mayBreak = [], happen } of faults) {
+      running ??= await startRunning(await openLab(), clocks, signal);
+      const { stage, traffic } = running;
+      const before = [stage.a, stage.b].map((gateway) => ({ gateway, warned: listen(gateway), held: held(gateway) }));
+      const outage = await traffic.during(() => happen(stage, signal), PATIENCE_MS);
+      const sides = await untilLittleIsHeld(before, signal);
+      const routersCameBack = outage.bareAway !== undefined;
+      const failures = failuresOf({ ...outage, routersCameBack, mayBreak, changes: sides.flatMap(changesOf) });
+      if (failures.length > 0) failed.push(name);
+      say(describe(what, outage, sides, failures));
+      if (routersCameBack) continue;
+      traffic.stop();
+      running = undefined;
+    }
+  } finally {
+    running?.traffic.stop();
+  }
+  return failed;
+}
+
+interface Running {
+  readonly stage: Stage;
+  readonly traffic: Traffic;
+}
+
+async function startRunning(lab: Lab, clocks: Stage['clocks'], signal: AbortSignal): Promise<Running> {
   const { a, b } = lab;
   const [socksHost = '', socksPort] = a.socks.split(':');
   const traffic = await startTraffic({
@@ -38,22 +74,7 @@ export async function sufferOnRouters(
     handedOver: (name) => handedOver(b, name),
     signal,
   });
-  const stage: Stage = { ...lab, clocks, traffic };
-  const failed: string[] = [];
-  try {
-    say(HEAD);
-    for (const { name, what, mayBreak = [], happen } of faults) {
-      const before = [a, b].map((gateway) => ({ gateway, warned: listen(gateway), held: held(gateway) }));
-      const outage = await traffic.during(() => happen(stage, signal), PATIENCE_MS);
-      const sides = await untilLittleIsHeld(before, signal);
-      const failures = failuresOf({ ...outage, mayBreak, changes: sides.flatMap(changesOf) });
-      if (failures.length > 0) failed.push(name);
-      say(describe(what, outage, sides, failures));
-    }
-  } finally {
-    traffic.stop();
-  }
-  return failed;
+  return { stage: { ...lab, clocks, traffic }, traffic };
 }
 
 interface Before {

@@ -12,7 +12,8 @@ const REPLY_MS = 60_000;
 /** i2pd 2.45.1 looks only every 20 s whether a session is ready, and the first tunnels may fail. */
 const SESSION_MS = 90_000;
 /** Session options by which a destination is published for certain; see tunnelsConfig in router-config.ts. */
-const TUNNELS = 'inbound.length=1 inbound.quantity=3 outbound.length=0 outbound.quantity=3 i2cp.leaseSetEncType=4';
+export const TUNNELS =
+  'inbound.length=1 inbound.quantity=3 outbound.length=0 outbound.quantity=3 i2cp.leaseSetEncType=4';
 const LONGEST_LINE = 8192;
 
 export interface SamSession {
