@@ -4,12 +4,11 @@ import { describe, test } from 'node:test';
 import { FAULTS } from '../scripts/chaos/faults.ts';
 import { Meter } from '../scripts/chaos/meter.ts';
 import { pingNews } from '../scripts/chaos/ping.ts';
-import { connectionsOf, lostOn, verdict } from '../scripts/chaos/table.ts';
+import { connectionsOf, lostOn } from '../scripts/chaos/table.ts';
 import { type Findings, failuresOf } from '../scripts/chaos/verdict.ts';
 
 const GOOD: Findings = {
   away: { ping: 300, tcp: 5_000 },
-  routersCameBack: true,
   wrong: { ping: undefined, tcp: undefined },
   broken: [],
   mayBreak: [],
@@ -21,14 +20,6 @@ describe('a row of the fault lab', () => {
     assert.deepEqual(failuresOf(GOOD), []);
     const broken = [{ stream: 'socks', why: 'read ECONNRESET', lost: 4_000 }] as const;
     assert.deepEqual(failuresOf({ ...GOOD, broken, mayBreak: ['socks'] }), []);
-  });
-
-  test('blames nobody for what does not come back where the routers themselves do not, and says that', () => {
-    const findings = { ...GOOD, away: { ping: undefined }, routersCameBack: false };
-    assert.deepEqual(failuresOf(findings), []);
-    assert.equal(verdict([], false), 'good; the routers themselves did not come back');
-    const wrong = { ping: 'another echo than was sent' };
-    assert.deepEqual(failuresOf({ ...findings, wrong }), ['ping: another echo than was sent']);
   });
 
   const bad: readonly (readonly [string, Partial<Findings>, RegExp])[] = [

@@ -60,7 +60,7 @@ async function suffer(fault: BridgeFault): Promise<{ text: string; failures: rea
     await pause(SETTLE_MS);
     const changes = await untilBack(before);
     const warned = pair.warned();
-    const failures = failuresOf({ ...outage, routersCameBack: true, mayBreak: SESSION_ENDS, changes });
+    const failures = failuresOf({ ...outage, mayBreak: SESSION_ENDS, changes });
     const cells = [
       fault.what,
       seconds(outage.away.packets),
@@ -70,7 +70,7 @@ async function suffer(fault: BridgeFault): Promise<{ text: string; failures: rea
       `${outage.lost}`,
       warned.length === 0 ? 'nothing' : warned.join(', '),
       ...changes.map((change) => changed(change.before, change.after)),
-      verdict(failures, true),
+      verdict(failures),
     ];
     return { text: row(cells), failures };
   } finally {

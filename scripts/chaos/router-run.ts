@@ -1,6 +1,6 @@
 /**
- * Runs the faults of routers, lines and hosts, one after the other on the same two gateways, and tells a row of each. Where the
- * routers themselves do not come back from one, the next ones happen in a new network.
+ * Runs the faults of routers, lines and hosts, one after the other on the same two gateways, and tells a row of each. Where not
+ * everything comes back from one, the next ones happen in a new network.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Gateway } from '../lab/gateway.ts';
@@ -8,7 +8,7 @@ import { ECHO_PORT, handedOver, type Lab, WEB_PORT } from '../lab/lab.ts';
 import type { Fault, Stage } from './fault.ts';
 import { type Held, held, listen } from './observe.ts';
 import { describe, HEAD, type Side } from './table.ts';
-import { startTraffic, type Traffic } from './traffic.ts';
+import { type Outage, startTraffic, type Traffic } from './traffic.ts';
 import { type Change, failuresOf, isTooMuch } from './verdict.ts';
 
 /** From the repair on. What routers of i2pd 2.45.1 need by themselves is 125 s at most. */
@@ -42,11 +42,10 @@ export async function sufferOnRouters(
       const before = [stage.a, stage.b].map((gateway) => ({ gateway, warned: listen(gateway), held: held(gateway) }));
       const outage = await traffic.during(() => happen(stage, signal), PATIENCE_MS);
       const sides = await untilLittleIsHeld(before, signal);
-      const routersCameBack = outage.bareAway !== undefined;
-      const failures = failuresOf({ ...outage, routersCameBack, mayBreak, changes: sides.flatMap(changesOf) });
+      const failures = failuresOf({ ...outage, mayBreak, changes: sides.flatMap(changesOf) });
       if (failures.length > 0) failed.push(name);
       say(describe(what, outage, sides, failures));
-      if (routersCameBack) continue;
+      if (isAllBack(outage)) continue;
       traffic.stop();
       running = undefined;
     }
@@ -54,6 +53,10 @@ export async function sufferOnRouters(
     running?.traffic.stop();
   }
   return failed;
+}
+
+function isAllBack({ away, bareAway }: Outage): boolean {
+  return bareAway !== undefined && !Object.values(away).includes(undefined);
 }
 
 interface Running {

@@ -48,7 +48,7 @@ export function describe(
       : warned.map(({ name, warned: codes }) => `${name}: ${codes.join(', ')}`).join('; '),
     change(({ descriptors }) => descriptors),
     change(({ megabytes }) => megabytes),
-    verdict(failures, bareAway !== undefined),
+    verdict(failures),
   ]);
 }
 
@@ -75,9 +75,8 @@ export function row(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`;
 }
 
-export function verdict(failures: readonly string[], routersCameBack: boolean): string {
-  const routers = routersCameBack ? '' : '; the routers themselves did not come back';
-  return `${failures.length === 0 ? 'good' : `**FAILED**: ${failures.join('; ')}`}${routers}`;
+export function verdict(failures: readonly string[]): string {
+  return failures.length === 0 ? 'good' : `**FAILED**: ${failures.join('; ')}`;
 }
 
 export function seconds(ms: number | undefined): string {

@@ -22,8 +22,6 @@ export interface Change {
 export interface Findings {
   /** By kind of traffic: for how long it was away in milliseconds; undefined where it never came back. */
   readonly away: Readonly<Record<string, number | undefined>>;
-  /** The bare SAM stream on the same routers came back: nobody can come back on routers that do not. */
-  readonly routersCameBack: boolean;
   /** By kind of traffic, what was wrong with what came; undefined where nothing was. */
   readonly wrong: Readonly<Record<string, string | undefined>>;
   readonly broken: readonly Broken[];
@@ -33,12 +31,10 @@ export interface Findings {
 }
 
 /** @returns each thing that must not be; none for a row that is good */
-export function failuresOf({ away, routersCameBack, wrong, broken, mayBreak, changes }: Findings): readonly string[] {
+export function failuresOf({ away, wrong, broken, mayBreak, changes }: Findings): readonly string[] {
   return [
     ...Object.entries(wrong).flatMap(([kind, why]) => (why === undefined ? [] : [`${kind}: ${why}`])),
-    ...Object.entries(away).flatMap(([kind, ms]) =>
-      ms === undefined && routersCameBack ? [`${kind} did not come back`] : [],
-    ),
+    ...Object.entries(away).flatMap(([kind, ms]) => (ms === undefined ? [`${kind} did not come back`] : [])),
     ...broken.filter(({ stream }) => !mayBreak.includes(stream)).map(({ stream, why }) => `${stream} broke: ${why}`),
     ...changes.filter(isTooMuch).map(({ what, before, after }) => `${what} ${changed(before, after)}`),
   ];
