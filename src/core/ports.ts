@@ -20,6 +20,7 @@ export interface LendingStream extends Duplex {
   /**
    * From now on `take` gets what is read, and `data` is emitted only for what was read before; all else stays as it is,
    * `pause` and `resume` too. The bytes are borrowed: overwritten soon after `take` returns, unless it returns `kept`.
+   * `lender` is the stream that this was asked of.
    */
   lend(take: (bytes: Uint8Array, lender: Duplex) => Loan): void;
 }

@@ -10,8 +10,10 @@ export interface Silent {
   onIdle(): void;
 }
 
-/** All are looked at in one go, so that is not done too often; who has been silent may be told so much later. */
+/** All are looked at in one go, so that is not done too often: whoever has been silent is told up to so much later. */
 const BETWEEN_LOOKS_MS = 1_000;
+/** Timers of Node count whole milliseconds from when the event loop last looked at the clock, and may come so much early. */
+const EARLY_MS = 2;
 
 export class IdleWatch {
   readonly #clock: Clock;
@@ -35,17 +37,17 @@ export class IdleWatch {
 
   #look(): void {
     this.#rest();
-    const now = this.#clock.now();
+    const dueBy = this.#clock.now() + EARLY_MS;
     let next = Number.POSITIVE_INFINITY;
     for (const silent of this.#watched) {
       const end = silent.lastHeard + silent.idleMs;
-      if (end > now) next = Math.min(next, end);
+      if (end > dueBy) next = Math.min(next, end);
       else {
         this.#watched.delete(silent);
         silent.onIdle();
       }
     }
-    if (next < Number.POSITIVE_INFINITY) this.#lookAt(Math.max(next, now + BETWEEN_LOOKS_MS));
+    if (next < Number.POSITIVE_INFINITY) this.#lookAt(Math.max(next, dueBy + BETWEEN_LOOKS_MS));
   }
 
   #lookAt(time: number): void {

@@ -13,6 +13,7 @@ import { NO_BYTES } from '../../kit/step.ts';
 import type { Tally } from '../../kit/tally.ts';
 import type { RelayEnd } from '../dial/target.ts';
 import { type Loan, writesThrough } from '../ports.ts';
+import { abandon } from './abandon.ts';
 import type { IdleWatch, Silent } from './idle-watch.ts';
 import type { RelayCounter, RelayOptions, RelayReport } from './report.ts';
 import type { StreamListeners, StreamOwner } from './stream-listeners.ts';
@@ -61,7 +62,7 @@ export class RelayPair implements Silent, StreamOwner {
   #timers: Set<Timer> | undefined;
   /** The last side that said anything. */
   #speaker: RelaySide | undefined;
-  #ended: RelayReport['ended'] = 'both-finished';
+  #outcome: RelayReport['ended'] = 'both-finished';
 
   /** @param tell told of the end, once */
   constructor(
@@ -102,7 +103,7 @@ export class RelayPair implements Silent, StreamOwner {
     this.#fail('idle');
   }
 
-  /** Of the signal, which is told of the pair and not of a function that would be made for each. */
+  /** Of the signal: clients' own (kit/abort.ts) keep the pair itself, and no function has to be made for it. */
   handleEvent(): void {
     this.#fail('cancelled');
   }
@@ -125,7 +126,7 @@ export class RelayPair implements Silent, StreamOwner {
 
   ended(stream: Duplex): void {
     const side = this.#sideOf(stream);
-    this.#finished(side, this.#otherOf(side));
+    this.#sideFinished(side, this.#otherOf(side));
   }
 
   failed(stream: Duplex): void {
@@ -137,7 +138,7 @@ export class RelayPair implements Silent, StreamOwner {
   closed(stream: Duplex): void {
     const side = this.#sideOf(stream);
     this.#passRest(side);
-    this.#closed(side);
+    this.#sideClosed(side);
   }
 
   #finish(): void {
@@ -147,7 +148,7 @@ export class RelayPair implements Silent, StreamOwner {
     idle.delete(this);
     listeners.detach(this.#near.stream);
     listeners.detach(this.#far.stream);
-    const report = { bytesOut: this.#near.bytes, bytesIn: this.#far.bytes, ended: this.#ended };
+    const report = { bytesOut: this.#near.bytes, bytesIn: this.#far.bytes, ended: this.#outcome };
     this.#shared.over(report);
     this.#tell(report);
   }
@@ -156,7 +157,7 @@ export class RelayPair implements Silent, StreamOwner {
     const { stream } = from;
     this.#shared.listeners.attach(stream, this, writesThrough(to.stream));
     if (stream.destroyed) this.closed(stream);
-    else if (stream.readableEnded) this.#finished(from, to);
+    else if (stream.readableEnded) this.#sideFinished(from, to);
     else stream.resume();
   }
 
@@ -182,7 +183,7 @@ export class RelayPair implements Silent, StreamOwner {
       this.#pass(from, to, rest);
   }
 
-  #finished(side: RelaySide, other: RelaySide): void {
+  #sideFinished(side: RelaySide, other: RelaySide): void {
     if (side.finished) return;
     side.finished = true;
     if (other.end.halfClose || other.finished) this.#endTowards(other);
@@ -239,9 +240,9 @@ export class RelayPair implements Silent, StreamOwner {
         since = now;
       }
       const waited = now - since;
-      const regular = this.#ended === 'both-finished';
+      const regular = this.#outcome === 'both-finished';
       if (pending > 0 && waited >= STALLED_MS) {
-        if (regular) this.#ended = `${side.name}-failed`;
+        if (regular) this.#outcome = `${side.name}-failed`;
         abandon(side.stream);
       } else if (pending === 0 && waited >= (regular ? LINGER_MS : FAILED_LINGER_MS)) side.stream.destroy();
       else this.#after(LINGER_CHECK_MS, check);
@@ -254,7 +255,7 @@ export class RelayPair implements Silent, StreamOwner {
     return this.#near.ending && this.#far.ending;
   }
 
-  #closed(side: RelaySide): void {
+  #sideClosed(side: RelaySide): void {
     if (side.closed) return;
     side.closed = true;
     const other = this.#otherOf(side);
@@ -262,7 +263,7 @@ export class RelayPair implements Silent, StreamOwner {
       this.#finish();
       return;
     }
-    if (!side.finished && this.#ended === 'both-finished' && !this.#isOver()) {
+    if (!side.finished && this.#outcome === 'both-finished' && !this.#isOver()) {
       this.#fail(`${side.name}-failed`);
       return;
     }
@@ -271,7 +272,7 @@ export class RelayPair implements Silent, StreamOwner {
   }
 
   #fail(ended: RelayReport['ended']): void {
-    if (this.#ended === 'both-finished') this.#ended = ended;
+    if (this.#outcome === 'both-finished') this.#outcome = ended;
     const oneSideDied = ended === 'near-failed' || ended === 'far-failed';
     for (const side of [this.#near, this.#far]) {
       const { stream, ending, closed } = side;
@@ -308,15 +309,4 @@ export class RelayPair implements Silent, StreamOwner {
 function sideOf(name: 'near' | 'far', end: RelayEnd, now: number): RelaySide {
   const { stream } = end;
   return { name, end, stream, bytes: 0, finished: false, ending: false, closed: false, lastRead: now };
-}
-
-/** Closes a stream so that its user sees a failure and not a regular end, where the stream can say so. */
-export function abandon(stream: Duplex): void {
-  // A unix socket has the method and throws; it has no address either.
-  const isTcp = 'remoteAddress' in stream && stream.remoteAddress !== undefined;
-  // Once an end is on its way libuv refuses a reset, and Node (20 to 24) then never closes the socket at all.
-  const endUnderWay = stream.writableEnded && stream.writableLength === 0;
-  if (isTcp && !endUnderWay && 'resetAndDestroy' in stream && typeof stream.resetAndDestroy === 'function') {
-    stream.resetAndDestroy();
-  } else stream.destroy();
 }

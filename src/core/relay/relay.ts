@@ -4,8 +4,9 @@
  */
 import type { Clock } from '../../kit/clock.ts';
 import { createTally } from '../../kit/tally.ts';
+import { abandon } from './abandon.ts';
 import { IdleWatch } from './idle-watch.ts';
-import { abandon, RelayPair } from './pair.ts';
+import { RelayPair } from './pair.ts';
 import {
   type Join,
   RELAY_COUNTERS,

@@ -16,6 +16,7 @@ export interface StreamOwner {
   closed(stream: Duplex): void;
 }
 
+/** @param bytes of `data`; the other events have none */
 type Tell = (owner: StreamOwner, stream: Duplex, bytes: Uint8Array) => void;
 
 const EVENTS: ReadonlyArray<readonly [event: string, tell: Tell]> = [
@@ -32,7 +33,7 @@ export class StreamListeners {
   readonly #take = (bytes: Uint8Array, lender: Duplex): Loan =>
     this.#owners.get(lender)?.borrowed(lender, bytes) ?? 'done';
 
-  /** @param borrows takes what the stream can lend */
+  /** Once for each stream. @param borrows takes what the stream can lend */
   attach(stream: Duplex, owner: StreamOwner, borrows: boolean): void {
     this.#owners.set(stream, owner);
     for (const [event, listener] of this.#listeners) stream.on(event, listener);

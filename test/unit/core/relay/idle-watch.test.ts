@@ -71,3 +71,18 @@ test('who is taken out is told nothing, and with the last of them the timer goes
   await clock.advance(120_000);
   assert.deepEqual(gone.toldAt, []);
 });
+
+test('a timer that comes a little early makes nobody wait for another second', async () => {
+  const clock = new FakeClock();
+  const watch = new IdleWatch({ now: () => clock.now(), after: (ms, run) => clock.after(Math.trunc(ms) - 1, run) });
+  let toldAt = 0;
+  watch.add({
+    idleMs: 60_000.4,
+    lastHeard: 0,
+    onIdle: () => {
+      toldAt = clock.now();
+    },
+  });
+  await clock.advance(70_000);
+  assert.ok(Math.abs(toldAt - 60_000.4) <= 2, `told after ${toldAt} ms`);
+});
