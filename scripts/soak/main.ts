@@ -40,10 +40,12 @@ const MEBIBYTE = 2 ** 20;
 interface Records {
   /** Resident, in MiB. */
   readonly memory: Sample[];
-  /** The same right after a thorough collection of garbage: what a leak anywhere in the process would raise. */
+  /** The same right after a thorough collection of garbage. */
   readonly collected: Sample[];
   /** On the heap and beside it at that moment, in MiB: what a leak of objects and buffers would raise. */
   readonly living: Sample[];
+  /** Resident beside these at that moment, in MiB: what a leak of the native part, or of Node's own, would raise. */
+  readonly native: Sample[];
   readonly descriptors: Sample[];
   readonly answers: Sample[];
   readonly faults: Array<{ readonly seconds: number; readonly name: string }>;
@@ -59,7 +61,15 @@ async function main(): Promise<number> {
   const end = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => end.abort());
 
-  const records: Records = { memory: [], collected: [], living: [], descriptors: [], answers: [], faults: [] };
+  const records: Records = {
+    memory: [],
+    collected: [],
+    living: [],
+    native: [],
+    descriptors: [],
+    answers: [],
+    faults: [],
+  };
   const stage = await setStage();
   try {
     await reachesPeer(stage);
@@ -108,7 +118,7 @@ async function suffer(
   }
 }
 
-function watch({ daemon }: Stage, { memory, collected, living, descriptors, answers }: Records) {
+function watch({ daemon }: Stage, { memory, collected, living, native, descriptors, answers }: Records) {
   const start = performance.now();
   const seconds = () => (performance.now() - start) / 1_000;
   const timer = setInterval(() => {
@@ -125,8 +135,10 @@ function watch({ daemon }: Stage, { memory, collected, living, descriptors, answ
     for (;;) {
       await pause(BETWEEN_COLLECTIONS_MS, undefined, { signal: over.signal }).catch(() => {});
       if (over.signal.aborted) return;
-      living.push({ value: (await daemon.living()) / MEBIBYTE, seconds: seconds() });
-      collected.push({ value: daemon.memory() / MEBIBYTE, seconds: seconds() });
+      const held = await daemon.holdings();
+      living.push({ value: held.living / MEBIBYTE, seconds: seconds() });
+      native.push({ value: held.native / MEBIBYTE, seconds: seconds() });
+      collected.push({ value: held.resident / MEBIBYTE, seconds: seconds() });
     }
   })();
   return {
@@ -166,6 +178,7 @@ faults       ${records.faults.length}
 memory       ${spanOf(records.memory)}
   collected  ${spanOf(records.collected)}; ${describe(warmSlope(records.collected))}
   living     ${spanOf(records.living)}; ${describe(warmSlope(records.living))}
+  native     ${spanOf(records.native)}; ${describe(warmSlope(records.native))}
 descriptors  ${before} before, ${stage.daemon.descriptors()} after, ${Math.max(...records.descriptors.map(({ value }) => value))} at most
 status       answered in ${share(0.5)} ms (median), ${share(0.99)} ms (99 of 100), ${share(1)} ms at most
 ${complaints.length === 0 ? 'all is as it was' : complaints.map((one) => `NOT WELL: ${one}`).join('\n')}`);
@@ -181,7 +194,7 @@ function describe({ perHour, error }: Slope): string {
 }
 
 function picture(
-  { memory, collected, living, descriptors, answers, faults }: Records,
+  { memory, collected, living, native, descriptors, answers, faults }: Records,
   minutes: number,
   seed: number,
 ): string {
@@ -189,6 +202,7 @@ function picture(
     { title: 'resident memory, MiB', samples: memory },
     { title: 'resident memory after a collection, MiB', samples: collected },
     { title: 'alive on the heap and beside it, MiB', samples: living },
+    { title: 'resident beside these, MiB', samples: native },
     { title: 'open descriptors', samples: descriptors },
     { title: 'time until status is answered, ms', samples: answers },
   ];

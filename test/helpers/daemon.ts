@@ -6,6 +6,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { z } from 'zod';
 import { type StatusReport, statusReport } from '../../src/control/status.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { connectControl } from '../../src/io/control-socket.ts';
@@ -16,9 +17,11 @@ const COMMAND = fileURLToPath(new URL('../../bin/garligate', import.meta.url));
 const START_MS = 30_000;
 const NEVER = new AbortController().signal;
 
-/** Loaded before the gateway: says how many bytes live in its process, after a thorough collection. */
+const HOLDINGS = z.object({ living: z.number(), resident: z.number(), native: z.number() });
+
+/** Loaded before the gateway: says what its process holds after a thorough collection. */
 const HEAP_PROBE = `
-  import { setFlagsFromString } from 'node:v8';
+  import { getHeapCodeStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8';
   import { runInNewContext } from 'node:vm';
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc');
@@ -28,8 +31,10 @@ const HEAP_PROBE = `
       await turn();
       collect();
     }
-    const { heapUsed, external } = process.memoryUsage();
-    process.send(heapUsed + external);
+    const { rss: resident, heapUsed, external } = process.memoryUsage();
+    const { code_and_metadata_size, bytecode_and_metadata_size } = getHeapCodeStatistics();
+    const living = heapUsed - code_and_metadata_size - bytecode_and_metadata_size + external;
+    process.send({ living, resident, native: resident - getHeapStatistics().total_physical_size - external });
   });
   process.channel.unref();
 `;
@@ -51,8 +56,18 @@ export interface DaemonPlan {
   readonly config?: string;
   /** A command that becomes the gateway by exec, with its arguments. */
   readonly wrapper?: readonly string[];
-  /** Lets `living` be asked. */
+  /** Lets `holdings` be asked for. */
   readonly withHeapProbe?: boolean;
+}
+
+/** In bytes, after a thorough collection. */
+export interface Holdings {
+  /** In use on the heap and beside it; neither what only waits for a collection, nor what the compiler has made. */
+  readonly living: number;
+  /** Resident memory of the process. */
+  readonly resident: number;
+  /** Of that, what is neither the heap of V8, used or not, nor a buffer: what the allocator of C holds, and programs. */
+  readonly native: number;
 }
 
 export interface Daemon {
@@ -67,8 +82,8 @@ export interface Daemon {
   command(...words: readonly string[]): Promise<string>;
   /** Resident memory in bytes. */
   memory(): number;
-  /** Bytes on the heap and beside it that are in use; what only waits for a collection is not. Needs `withHeapProbe`. */
-  living(): Promise<number>;
+  /** Needs `withHeapProbe`. */
+  holdings(): Promise<Holdings>;
   /** Open file descriptors. */
   descriptors(): number;
   /** Ends it by a signal, SIGKILL unless told; its files stay until `stop`. */
@@ -147,11 +162,10 @@ export async function startDaemon(plan: DaemonPlan): Promise<Daemon> {
         );
       }),
     memory: () => 1024 * Number(/^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]),
-    living: async () => {
+    holdings: async () => {
       const answer = once(child, 'message');
-      child.send('how much lives?');
-      const [bytes] = await answer;
-      return Number(bytes);
+      child.send('what do you hold?');
+      return HOLDINGS.parse((await answer)[0]);
     },
     descriptors: () => readdirSync(`/proc/${pid}/fd`).length,
     kill: async (signal = 'SIGKILL') => {

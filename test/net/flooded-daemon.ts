@@ -100,11 +100,11 @@ async function serve(daemon: Daemon, service: RawPeer): Promise<() => void> {
 /**
  * Nothing is kept of clients that have gone.
  *
- * @param before `living` of the daemon, when as many were gone as there ever are at once
+ * @param before what lived in the daemon, when as many were gone as there ever are at once
  * @param clients that came and went since
  */
 export async function assertNothingKept(before: number, clients: number, daemon: Daemon): Promise<void> {
-  const grown = (await daemon.living()) - before;
+  const grown = (await daemon.holdings()).living - before;
   const most = HEAP_NOISE + clients * LEAST_OF_A_CLIENT;
   assert.ok(
     grown < most,

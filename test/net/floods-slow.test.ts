@@ -33,7 +33,7 @@ await declareScenarios(import.meta.filename, {
           };
           // The first one brings the code that serves clients into memory.
           await wave();
-          const living = await daemon.living();
+          const { living } = await daemon.holdings();
           await wave();
           await wave();
           await assertNothingKept(living, 2 * TRICKLING, daemon);
