@@ -172,9 +172,7 @@ function createCore(config: Config, environment: GatewayEnvironment) {
     unknownMs: config.lookup.unknown,
   });
   // A new session is the sign of a router that has started again.
-  session.onState(({ kind }) => {
-    if (kind === 'ready') resolver.forgetUnknown();
-  });
+  onReady(session, () => resolver.forgetUnknown());
   const sessionLabel = new SessionLabel(random);
   const label = () => sessionLabel.of(sharedSession(session).readySince());
   /** On streams of the gateway's session that belong to no link. */
@@ -291,13 +289,20 @@ function serviceOf(services: readonly Service[]): Service {
   };
 }
 
-function sharedSession(session: Session): Pick<SharedSession, 'readySince' | 'rebuild'> {
+function sharedSession(session: Session): Omit<SharedSession, 'receivedElsewhere'> {
   return {
     readySince: () => (session.state.kind === 'ready' ? session.state.since : undefined),
+    onReady: (tell) => onReady(session, tell),
     rebuild: (why) => {
       if (session.state.kind === 'ready') session.state.session.gone(why);
     },
   };
+}
+
+function onReady(session: Session, tell: () => void): () => void {
+  return session.onState(({ kind }) => {
+    if (kind === 'ready') tell();
+  });
 }
 
 function namedDestination(destination: PeerDestination): NamedDestination {

@@ -134,6 +134,7 @@ export function createVpnGateway(options: VpnOptions): VpnGateway {
   });
 
   let isRunning = false;
+  let unwatchSession = () => {};
   return {
     name: 'vpn',
     start: async () => {
@@ -142,10 +143,14 @@ export function createVpnGateway(options: VpnOptions): VpnGateway {
       tun.onLost(options.onTunLost);
       for (const link of links.values()) link.start();
       watch.start();
+      unwatchSession = options.session.onReady(() => {
+        for (const link of links.values()) link.sessionStands();
+      });
     },
     stop: async () => {
       isRunning = false;
       watch.stop();
+      unwatchSession();
       await Promise.all([ownEcho.stop(), ...[...links.values()].map((link) => link.stop())]);
     },
     change: async ({ removed, added }) => {

@@ -176,6 +176,11 @@ export class PeerLink {
     this.#dialIfWanted(true);
   }
 
+  /** The session stands anew: dials that failed for want of it say nothing of the peer, and no pause after them is needed. */
+  sessionStands(): void {
+    this.#redialer.hurry();
+  }
+
   /** Asks the peer for a sign of life, where there is a stream in use. */
   probe(): void {
     this.#streams.chosen?.sendKeepalive(true);

@@ -52,14 +52,17 @@ export class Redialer {
   /** For a stream that came to nothing: no dial for a while, for longer every time up to `longestMs`. Only while idle. */
   rest(longestMs: number): void {
     if (this.state.kind !== 'idle' || this.#stopped) return;
-    const { clock, random, idle } = this.#parts;
+    const { clock, random } = this.#parts;
     this.#failures += 1;
     const ms = backoffDelay({ firstMs: FIRST_PAUSE_MS, longestMs }, this.#failures, random());
-    const timer = clock.after(ms, () => {
-      this.#pause = undefined;
-      idle();
-    });
+    const timer = clock.after(ms, () => this.#endPause());
     this.#pause = { timer, until: clock.now() + ms };
+  }
+
+  /** What was in the way of every dial is gone: a pause ends, and what has failed so far counts no more. */
+  hurry(): void {
+    this.#failures = 0;
+    if (this.#pause !== undefined) this.#endPause();
   }
 
   /** The peer was heard: the next pause is a short one. */
@@ -77,6 +80,12 @@ export class Redialer {
     this.#pause = undefined;
     this.giveUp();
     await this.#dialing?.over;
+  }
+
+  #endPause(): void {
+    this.#pause?.timer.cancel();
+    this.#pause = undefined;
+    this.#parts.idle();
   }
 
   async #run(signal: AbortSignal): Promise<void> {

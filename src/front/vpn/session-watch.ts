@@ -13,6 +13,8 @@ import { LONGEST_PAUSE_MS, peersToWinBack } from './rebuild-policy.ts';
 export interface SharedSession {
   /** Since when this build of it stands; undefined while there is none. */
   readySince(): number | undefined;
+  /** Calls `tell` whenever a build of it comes to stand, until what it returns is called. */
+  onReady(tell: () => void): () => void;
   /** Bytes that have come so far on its streams that belong to no link. */
   receivedElsewhere(): number;
   rebuild(why: GateError): void;
@@ -21,7 +23,7 @@ export interface SharedSession {
 export interface SessionWatchParts {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly session: SharedSession;
+  readonly session: Omit<SharedSession, 'onReady'>;
   links(): Iterable<LinkReach>;
 }
 

@@ -66,6 +66,7 @@ async function setting(refuse?: GateError) {
     return { stream: ours, halfClose: false };
   };
   let lost: GateError | undefined;
+  const sessionWatchers = new Set<() => void>();
   const defects: string[] = [];
   const gateway = createVpnGateway({
     tun,
@@ -84,7 +85,15 @@ async function setting(refuse?: GateError) {
       return Promise.resolve(opened(peers.byB32(to.b32)?.name ?? assert.fail()));
     },
     dialOurselves: () => (refuse === undefined ? Promise.resolve(opened('ourselves')) : Promise.reject(refuse)),
-    session: { readySince: () => undefined, receivedElsewhere: () => 0, rebuild: () => {} },
+    session: {
+      readySince: () => undefined,
+      onReady: (tell) => {
+        sessionWatchers.add(tell);
+        return () => sessionWatchers.delete(tell);
+      },
+      receivedElsewhere: () => 0,
+      rebuild: () => {},
+    },
     label: () => 1,
     labelHeard: () => {},
     onTunLost: (error) => {
@@ -109,7 +118,7 @@ async function setting(refuse?: GateError) {
     await clock.settle();
     return end;
   };
-  return { clock, defects, tun, gateway, me: me.addresses, dialled, answers, lost: () => lost };
+  return { clock, defects, tun, gateway, me: me.addresses, dialled, answers, sessionWatchers, lost: () => lost };
 }
 
 function address(hex: string): Buffer {
@@ -510,6 +519,20 @@ test('a peer that comes once the gateway has ended gets no link that goes on', a
   await gateway.change({ added: [peer(5)], removed: [] });
   await clock.settle();
   assert.equal(clock.pending, 0);
+});
+
+test('a session that stands anew is told to every link, and to none after the end', async () => {
+  const noSession = new GateError('session-lost', 'sam.gone', 'gone');
+  const { clock, tun, gateway, me, sessionWatchers } = await setting(noSession);
+  const states = () => gateway.links().map(({ state }) => state.kind);
+  for (const to of [peer(2), peer(3)]) tun.take(packet(me.oc, to.addresses.oc, 1));
+  await clock.settle();
+  assert.deepEqual(states(), ['waiting', 'waiting']);
+  for (const tell of sessionWatchers) tell();
+  assert.deepEqual(states(), ['dialing', 'dialing']);
+  await clock.settle();
+  await gateway.stop();
+  assert.equal(sessionWatchers.size, 0);
 });
 
 test('says when the interface is gone', async () => {

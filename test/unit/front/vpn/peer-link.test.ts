@@ -284,6 +284,41 @@ test('failed dials are repeated with growing pauses, only while somebody wants t
   await checkStopped(clock, me);
 });
 
+test('when the session stands anew a pause ends at once, and the next one is short again', async () => {
+  const { clock, me, link, dials } = manual({ connect: 'always' });
+  link.start();
+  const fails = async () => {
+    dials.at(-1)?.fail(new Error('no session'));
+    await clock.settle();
+    assert.equal(link.report().state.kind, 'waiting');
+  };
+  await fails();
+  await clock.advance(3_000);
+  await fails();
+  await clock.advance(3_000);
+  await fails();
+  assert.equal(dials.length, 3);
+  link.sessionStands();
+  assert.equal(link.report().state.kind, 'dialing');
+  assert.equal(dials.length, 4);
+  await fails();
+  await clock.advance(1_000);
+  assert.equal(dials.length, 5);
+  await checkStopped(clock, me);
+});
+
+test('a new session makes no link dial that nobody wants, nor one that is up', async () => {
+  const { clock, me, link, arrives, keepalive, dials } = manual();
+  link.start();
+  link.sessionStands();
+  arrives(keepalive(false));
+  await clock.settle();
+  link.sessionStands();
+  await clock.advance(1_000);
+  assert.equal(dials.length, 0);
+  await checkStopped(clock, me);
+});
+
 test('the flow label of each keepalive is told, with the age of its stream, also of one that is late', async () => {
   const { clock, me, arrives, keepalive, labels } = manual();
   const old = arrives(keepalive(false, 7));
