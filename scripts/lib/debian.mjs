@@ -39,7 +39,7 @@ const PACKAGES = {
   },
   nftables: {
     program: 'nft',
-    service: { name: 'nftables', what: 'the rules of /etc/nftables.conf, which flush all others' },
+    service: { name: 'nftables', what: 'loading of /etc/nftables.conf, which flushes all rules,' },
     why: 'the firewall: garligate loads the rules that keep peers from what they may not reach',
   },
   gcc: {

@@ -31,8 +31,11 @@ const BETWEEN_FAULTS_MS = [10_000, 30_000] as const;
 const RECOVERY_MS = 120_000;
 /** Isolated sessions live on for 30 s, and silent clients for 20 s. */
 const SETTLE_MS = 45_000;
-/** Share of the time after which memory counts: before that the code is compiled and the heap takes its room. */
-const WARM_UP = 0.25;
+/**
+ * Share of the time after which memory counts. Before that rare paths are taken for the first time, the code is compiled, and
+ * caches fill up to their limits: of two hours it took what lives on the heap one until it grew no more.
+ */
+const WARM_UP = 0.5;
 /** The session for datagrams lives on for five minutes, and a dial may be under way. */
 const SPARE_DESCRIPTORS = 4;
 const MEBIBYTE = 2 ** 20;
