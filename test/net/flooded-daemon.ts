@@ -11,6 +11,8 @@ import { type RawPeer, rawPeer } from '../sim/raw-peer.ts';
 
 /** Far above what anything takes, also on a busy machine. */
 export const PATIENCE_MS = 60_000;
+/** Connections that are begun at the same moment: fewer than the kernel queues. It makes those beyond wait for seconds. */
+export const AT_ONCE = 50;
 /** What else comes and goes on a heap while a wave of clients does: compiled code, caches that fill. */
 const HEAP_NOISE = 512 * 1024;
 /** A client of which anything is kept costs more: its place alone, an object with a controller, 990 bytes. */

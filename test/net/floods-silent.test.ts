@@ -5,13 +5,11 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { until } from '../helpers/until.ts';
-import { assertNothingKept, onDaemon, PATIENCE_MS } from './flooded-daemon.ts';
+import { AT_ONCE, assertNothingKept, onDaemon, PATIENCE_MS } from './flooded-daemon.ts';
 import { declareScenarios } from './namespace.ts';
 
 const MAX_CLIENTS = 256;
 const SILENT = 10_000;
-/** Connections that are not accepted yet, at most: fewer than the kernel queues. */
-const AT_ONCE = 50;
 const GARBAGE = 1_000;
 const FEW = 8;
 const ANSWERED = 5 * FEW;

@@ -1,7 +1,9 @@
 /** Slowloris on the gateway as people run it: a thousand clients that always say a little more and never say it all. */
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
 import { until } from '../helpers/until.ts';
-import { assertNothingKept, onDaemon, PATIENCE_MS } from './flooded-daemon.ts';
+import { AT_ONCE, assertNothingKept, onDaemon, PATIENCE_MS } from './flooded-daemon.ts';
 import { declareScenarios } from './namespace.ts';
 
 const TRICKLING = 1_000;
@@ -17,7 +19,12 @@ await declareScenarios(import.meta.filename, {
         async ({ daemon, stranger, serveNewcomer, count }) => {
           const wave = async () => {
             const before = await count('handshakeTimeout');
-            const slow = Array.from({ length: TRICKLING }, () => stranger());
+            const slow: Socket[] = [];
+            while (slow.length < TRICKLING) {
+              const more = Array.from({ length: AT_ONCE }, () => stranger());
+              slow.push(...more);
+              await Promise.all(more.map((socket) => once(socket, 'connect')));
+            }
             const trickle = () => {
               // 255 methods are announced, and one comes at a time: by the deadline not nearly all of them.
               for (const socket of slow)
