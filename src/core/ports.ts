@@ -79,7 +79,7 @@ export interface UdpSocket {
    * Never waits, and holds little where the kernel takes no more: what does not fit is lost, as on any network.
    *
    * @param to a literal address; left out on a connected socket
-   * @returns whether it was taken; what the kernel says of it afterwards comes to `onError`
+   * @returns whether it was taken, which nothing to port 0 is; what the kernel says of it afterwards comes to `onError`
    */
   send(bytes: Buffer, to?: UdpAddress): boolean;
   /** Idempotent. */

@@ -73,6 +73,8 @@ function wrapped(socket: Socket): UdpSocket {
       failed = report;
     },
     send: (bytes, to) => {
+      // Strangers choose it where we answer. Nobody can be there, and Node throws.
+      if (to?.port === 0) return false;
       const cost = bytes.length + COST_OF_ONE;
       if (closed || queued + cost > MOST_QUEUED) return false;
       queued += cost;

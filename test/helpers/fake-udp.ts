@@ -32,6 +32,7 @@ export class FakeUdp implements UdpPort {
         one.fail = fail;
       },
       send: (bytes, to) => {
+        if (to?.port === 0) return false;
         if (!this.full) this.sent.push({ bytes, to });
         return !this.full;
       },

@@ -70,6 +70,13 @@ it('a closed socket takes nothing and may be closed again', async () => {
   assert.equal(socket.send(Buffer.from('x'), local), false);
 });
 
+it('a datagram that came from port 0 cannot be answered, and does no harm', async () => {
+  const [one, other] = [await bind('127.0.0.1'), await bind('127.0.0.1')];
+  assert.equal(one.socket.send(Buffer.from('x'), { ...other.socket.local, port: 0 }), false);
+  assert.equal(one.socket.send(Buffer.from('y'), other.socket.local), true);
+  await until('the next one arrives', () => other.heard.length === 1);
+});
+
 it('what does not fit into the queue is refused, not kept', async () => {
   const [one, other] = [await bind('127.0.0.1'), await bind('127.0.0.1')];
   const large = Buffer.alloc(60_000);

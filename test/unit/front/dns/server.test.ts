@@ -126,6 +126,14 @@ test('an answer that the kernel does not take is counted', async () => {
   await server.stop();
 });
 
+test('a question from port 0, which nobody can answer, is counted and does no harm', async () => {
+  const { udp, server } = await setting();
+  assert.ok(udp.receive(question(ME.addresses.oc), ME.addresses.oc, 53, CAT.addresses.ocat4, 0));
+  const { answered, notSent } = server.counters();
+  assert.deepEqual([answered, notSent, udp.sent.length], [1, 1, 0]);
+  await server.stop();
+});
+
 test('listens only while there is an OnionCat among the peers', async () => {
   const { clock, udp, server, ask, peers } = await setting();
   peers.plan([OTHER]).commit();
