@@ -93,7 +93,8 @@ export class Association {
   readonly #routes = new ExpiringCache<OpenRoute>(ROUTES);
   readonly #pending: PendingDatagrams<OpenRoute, LossCause>;
   readonly #closing = new AbortController();
-  #tun: Promise<UdpSocket> | undefined;
+  /** By the address of ours that they are on. */
+  readonly #tun = new Map<Address, Promise<UdpSocket>>();
 
   /** @throws GateError `limit` when there is no session for it */
   constructor(parts: AssociationParts) {
@@ -128,7 +129,7 @@ export class Association {
   close(): void {
     this.#closing.abort();
     this.#sessions.leaveAll();
-    void this.#tun?.then((socket) => socket.close()).catch(() => {});
+    for (const opening of this.#tun.values()) void opening.then((socket) => socket.close()).catch(() => {});
   }
 
   /** @returns why it is dropped at once; undefined where it is sent, or waits for that */
@@ -217,8 +218,13 @@ export class Association {
   }
 
   async #findTun(address: Address, port: number): Promise<Found<OpenRoute, LossCause>> {
+    // I2P knows a port 0, UDP does not.
+    if (port === 0) return { kind: 'none', why: 'unknownAddress' };
+    const { own, peers } = this.#parts.environment;
+    // An OnionCat answers to no other address of ours than this one.
+    const isOnionCat = peers.byAddress(addressKey(address))?.onionCat !== undefined;
     try {
-      const socket = await this.#openTun();
+      const socket = await this.#openTun(isOnionCat ? own.ocat4 : own.oc);
       return { kind: 'found', route: { kind: 'tun', socket, address, to: { address: formatAddress(address), port } } };
     } catch (error) {
       logDefect(this.#parts.environment.log, error, 'opening a socket on the VPN');
@@ -226,17 +232,21 @@ export class Association {
     }
   }
 
-  #openTun(): Promise<UdpSocket> {
+  /** @param ours of our two addresses */
+  #openTun(ours: Address): Promise<UdpSocket> {
     const { counts, toClient, environment } = this.#parts;
-    this.#tun ??= openTunSocket(environment, {
+    const known = this.#tun.get(ours);
+    if (known !== undefined) return known;
+    const opening = openTunSocket(environment.vpn, ours, {
       arrived: (from, bytes) => counts.add(this.#admission.mayHearVpn(from) ? toClient(bytes) : 'policyRefused'),
       refused: () => counts.add('kernelRefused'),
     }).catch((error: unknown) => {
       // The next datagram tries again: the interface may be up by then.
-      this.#tun = undefined;
+      this.#tun.delete(ours);
       throw error;
     });
-    return this.#tun;
+    this.#tun.set(ours, opening);
+    return opening;
   }
 
   /** @returns false where the route is there no more and another one has to be found; otherwise it is counted what became of it */

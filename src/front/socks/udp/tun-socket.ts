@@ -1,21 +1,8 @@
-/** The socket for datagrams to and from peers: on our own VPN address, so that the kernel puts them on the TUN. */
+/** A socket for datagrams to and from peers: on an address of our own in the VPN, so that the kernel puts them on the TUN. */
 import type { UdpPort, UdpSocket } from '../../../core/ports.ts';
 import { GateError } from '../../../kit/errors.ts';
-import {
-  type Address,
-  type Addresses,
-  formatAddress,
-  inPrefix,
-  parseIpv6,
-  toAddress,
-} from '../../../wire/i2p/address.ts';
+import { type Address, formatAddress, inPrefix, parseIpv6, toAddress } from '../../../wire/i2p/address.ts';
 import { encodeUdpReply } from '../../../wire/socks/datagram.ts';
-
-export interface TunSocketParts {
-  readonly own: Addresses;
-  /** Undefined where there is no TUN. */
-  readonly vpn: UdpPort | undefined;
-}
 
 export interface TunSocketHandlers {
   /** Gets what comes from inside the /48, with its source in front. */
@@ -25,16 +12,18 @@ export interface TunSocketHandlers {
 }
 
 /**
- * @throws GateError where there is no TUN, or it is down
+ * @param vpn undefined where there is no TUN
+ * @throws GateError where there is none, or it is down
  */
 export async function openTunSocket(
-  { own, vpn }: TunSocketParts,
+  vpn: UdpPort | undefined,
+  ours: Address,
   { arrived, refused }: TunSocketHandlers,
 ): Promise<UdpSocket> {
   if (vpn === undefined) {
     throw new GateError('peer-unreachable', 'datagram.needs-tun', 'datagrams reach peers only through a TUN interface');
   }
-  const socket = await vpn.bind(formatAddress(own.oc), 0);
+  const socket = await vpn.bind(formatAddress(ours), 0);
   socket.onDatagram((payload, { address, port }) => {
     const bytes = parseIpv6(address);
     // This machine could write from another address of its own; a peer cannot.

@@ -293,6 +293,30 @@ describe('peers', () => {
     assert.deepEqual(counts(), { sent: 1, busy: 1, kernelRefused: 1 });
   });
 
+  test('are asked from the address that an OnionCat answers to, where they are one', async () => {
+    const setting = setUp({ isOnionCat: true });
+    const { ocat4 } = addressesOf(setting.own.b32);
+    setting.association.fromClient(datagram('peer.peer.b32.i2p', 53, 'x'));
+    await settle();
+    assert.deepEqual(
+      [...setting.vpn.bound].map(({ local }) => local.address),
+      [formatAddress(ocat4)],
+    );
+    assert.deepEqual(setting.counts(), { sent: 1 });
+  });
+
+  test('have no port 0, and what goes there is counted', async () => {
+    const { association, counts, own, peer, vpn } = setUp();
+    for (const host of [hexOf(peer.b32), hexOf(own.b32), 'peer.peer.b32.i2p']) {
+      for (let time = 0; time < 2; time += 1) {
+        association.fromClient(datagram(host, 0, 'x'));
+        await settle();
+      }
+    }
+    assert.deepEqual(counts(), { unknownAddress: 6 });
+    assert.deepEqual([vpn.sent.length, vpn.bound.size], [0, 0]);
+  });
+
   test('are out of reach without a TUN, and that is counted', async () => {
     const { association, counts, peer } = setUp({ withTun: false });
     association.fromClient(datagram(hexOf(peer.b32), 53, 'x'));

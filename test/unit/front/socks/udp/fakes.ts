@@ -32,13 +32,13 @@ export interface Sent {
   readonly payload: string;
 }
 
-export function peerSettings(destination: Destination): PeerSettings {
+export function peerSettings(destination: Destination, isOnionCat = false): PeerSettings {
   return {
     name: 'peer',
     b32: destination.b32,
     destination,
     connect: 'demand',
-    onionCat: undefined,
+    onionCat: isOnionCat ? { inbound: [] } : undefined,
     routes: [],
     allow: [],
   };
@@ -48,10 +48,11 @@ interface Setting extends Partial<AssociationParts> {
   readonly withTun?: boolean;
   readonly rate?: number;
   readonly peer?: Destination;
+  readonly isOnionCat?: boolean;
 }
 
 export function setUp(more: Setting = {}) {
-  const { withTun = true, rate = 1000, peer = newDestination(), ...parts } = more;
+  const { withTun = true, rate = 1000, peer = newDestination(), isOnionCat = false, ...parts } = more;
   const clock = new FakeClock();
   const own = newDestination();
   const names = new Map<string, Destination>();
@@ -107,7 +108,7 @@ export function setUp(more: Setting = {}) {
           return found;
         },
       },
-      peers: createPeerTable([peerSettings(peer)], addressesOf(own.b32)),
+      peers: createPeerTable([peerSettings(peer, isOnionCat)], addressesOf(own.b32)),
       own: addressesOf(own.b32),
       vpn: withTun ? vpn : undefined,
       clock,
