@@ -20,11 +20,17 @@ export interface LauncherSettings {
   readonly clock: Clock;
 }
 
+export interface ProgramEnd {
+  readonly how: string;
+  /** The last line that it said, which may name what it was working on; empty where it said nothing. */
+  readonly lastWords: string;
+}
+
 /** One run of a program. */
 export interface LaunchedRun {
   readonly pid: number;
-  /** Resolves with the reason when it has ended. Never rejects. */
-  readonly ended: Promise<string>;
+  /** Resolves when it has ended. Never rejects. */
+  readonly ended: Promise<ProgramEnd>;
   signal(name: 'TERM' | 'KILL'): void;
 }
 
@@ -107,7 +113,7 @@ const LONGEST_LINE = 4_096;
 /** Who waits for what the shell says of a run. */
 interface Reports {
   started(pid: number): void;
-  ended(why: string): void;
+  ended(why: ProgramEnd): void;
   /** The launcher is no more. */
   lost(): void;
 }
@@ -168,7 +174,7 @@ class ShellLauncher implements Launcher {
     return new Promise((resolve, reject) => {
       limit.addEventListener('abort', () => reject(limit.reason), { once: true });
       let running: number | undefined;
-      const ended = new Promise<string>((end) => {
+      const ended = new Promise<ProgramEnd>((end) => {
         this.#runs.set(mark, {
           started: (pid) => {
             running = pid;
@@ -183,7 +189,7 @@ class ShellLauncher implements Launcher {
           },
           lost: () => {
             reject(gone());
-            end(gone().message);
+            end({ how: gone().message, lastWords: '' });
           },
         });
       });
@@ -208,7 +214,7 @@ class ShellLauncher implements Launcher {
     const run = this.#runs.get(mark);
     if (run === undefined) this.#lastWords = line === '' ? this.#lastWords : printable(line);
     else if (what === 'started') run.started(Number(number));
-    else run.ended(reason(Number(number), this.#lastWords));
+    else run.ended({ how: wayOf(Number(number)), lastWords: this.#lastWords });
   }
 }
 
@@ -227,9 +233,8 @@ function gone(): GateError {
   return new GateError('local-io', 'launcher.gone', message);
 }
 
-function reason(status: number, lastWords: string): string {
-  const how = status > BY_SIGNAL ? `by signal ${status - BY_SIGNAL}` : `with code ${status}`;
-  return lastWords === '' ? `it ended ${how}` : `it ended ${how}: ${lastWords}`;
+function wayOf(status: number): string {
+  return status > BY_SIGNAL ? `it ended by signal ${status - BY_SIGNAL}` : `it ended with code ${status}`;
 }
 
 /** Without colours and other control sequences. */

@@ -16,7 +16,7 @@ import type { Service } from '../kit/service.ts';
 import { createTcpBridge } from './bridge-tcp.ts';
 import { openBridgeDatagrams } from './bridge-udp.ts';
 import { freePort, i2pdArguments } from './i2pd-program.ts';
-import { type LaunchedRun, type Launcher, startLauncher } from './launcher.ts';
+import { type LaunchedRun, type Launcher, type ProgramEnd, startLauncher } from './launcher.ts';
 import { findProgram, findUser, listensAt, type UserIds } from './processes.ts';
 import { claimRecord, type RunRecord } from './run-record.ts';
 
@@ -149,7 +149,11 @@ export class ManagedRouter implements Service {
     return { kind: 'managed', pid, age: (this.#parts.clock.now() - since) / 1000, restarts: this.#restarts };
   }
 
-  /** Waits for the bridge as long as the caller does. */
+  /**
+   * Waits for the bridge as long as the caller does.
+   *
+   * @throws GateError `router-down` when that was too short
+   */
   async #untilReady(signal: AbortSignal): Promise<TcpEndpoint> {
     const { clock } = this.#parts;
     const stopping = this.#stopping.signal;
@@ -158,7 +162,9 @@ export class ManagedRouter implements Service {
       if (run?.ready) return { kind: 'tcp', host: '127.0.0.1', port: run.port };
       // Looked at between the naps: AbortSignal.any would leave a piece of itself at the long-lived signal on Node 20.
       if (stopping.aborted) throw abortError(stopping, "waiting for garligate's own i2pd");
-      await sleep(clock, POLL_MS, signal);
+      await sleep(clock, POLL_MS, signal).catch((error: unknown) => {
+        throw isGivenUp(error) ? error : notUpYet();
+      });
     }
   }
 
@@ -168,7 +174,7 @@ export class ManagedRouter implements Service {
     let run: RouterProcess | undefined = first;
     for (;;) {
       if (run !== undefined) {
-        this.#failure = await run.ended;
+        this.#failure = explainEnd(await run.ended, run.ready);
         failures = clock.now() - run.since > GOOD_RUN_MS ? 1 : failures + 1;
         this.#run = undefined;
       }
@@ -226,8 +232,23 @@ export class ManagedRouter implements Service {
   }
 }
 
+/** Nobody wants the bridge any more: that says nothing of the router. */
+function isGivenUp(error: unknown): boolean {
+  return error instanceof GateError && (error.kind === 'cancelled' || error.kind === 'shutdown');
+}
+
+function notUpYet(): GateError {
+  const message = "garligate's own i2pd has not opened its SAM bridge yet; the first start takes some minutes";
+  return new GateError('router-down', 'router.starting', message);
+}
+
 function noProgram(): GateError {
   return new GateError('router-down', NO_PROGRAM.code, `${NO_PROGRAM.why}: ${NO_PROGRAM.advice}`);
+}
+
+/** Once it has served us, i2pd's last words may be a name that somebody asked for: those are nobody's business. */
+function explainEnd({ how, lastWords }: ProgramEnd, hasServed: boolean): string {
+  return hasServed || lastWords === '' ? how : `${how}: ${lastWords}`;
 }
 
 function abortedBy(ended: Promise<unknown>): AbortSignal {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { systemClock } from '../../../src/io/clock.ts';
-import { startLauncher } from '../../../src/io/launcher.ts';
+import { type ProgramEnd, startLauncher } from '../../../src/io/launcher.ts';
 import { isAlive, markOf } from '../../../src/io/processes.ts';
 import { GateError } from '../../../src/kit/errors.ts';
 import { FakeClock } from '../../helpers/fake-clock.ts';
@@ -14,6 +14,7 @@ import { until } from '../../helpers/until.ts';
 
 const settings = { user: undefined, directory: tmpdir(), searchPath: process.env['PATH'] ?? '', clock: systemClock };
 const shell = (script: string) => ['/bin/sh', '-c', script];
+const told = ({ how, lastWords }: ProgramEnd) => (lastWords === '' ? how : `${how}: ${lastWords}`);
 
 test('programs run one after the other, and the end of each is told with its last words', async () => {
   const launcher = await startLauncher(settings);
@@ -26,7 +27,7 @@ test('programs run one after the other, and the end of each is told with its las
       [['/no/such/program'], /^it ended with code 12[67]: .*\/no\/such\/program/],
     ] as const) {
       const run = await launcher.run(words);
-      assert.match(await run.ended, end);
+      assert.match(told(await run.ended), end);
     }
   } finally {
     await launcher.close();
@@ -38,7 +39,7 @@ test('of a line that does not end only the end is kept', async () => {
   try {
     // More than one read takes in, so that the beginning is there before the end.
     const run = await launcher.run(shell('printf first; head -c 1000000 /dev/zero | tr "\\0" x; echo; exit 1'));
-    assert.match(await run.ended, /^it ended with code 1: x{200}$/);
+    assert.match(told(await run.ended), /^it ended with code 1: x{200}$/);
   } finally {
     await launcher.close();
   }
@@ -48,7 +49,7 @@ test('a program that speaks before it is known that it runs is heard all the sam
   const launcher = await startLauncher(settings);
   for (let round = 0; round < 40; round += 1) {
     const run = await launcher.run(['/bin/sh', '-c', 'printf "half a line"; exec sh -c "exit 4"']);
-    assert.equal(await run.ended, 'it ended with code 4: half a line');
+    assert.deepEqual(await run.ended, { how: 'it ended with code 4', lastWords: 'half a line' });
   }
   await launcher.close();
 });
@@ -57,7 +58,7 @@ test('a program hears the signals that are sent to it', async () => {
   const launcher = await startLauncher(settings);
   const run = await launcher.run(shell('trap "exit 7" TERM; while :; do sleep 0.05; done'));
   run.signal('TERM');
-  assert.match(await run.ended, /^it ended (with code 7|by signal 15)/);
+  assert.match(told(await run.ended), /^it ended (with code 7|by signal 15)/);
   await launcher.close();
 });
 
@@ -77,7 +78,7 @@ test('a launcher that somebody kills takes its program with it, and says so', as
   const mark = await markOf(run.pid);
   assert.ok(mark !== undefined);
   process.kill(launcher.pid, 'SIGKILL');
-  assert.match(await run.ended, /restart garligate/);
+  assert.match(told(await run.ended), /restart garligate/);
   await until('it has ended', async () => !(await isAlive(mark)), 5_000);
   await assert.rejects(
     launcher.run(['/bin/true']),
@@ -126,7 +127,7 @@ test('a program that begins when nobody waits for it any more is ended, and not 
   await until('it is the wanted one', () => wordsOf(String(run.pid)).join(' ') === `/bin/sleep ${wanted}`, 5_000);
   await until('the other one has ended', () => running().every((words) => !words.includes(given)), 5_000);
   run.signal('TERM');
-  assert.match(await run.ended, /^it ended by signal 15/);
+  assert.match(told(await run.ended), /^it ended by signal 15/);
   await launcher.close();
   assert.equal(clock.pending, 0);
 });
