@@ -37,6 +37,19 @@ export async function loadConfig(
 }
 
 /**
+ * `loadConfig` for a gateway that reads its config again: a file that was there and is gone is no wish for the defaults, under
+ * which it would have no peers.
+ */
+export function createConfigReader(named: string | undefined, places: Paths, uid: number): () => Promise<Config> {
+  let path = named;
+  return async () => {
+    const { config, file } = await loadConfig(path, places, uid);
+    path = file;
+    return config;
+  };
+}
+
+/**
  * Reads `router.password_file`, of which only the first line counts.
  *
  * @returns undefined when the config names no user

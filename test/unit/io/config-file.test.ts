@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { defaultConfig } from '../../../src/config/decode.ts';
-import { loadConfig, loadCredentials } from '../../../src/io/config-file.ts';
+import { createConfigReader, loadConfig, loadCredentials } from '../../../src/io/config-file.ts';
 import { SYSTEM_PATHS } from '../../../src/io/paths.ts';
 import { type ErrorKind, GateError } from '../../../src/kit/errors.ts';
 
@@ -40,6 +40,19 @@ test('reads the file that is asked for before the usual one', async () => {
   const places = { ...SYSTEM_PATHS, configFile: usual };
   assert.equal((await loadConfig(path, places)).config.vpn.mtu, 1400);
   assert.equal((await loadConfig(undefined, places)).config.vpn.mtu, 1300);
+});
+
+test('read again, a file that is gone is missed, and one that has come is read', async () => {
+  const usual = join(root, 'comes.toml');
+  const read = createConfigReader(undefined, { ...SYSTEM_PATHS, configFile: usual }, process.geteuid?.() ?? 0);
+  assert.equal((await read()).vpn.mtu, 1500);
+  file('comes.toml', '[vpn]\nmtu = 1300\n');
+  assert.equal((await read()).vpn.mtu, 1300);
+  rmSync(usual);
+  await assert.rejects(read(), failsWith('config', /no such file/));
+  await assert.rejects(read(), failsWith('config', /no such file/));
+  file('comes.toml', '[vpn]\nmtu = 1400\n');
+  assert.equal((await read()).vpn.mtu, 1400);
 });
 
 test('tells all mistakes with file and line', async () => {
