@@ -65,10 +65,10 @@ export function sessionFor(facts: RequestFacts, { identity, isolate, tunnels }: 
  */
 export function askerFor(
   facts: Omit<RequestFacts, 'target' | 'port'>,
-  { identity, isolate }: IsolationRules,
+  { isolate, ...rules }: IsolationRules,
 ): SessionKey {
   const ofClient = [...isolate].filter((fact) => fact !== 'destination' && fact !== 'port');
-  return sessionFor({ ...facts, target: undefined, port: 0 }, { identity, isolate: new Set(ofClient) });
+  return sessionFor({ ...facts, target: undefined, port: 0 }, { ...rules, isolate: new Set(ofClient) });
 }
 
 function valueOfFact(fact: IsolationFact, facts: RequestFacts): ReadonlyArray<Uint8Array | string> | undefined {

@@ -237,11 +237,11 @@ export interface FakeListener extends ListenerPort {
   readonly closed: boolean;
 }
 
-export function fakeListener(): FakeListener {
+export function fakeListener(where = '127.0.0.1:9160'): FakeListener {
   let take: ((client: Duplex, origin: ClientOrigin) => void) | undefined;
   let closed = false;
   return {
-    where: '127.0.0.1:9160',
+    where,
     accept: (taker) => {
       take = taker;
     },

@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import type { DialTarget } from '../../../../src/core/dial/target.ts';
 import { GATEWAY, type SessionKey } from '../../../../src/core/session/key.ts';
 import {
+  askerFor,
   ISOLATION_FACTS,
   type IsolationFact,
   type IsolationRules,
@@ -58,6 +59,15 @@ test('without credentials a client of an isolated listener gets a session that h
 test('the same credentials give the same session', () => {
   assert.deepEqual(sessionOf('user', 'password'), sessionOf('user', 'password'));
   assert.equal(sessionOf('user', 'password').kind, 'isolated');
+});
+
+test('isolated sessions with tunnels of their own, or with others, belong to somebody else, who asks as another too', () => {
+  const isolated = rules(['credentials'], ISOLATED);
+  const [plain, one, other] = [isolated, { ...isolated, tunnels: 'short' }, { ...isolated, tunnels: 'long' }];
+  for (const of of [sessionFor, askerFor]) {
+    const keys = [plain, one, other].map((each) => JSON.stringify(of(FACTS, each)));
+    assert.equal(new Set(keys).size, 3, of.name);
+  }
 });
 
 test('D5 empty credentials are credentials', () => {
