@@ -59,14 +59,19 @@ export async function listen(
   return {
     where: formatEndpoint(endpoint.kind === 'tcp' ? { ...endpoint, port: arrivals.port } : endpoint),
     accept: (accepted) => {
-      const take = (client: Client) =>
-        accepted(client.on('error', leaveToOwner), {
-          address: client.remoteAddress,
+      const take = (client: Client) => {
+        const address = client.remoteAddress;
+        client.on('error', leaveToOwner);
+        // It has been reset already, and nobody could say whether it may come in: without an address are unix sockets.
+        if (endpoint.kind === 'tcp' && address === undefined) return void client.destroy();
+        accepted(client, {
+          address,
           // Few want it, and it costs a call to the kernel.
           get localAddress() {
             return client.localAddress;
           },
         });
+      };
       arrivals.accept(take, createAcceptFailureLog(clock, log));
     },
     close: () => arrivals.close(),

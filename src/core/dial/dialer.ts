@@ -59,6 +59,8 @@ export function createDialer(parts: DialerParts): Dialer & PacketDialer {
   /** The session, as clients get streams from it. */
   const forClients = (key: SessionKey, { session }: Lease, peer?: Peer): Pick<Session, 'connect'> => ({
     connect: async (...how) => {
+      // Removed while its gateway was being asked again.
+      if (peer !== undefined && !parts.peers.has(peer)) throw removed();
       const stream = await session.connect(...how);
       if (key.kind === 'gateway') parts.openedOverGateway?.(stream, peer);
       return stream;
@@ -175,6 +177,10 @@ export function createDialer(parts: DialerParts): Dialer & PacketDialer {
       }
     },
   };
+}
+
+function removed(): GateError {
+  return new GateError('peer-unreachable', 'dial.removed-peer', 'this peer has just been removed from the config');
 }
 
 function keptApart(): GateError {

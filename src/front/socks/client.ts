@@ -120,7 +120,13 @@ function serveRequest(
       return settings.resolve ? withTarget(request, serving, (target) => resolvePointer(target, serving)) : unserved();
     case 'bind':
       if (settings.bind === 'off') return unserved();
-      if (namesNobody(request) && settings.bind === 'anyone') return bind(request, 'anyone', serving);
+      if (namesNobody(request)) {
+        if (settings.bind === 'anyone') return bind(request, 'anyone', serving);
+        counts.add('policyRefused');
+        return refuse(
+          new GateError('policy', 'socks.bind-anyone', 'a SOCKS client would be called by anybody; see bind'),
+        );
+      }
       return withTarget(request, serving, (target) => bind(request, target, serving));
     case 'associate':
       return associate(request, serving);

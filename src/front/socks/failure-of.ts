@@ -32,8 +32,12 @@ const BY_KIND = {
   bug: 'general-failure',
 } as const satisfies Record<ErrorKind, SocksFailure>;
 
-/** The peer's gateway was reached, and could go no further. */
-const BY_CODE: ReadonlyMap<string, SocksFailure> = new Map([['flow.unreachable', 'service-unreachable']]);
+const BY_CODE: ReadonlyMap<string, SocksFailure> = new Map([
+  // The peer's gateway was reached, and could go no further.
+  ['flow.unreachable', 'service-unreachable'],
+  // It speaks another version: nothing is wrong with what the client wants.
+  ['flow.version', 'general-failure'],
+]);
 
 export function failureOf(error: Pick<GateError, 'kind' | 'code'>): SocksFailure {
   return BY_CODE.get(error.code) ?? BY_KIND[error.kind];

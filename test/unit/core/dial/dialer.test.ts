@@ -202,6 +202,24 @@ test('a peer is reached by a flow from the gateway itself, by whatever name it i
   await sessions.stop();
 });
 
+test('a peer that is removed while its gateway is asked is not asked again', async () => {
+  const { clock, bridge, run, peers, sessions } = setting();
+  let asked = 0;
+  // Closes without an answer, and is asked again after a pause.
+  bridge.rules.connect = (visit) => {
+    asked += 1;
+    setImmediate(() => visit.end.destroy());
+    return STREAM_OK;
+  };
+  const dialled = rejectsWith(run({ kind: 'b32', b32: peer(2).b32 }), 'dial.removed-peer');
+  while (asked === 0) await clock.settle();
+  peers.plan([]).commit();
+  await clock.advance(60_000);
+  await dialled;
+  assert.equal(asked, 1);
+  await sessions.stop();
+});
+
 test('a peer without flows, and our own addresses, are reached through the TUN', async () => {
   const { run, asked, peers, throughTun, me, held } = setting();
   const three = peers.list().find((one) => one.name === 'peer3');

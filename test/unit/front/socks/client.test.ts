@@ -1,9 +1,10 @@
 /** One SOCKS client, from its first byte to its end, against a dialer and a relay that do as they are told. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createSocksServer } from '../../../../src/front/socks/server.ts';
 import { type ErrorKind, GateError } from '../../../../src/kit/errors.ts';
 import { hex, spaced } from '../../wire/socks/feed.ts';
-import { DIALECTS, fakeDialer, settle, world } from './fakes.ts';
+import { DIALECTS, fakeDialer, fakeListener, fakeParts, settle, world } from './fakes.ts';
 
 const PEER = 'fd 60 db 4d dd b5 54 d8 72 66 8a 0b fc 9c 51 63';
 const CONNECT_MS = 120_000;
@@ -254,6 +255,16 @@ for (const [what, request, reply] of LEAKS) {
   });
 }
 
+test('BIND for nobody in particular, where only peers with a name may call, is refused, and no DNS leak', async () => {
+  const { listener, dialer, counts } = await world({ bind: 'named' });
+  const app = listener.connect();
+  app.stream.write(hex('05 01 00 05 02 00 01 00 00 00 00 00 00'));
+  await settle();
+  assert.equal(spaced(app.received()), `05 00 ${DIALECTS.SOCKS5.reply('02')}`);
+  assert.equal(dialer.dials.length, 0);
+  assert.deepEqual(counts(), { accepted: 1, policyRefused: 1 });
+});
+
 for (const [command, code] of [
   ['BIND', '02'],
   ['UDP ASSOCIATE', '03'],
@@ -389,6 +400,34 @@ test('whatever streams are kept apart by, a client asks for all of them as the s
   assert.notDeepEqual(a?.session, b?.session);
   assert.deepEqual([a?.asker, credentialsA?.asker], [b?.asker, credentialsB?.asker]);
   assert.notDeepEqual(a?.asker, credentialsA?.asker);
+});
+
+for (const [fact, here, there] of [
+  ['client', { client: '127.0.0.1', where: 'one' }, { client: '127.0.0.2', where: 'one' }],
+  ['listener', { client: '127.0.0.1', where: 'one' }, { client: '127.0.0.1', where: 'two' }],
+] as const) {
+  test(`where streams are kept apart by ${fact}, each has sessions of its own`, async () => {
+    const sessionOf = async ({ client, where }: { readonly client: string; readonly where: string }) => {
+      const [listener, dialer] = [fakeListener(where), fakeDialer()];
+      const isolation = { identity: { kind: 'isolated' }, isolate: new Set([fact]) } as const;
+      await createSocksServer({ ...fakeParts(), listener, dialer }, { isolation }).start(new AbortController().signal);
+      listener.connect({ address: client }).stream.write(DIALECTS.SOCKS5.ask('a.i2p'));
+      await settle();
+      return dialer.only().options.session;
+    };
+    assert.notDeepEqual(await sessionOf(here), await sessionOf(there));
+    assert.deepEqual(await sessionOf(here), await sessionOf(here));
+  });
+}
+
+test('a gateway that speaks another version of flows is no command that we do not have', async () => {
+  const { listener, dialer } = await world();
+  const app = listener.connect();
+  app.stream.write(DIALECTS.SOCKS5.ask('a.i2p'));
+  await settle();
+  dialer.only().fail(new GateError('unsupported', 'flow.version', 'another version'));
+  await settle();
+  assert.equal(spaced(app.received()), `05 00 ${DIALECTS.SOCKS5.reply('01')}`);
 });
 
 test('D19 a service that closes together with the OK of the router is answered 05', async () => {
