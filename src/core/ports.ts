@@ -30,6 +30,12 @@ export interface WriteThroughStream extends Duplex {
   readonly writesThrough: true;
 }
 
+/** A stream that knows how much has come on it, as a socket does. */
+export interface CountingStream extends Duplex {
+  /** Bytes so far, also those that nobody has taken yet. */
+  readonly bytesRead: number;
+}
+
 /** A stream whose kernel buffer can be kept small, so that what waits does so where it can still be reordered or dropped. */
 export interface UnsentLimitedStream extends Duplex {
   /**
@@ -45,6 +51,10 @@ export function canLimitUnsent(stream: Duplex): stream is UnsentLimitedStream {
 
 export function isLending(stream: Duplex): stream is LendingStream {
   return 'lend' in stream;
+}
+
+export function isCounting(stream: Duplex): stream is CountingStream {
+  return 'bytesRead' in stream;
 }
 
 export function writesThrough(stream: Duplex): stream is WriteThroughStream {

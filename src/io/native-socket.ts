@@ -3,7 +3,7 @@
  * thousands of them: no closures, no timers, and a call to the kernel only where one is needed.
  */
 import { Duplex } from 'node:stream';
-import type { LendingStream, Loan, UnsentLimitedStream, WriteThroughStream } from '../core/ports.ts';
+import type { CountingStream, LendingStream, Loan, UnsentLimitedStream, WriteThroughStream } from '../core/ports.ts';
 import { isNativeError } from './native.ts';
 import { type NativeSockets, SOCKET_EVENT, type SocketPlace } from './native-sockets.ts';
 import type { ReadBuffers } from './read-buffers.ts';
@@ -26,7 +26,10 @@ const MOST_READS = 8;
 /** The place of a socket that is closed. */
 const GONE = -1;
 
-export class NativeSocket extends Duplex implements Client, LendingStream, WriteThroughStream, UnsentLimitedStream {
+export class NativeSocket
+  extends Duplex
+  implements Client, CountingStream, LendingStream, WriteThroughStream, UnsentLimitedStream
+{
   readonly #home: SocketHome;
   #place: SocketPlace;
   /** What the set waits for: SOCKET_EVENT, added up. */
@@ -42,6 +45,7 @@ export class NativeSocket extends Duplex implements Client, LendingStream, Write
   /** What the kernel has not taken yet, and whom to tell when it has. */
   #unwritten: Unwritten | undefined;
   #written: Written | undefined;
+  #bytesRead = 0;
 
   /** @param watched what the set waits for already */
   constructor(home: SocketHome, place: SocketPlace, marks: StreamMarks, watched = 0) {
@@ -56,6 +60,10 @@ export class NativeSocket extends Duplex implements Client, LendingStream, Write
 
   get writesThrough(): true {
     return true;
+  }
+
+  get bytesRead(): number {
+    return this.#bytesRead;
   }
 
   get remoteAddress(): string | undefined {
@@ -183,6 +191,7 @@ export class NativeSocket extends Duplex implements Client, LendingStream, Write
       this.read(0);
       return false;
     }
+    this.#bytesRead += length;
     const bytes = buffer.subarray(0, length);
     if (this.#take !== undefined && this.#lends) this.#lendOut(bytes, this.#take);
     else {

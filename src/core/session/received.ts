@@ -1,15 +1,18 @@
 /** How much has come on a set of streams, those that have ended included. Holds nothing of a stream that is closed. */
 import type { Duplex } from 'node:stream';
+import { type CountingStream, isCounting } from '../ports.ts';
 
 export class ReceivedBytes {
-  readonly #open = new Set<Duplex>();
+  /** With what had come before they were added: the router's own words, and no sign of whoever is at the other end. */
+  readonly #open = new Map<Duplex, { readonly stream: CountingStream; readonly before: number }>();
   #closed = 0;
   /** One listener for all streams. */
   readonly #onClose: (this: Duplex) => void;
 
   constructor() {
     const forget = (stream: Duplex) => {
-      if (this.#open.delete(stream)) this.#closed += bytesRead(stream);
+      this.#closed += this.#receivedOn(stream);
+      this.#open.delete(stream);
     };
     this.#onClose = function (this: Duplex) {
       forget(this);
@@ -18,19 +21,20 @@ export class ReceivedBytes {
 
   /** @param stream a socket; of others nothing is known, and nothing counted */
   add(stream: Duplex): void {
-    if (stream.destroyed) return;
-    this.#open.add(stream);
+    if (stream.destroyed || !isCounting(stream)) return;
+    this.#open.set(stream, { stream, before: stream.bytesRead });
     stream.on('close', this.#onClose);
   }
 
   /** Bytes so far. Never becomes less. */
   total(): number {
     let open = 0;
-    for (const stream of this.#open) open += bytesRead(stream);
+    for (const stream of this.#open.keys()) open += this.#receivedOn(stream);
     return this.#closed + open;
   }
-}
 
-function bytesRead(stream: Duplex): number {
-  return 'bytesRead' in stream && typeof stream.bytesRead === 'number' ? stream.bytesRead : 0;
+  #receivedOn(added: Duplex): number {
+    const kept = this.#open.get(added);
+    return kept === undefined ? 0 : kept.stream.bytesRead - kept.before;
+  }
 }
