@@ -7,11 +7,11 @@ import type { Origin } from '../../core/inbound/switch.ts';
 import type { Peer } from '../../core/peers/table.ts';
 import { type AddressOwnership, createAddressOwnership } from '../../core/routing/ownership.ts';
 import { type Addresses, inPrefix } from '../../wire/i2p/address.ts';
-import { isLinkMessage } from '../../wire/packet/icmpv6.ts';
+import { isLinkMessage, quotedDestination } from '../../wire/packet/icmpv6.ts';
 import { DESTINATION_OFFSET, hasAddressAt, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
 import type { Prefix } from '../../wire/packet/prefix.ts';
 
-export const REFUSALS = ['foreignSource', 'foreignDestination', 'linkMessage'] as const;
+export const REFUSALS = ['foreignSource', 'foreignDestination', 'foreignQuote', 'linkMessage'] as const;
 export type Refusal = (typeof REFUSALS)[number];
 export type PacketVerdict = 'admit' | Refusal;
 
@@ -36,7 +36,11 @@ export class PacketAdmission {
   judgeInbound(peer: Peer, origin: Origin, bytes: Buffer, start: number, end: number): PacketVerdict {
     if (!this.#isOf(peer, origin, bytes, start + SOURCE_OFFSET)) return 'foreignSource';
     if (!this.isOurs(bytes, start + DESTINATION_OFFSET)) return 'foreignDestination';
-    return isLinkMessage(bytes, start, end) ? 'linkMessage' : 'admit';
+    if (isLinkMessage(bytes, start, end)) return 'linkMessage';
+    // The kernel would believe it, also about what we have sent to somebody else.
+    const quoted = quotedDestination(bytes, start, end);
+    if (quoted === 'no error' || (quoted !== 'not here' && this.#isOf(peer, origin, bytes, quoted))) return 'admit';
+    return 'foreignQuote';
   }
 
   /** Is the address at `offset` one of ours, or in a network behind us? */

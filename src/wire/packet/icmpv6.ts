@@ -56,10 +56,27 @@ export function isLinkMessage(bytes: Buffer, start: number, end: number): boolea
 }
 
 /**
- * The type of the ICMPv6 message in the packet at `bytes[start, end)`, also behind extension headers: `other` for another
- * protocol, `not here` where it is cut off or stands in another fragment, and `too deep` behind too many headers.
+ * Where the destination stands of the packet that an ICMPv6 error at `bytes[start, end)` is about (RFC 4443, section 2.4, c):
+ * `no error` for anything else, and `not here` where the header of that packet is not all there, as in another fragment.
  */
-function icmpTypeAt(bytes: Buffer, start: number, end: number): number | 'other' | 'not here' | 'too deep' {
+export function quotedDestination(bytes: Buffer, start: number, end: number): number | 'no error' | 'not here' {
+  const at = icmpAt(bytes, start, end);
+  if (typeof at !== 'number' || (bytes[at] ?? 0) >= FIRST_INFORMATIONAL_TYPE) return 'no error';
+  const quoted = at + ICMP_HEADER_LENGTH;
+  return quoted + HEADER_LENGTH <= end ? quoted + DESTINATION_OFFSET : 'not here';
+}
+
+/** The type of the ICMPv6 message in the packet at `bytes[start, end)`, or what `icmpAt` says. */
+function icmpTypeAt(bytes: Buffer, start: number, end: number): number | NoMessage {
+  const at = icmpAt(bytes, start, end);
+  return typeof at === 'number' ? (bytes[at] ?? 0) : at;
+}
+
+/** Another protocol; cut off, or in another fragment; behind too many headers. */
+type NoMessage = 'other' | 'not here' | 'too deep';
+
+/** Where the ICMPv6 message in the packet at `bytes[start, end)` begins, also behind extension headers. */
+function icmpAt(bytes: Buffer, start: number, end: number): number | NoMessage {
   let header = bytes[start + NEXT_HEADER_OFFSET];
   let at = start + HEADER_LENGTH;
   let inFirstFragment = true;
@@ -73,7 +90,7 @@ function icmpTypeAt(bytes: Buffer, start: number, end: number): number | 'other'
     header = bytes[at];
     at += length;
   }
-  return at < end && inFirstFragment ? (bytes[at] ?? 0) : 'not here';
+  return at < end && inFirstFragment ? at : 'not here';
 }
 
 /**

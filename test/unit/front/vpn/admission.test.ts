@@ -84,7 +84,11 @@ test('what lies behind whom is said alike on the way out', () => {
 });
 
 /** An ICMPv6 message behind extension headers: [kind, further units of 8 bytes]. */
-function icmp(type: number, extensions: readonly (readonly [number, number])[]): Buffer {
+function icmp(
+  type: number,
+  extensions: readonly (readonly [number, number])[],
+  quoted: Buffer = Buffer.alloc(0),
+): Buffer {
   const bytes = packet(carol.addresses.oc, me.oc, 0, 0);
   const kinds = [...extensions.map(([kind]) => kind), 58];
   bytes[6] = kinds[0] ?? 58;
@@ -94,7 +98,7 @@ function icmp(type: number, extensions: readonly (readonly [number, number])[]):
     header[1] = kind === 44 ? 0 : units;
     return header;
   });
-  const whole = Buffer.concat([bytes, ...headers, Buffer.from([type, 0, 0, 0, 0, 0, 0, 0])]);
+  const whole = Buffer.concat([bytes, ...headers, Buffer.from([type, 0, 0, 0, 0, 0, 0, 0]), quoted]);
   whole.writeUInt16BE(whole.length - 40, 4);
   return whole;
 }
@@ -105,7 +109,8 @@ test('messages of one link are refused, also behind extension headers', () => {
   const extension = fc.tuple(fc.constantFrom(0, 43, 44, 51, 60), fc.integer({ min: 0, max: 3 }));
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 255 }), fc.array(extension, { maxLength: 8 }), (type, extensions) => {
-      assert.equal(judge(icmp(type, extensions)), LINK.includes(type) ? 'linkMessage' : 'admit');
+      const quoted = packet(me.oc, carol.addresses.oc, 1);
+      assert.equal(judge(icmp(type, extensions, quoted)), LINK.includes(type) ? 'linkMessage' : 'admit');
     }),
   );
   assert.equal(
@@ -119,13 +124,43 @@ test('messages of one link are refused, also behind extension headers', () => {
   );
 });
 
+test('an error is let in only about what was sent to whom it comes from, also behind extension headers', () => {
+  const judge = (from: typeof carol, origin: Origin, bytes: Buffer) => {
+    const error = Buffer.concat([bytes]);
+    from.addresses.oc.copy(error, 8);
+    return admission.judgeInbound(from, origin, error, 0, error.length);
+  };
+  const about = (to: Buffer) => packet(me.oc, to, 1);
+  const behindAlice = prefixes('fd12::5/128')[0]?.bytes ?? assert.fail();
+  const fragment = [[44, 0]] as const;
+  for (const type of [1, 2, 3, 4, 100, 127]) {
+    for (const extensions of [[], [[60, 1]], fragment] as const) {
+      const judged = (from: typeof carol, to: Buffer, origin: Origin = 'verified') =>
+        judge(from, origin, icmp(type, extensions, about(to)));
+      assert.equal(judged(carol, carol.addresses.oc), 'admit');
+      assert.equal(judged(carol, carol.addresses.ocat4), 'admit');
+      assert.equal(judged(carol, bob.addresses.oc), 'foreignQuote');
+      assert.equal(judged(carol, me.oc), 'foreignQuote');
+      assert.equal(judged(carol, behindAlice), 'foreignQuote');
+      assert.equal(judged(alice, behindAlice), 'admit');
+      assert.equal(judged(alice, behindAlice, 'unverified'), 'foreignQuote');
+      // What it is about may stand in the next fragment.
+      for (const length of [0, 8, 39]) {
+        const cut = icmp(type, extensions, about(carol.addresses.oc).subarray(0, length));
+        assert.equal(judge(carol, 'verified', cut), 'foreignQuote');
+      }
+    }
+  }
+  assert.equal(judge(carol, 'verified', icmp(128, [], about(bob.addresses.oc))), 'admit');
+});
+
 test('no bytes make the judge throw', () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 0, maxLength: 80 }), fc.nat(255), (tail, next) => {
       const bytes = Buffer.concat([packet(carol.addresses.oc, me.oc, 0, 0), tail]);
       bytes[6] = next;
       const verdict = admission.judgeInbound(carol, 'verified', bytes, 0, bytes.length);
-      assert.ok(verdict === 'admit' || verdict === 'linkMessage');
+      assert.ok(verdict === 'admit' || verdict === 'linkMessage' || verdict === 'foreignQuote');
     }),
   );
 });
