@@ -43,6 +43,11 @@ export interface Peer extends Omit<PeerSettings, 'allow'> {
   takesBig: boolean;
 }
 
+/** The address of ours that a peer knows us by: an OnionCat knows no other than the ocat4 one. */
+export function ownAddressFor({ onionCat }: Pick<Peer, 'onionCat'>, own: Addresses): Address {
+  return onionCat === undefined ? own.oc : own.ocat4;
+}
+
 /** The address that a peer itself goes by: an OnionCat has no other than its ocat4 address. */
 export function shownAddress({ onionCat, addresses }: Peer): Address {
   return onionCat === undefined ? addresses.oc : addresses.ocat4;

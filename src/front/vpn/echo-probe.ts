@@ -8,30 +8,31 @@ import { echoRequest, isEchoReply } from '../../wire/packet/echo.ts';
 import { HEADER_LENGTH, hasAddressAt, packetLength, SOURCE_OFFSET } from '../../wire/packet/ipv6.ts';
 
 interface PendingEcho {
-  readonly from: Address;
+  readonly to: Address;
   readonly sequence: number;
   readonly answered: () => void;
 }
 
 export class EchoProbe {
-  readonly #own: Address;
   readonly #identifier: number;
   readonly #waiting = new Set<PendingEcho>();
   #sequence = 0;
 
   /** @param identifier 16 bits, as little like that of another program as can be */
-  constructor(own: Address, identifier: number) {
-    this.#own = own;
+  constructor(identifier: number) {
     this.#identifier = identifier;
   }
 
-  /** @returns a request to be sent, and how to wait for its answer no longer */
-  ask(to: Address, answered: () => void): { readonly request: Buffer; readonly forget: () => void } {
+  /**
+   * @param from of our two addresses
+   * @returns a request to be sent, and how to wait for its answer no longer
+   */
+  ask(from: Address, to: Address, answered: () => void): { readonly request: Buffer; readonly forget: () => void } {
     this.#sequence = (this.#sequence + 1) & 0xffff;
-    const waiting: PendingEcho = { from: to, sequence: this.#sequence, answered };
+    const waiting: PendingEcho = { to, sequence: this.#sequence, answered };
     this.#waiting.add(waiting);
     return {
-      request: echoRequest(this.#own, to, this.#identifier, waiting.sequence),
+      request: echoRequest(from, to, this.#identifier, waiting.sequence),
       forget: () => void this.#waiting.delete(waiting),
     };
   }
@@ -50,7 +51,7 @@ export class EchoProbe {
     if (!isEchoReply(packet) || packet.readUInt16BE(HEADER_LENGTH + 4) !== this.#identifier) return;
     const sequence = packet.readUInt16BE(HEADER_LENGTH + 6);
     for (const one of this.#waiting) {
-      if (one.sequence === sequence && hasAddressAt(packet, SOURCE_OFFSET, one.from)) one.answered();
+      if (one.sequence === sequence && hasAddressAt(packet, SOURCE_OFFSET, one.to)) one.answered();
     }
   }
 }

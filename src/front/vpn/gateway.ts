@@ -5,7 +5,14 @@
 import type { Duplex } from 'node:stream';
 import type { PacketDialer, RelayEnd } from '../../core/dial/target.ts';
 import type { Origin } from '../../core/inbound/switch.ts';
-import { longestFor, type Peer, type PeerPlan, type PeerTable, shownAddress } from '../../core/peers/table.ts';
+import {
+  longestFor,
+  ownAddressFor,
+  type Peer,
+  type PeerPlan,
+  type PeerTable,
+  shownAddress,
+} from '../../core/peers/table.ts';
 import type { TunPort } from '../../core/ports.ts';
 import type { Relay } from '../../core/relay/report.ts';
 import { Blocks } from '../../kit/blocks.ts';
@@ -84,7 +91,7 @@ export function createVpnGateway(options: VpnOptions): VpnGateway {
   const admission = new PacketAdmission(own.addresses, peers.list(), options.networks);
   const errors = new IcmpErrors(own.addresses.oc, clock, (error) => tun.write(error));
   const undeliverable = (packet: Buffer) => errors.answerUnreachable(packet, UNREACHABLE.address);
-  const echo = new EchoProbe(own.addresses.oc, Math.floor(random() * 0x10000));
+  const echo = new EchoProbe(Math.floor(random() * 0x10000));
   const ownEcho = new OwnEcho({
     own,
     responder: ROUTED_ECHO,
@@ -176,7 +183,8 @@ export function createVpnGateway(options: VpnOptions): VpnGateway {
     ping: async (peer, timeoutMs, signal) => {
       const link = links.get(peer);
       if (link === undefined) throw new GateError('peer-unreachable', 'ping.no-link', 'this peer has no link');
-      return pingLink({ link, echo, address: shownAddress(peer), clock }, timeoutMs, signal);
+      const way = { from: ownAddressFor(peer, own.addresses), to: shownAddress(peer) };
+      return pingLink({ link, echo, ...way, clock }, timeoutMs, signal);
     },
     drops: () => egress.drops.snapshot(),
   };

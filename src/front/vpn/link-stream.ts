@@ -5,7 +5,7 @@
 import { randomInt } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { Origin } from '../../core/inbound/switch.ts';
-import { type Peer, shownAddress } from '../../core/peers/table.ts';
+import { ownAddressFor, type Peer, shownAddress } from '../../core/peers/table.ts';
 import { canLimitUnsent, type PacketRun } from '../../core/ports.ts';
 import type { Clock } from '../../kit/clock.ts';
 import type { Addresses } from '../../wire/i2p/address.ts';
@@ -231,7 +231,7 @@ export class LinkStream implements StreamFacts {
     const isOnionCat = peer.onionCat !== undefined;
     const measurement = { stamp, echo: this.#toEcho, received: this.#received };
     const bytes = encodeKeepalive({
-      source: isOnionCat ? own.addresses.ocat4 : own.addresses.oc,
+      source: ownAddressFor(peer, own.addresses),
       destination: shownAddress(peer),
       flowLabel,
       name: own.b32,

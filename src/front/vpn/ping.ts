@@ -25,7 +25,9 @@ export interface PingResult {
 export interface PingParts {
   readonly link: PeerLink;
   readonly echo: EchoProbe;
-  readonly address: Address;
+  /** Of ours, and the peer's. */
+  readonly from: Address;
+  readonly to: Address;
   readonly clock: Clock;
 }
 
@@ -78,10 +80,10 @@ async function hearsGateway(link: PeerLink, signal: AbortSignal): Promise<string
   return undefined;
 }
 
-async function answersEcho({ link, echo, address }: PingParts, signal: AbortSignal): Promise<undefined> {
+async function answersEcho({ link, echo, from, to }: PingParts, signal: AbortSignal): Promise<undefined> {
   let isAnswered = false;
   let look = () => {};
-  const { request, forget } = echo.ask(address, () => {
+  const { request, forget } = echo.ask(from, to, () => {
     isAnswered = true;
     look();
   });

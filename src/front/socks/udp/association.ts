@@ -7,7 +7,7 @@ import { datagramRoute } from '../../../core/datagram/route.ts';
 import type { Attachment } from '../../../core/datagram/session.ts';
 import { type DialTarget, targetOf } from '../../../core/dial/target.ts';
 import type { Resolver } from '../../../core/naming/resolver.ts';
-import type { PeerTable } from '../../../core/peers/table.ts';
+import { ownAddressFor, type PeerTable } from '../../../core/peers/table.ts';
 import type { UdpPort, UdpSocket } from '../../../core/ports.ts';
 import { mayReachPeers, type SessionKey } from '../../../core/session/key.ts';
 import { ExpiringCache } from '../../../kit/cache.ts';
@@ -221,10 +221,9 @@ export class Association {
     // I2P knows a port 0, UDP does not.
     if (port === 0) return { kind: 'none', why: 'unknownAddress' };
     const { own, peers } = this.#parts.environment;
-    // An OnionCat answers to no other address of ours than this one.
-    const isOnionCat = peers.byAddress(addressKey(address))?.onionCat !== undefined;
+    const peer = peers.byAddress(addressKey(address));
     try {
-      const socket = await this.#openTun(isOnionCat ? own.ocat4 : own.oc);
+      const socket = await this.#openTun(peer === undefined ? own.oc : ownAddressFor(peer, own));
       return { kind: 'found', route: { kind: 'tun', socket, address, to: { address: formatAddress(address), port } } };
     } catch (error) {
       logDefect(this.#parts.environment.log, error, 'opening a socket on the VPN');

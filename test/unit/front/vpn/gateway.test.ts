@@ -12,7 +12,7 @@ import { checksum } from '../../../../src/wire/packet/icmpv6.ts';
 import { encodeKeepalive, isKeepalive } from '../../../../src/wire/packet/keepalive.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { type LineEnd, line, own, peer } from '../../core/support.ts';
-import { packet, QUEUE, split, tagOf } from './packets.ts';
+import { onionCatKeepalive, packet, QUEUE, split, tagOf } from './packets.ts';
 
 const NEVER = new AbortController().signal;
 
@@ -54,11 +54,11 @@ class FakeTun implements TunPort {
   }
 }
 
-async function setting(refuse?: GateError) {
+async function setting(refuse?: GateError, listed = [peer(2), peer(3)]) {
   const clock = new FakeClock();
   const tun = new FakeTun();
   const me = own(1);
-  const peers = createPeerTable([peer(2), peer(3)], me.addresses);
+  const peers = createPeerTable(listed, me.addresses);
   const dialled = new Map<string, LineEnd>();
   const opened = (name: string): RelayEnd => {
     const [ours, theirs] = line({ halfClose: false });
@@ -519,6 +519,33 @@ test('a peer that comes once the gateway has ended gets no link that goes on', a
   await gateway.change({ added: [peer(5)], removed: [] });
   await clock.settle();
   assert.equal(clock.pending, 0);
+});
+
+test('an OnionCat is pinged from the one address of ours that it knows', async () => {
+  const cat = peer(2, { onionCat: { inbound: [] } });
+  const { clock, tun, gateway, me, dialled } = await setting(undefined, [cat]);
+  const [{ peer: pinged } = assert.fail('it has no link')] = gateway.links();
+  const results = gateway.ping(pinged, 10_000, NEVER);
+  await clock.settle();
+  const end = dialled.get('peer2') ?? assert.fail('nobody was dialled');
+  end.write(onionCatKeepalive(pinged, me.ocat4));
+  await clock.settle();
+  const said: unknown = end.read();
+  const request = split(said instanceof Buffer ? said : Buffer.alloc(0)).find((one) => one[40] === 128);
+  assert.ok(request !== undefined, 'no echo request went out');
+  assert.deepEqual([request.subarray(8, 24), request.subarray(24, 40)], [me.ocat4, cat.addresses.ocat4]);
+  const reply = Buffer.concat([
+    request.subarray(0, 8),
+    request.subarray(24, 40),
+    request.subarray(8, 24),
+    request.subarray(40),
+  ]);
+  reply[40] = 129;
+  end.write(reply);
+  await clock.settle();
+  assert.equal((await results).at(-1)?.outcome.kind, 'ok');
+  assert.equal(tun.written.length, 1);
+  await gateway.stop();
 });
 
 test('a session that stands anew is told to every link, and to none after the end', async () => {
