@@ -125,7 +125,8 @@ static enum burst take_turn(struct reader *reader, unsigned long *claims, enum w
     bool found;
     pthread_mutex_unlock(&reader->lock);
     end = fill(reader, place, &found);
-    if (!found) *wait = FOR_PACKETS;
+    /* A packet that has been read and does not fit waits for a claim: those in the device cannot come before it. */
+    if (!found && end == BURST_EMPTIED) *wait = FOR_PACKETS;
     *tell = found && !reader->claiming;
     if (found) reader->claiming = true;
     return end;
