@@ -42,6 +42,12 @@ static bool set_header(int fd)
     return ioctl(fd, TUNSETVNETBE, &off) == 0 || errno == EINVAL;
 }
 
+static bool open_node(struct device *device, struct failure *failure)
+{
+    device->fd = open(DEVICE_NODE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    return device->fd >= 0 || fail(failure, errno, "node");
+}
+
 static bool attach(struct device *device, const char *name, enum offload wanted, struct failure *failure)
 {
     struct ifreq request;
@@ -49,12 +55,15 @@ static bool attach(struct device *device, const char *name, enum offload wanted,
     if (!set_flags(device->fd, name, wanted != OFFLOAD_NONE)) return fail(failure, errno, "attach");
     if (wanted != OFFLOAD_NONE && !set_header(device->fd)) return fail(failure, errno, "offload");
     device->offload = set_offload(device->fd, wanted);
+    if (device->offload == OFFLOAD_NONE && wanted != OFFLOAD_NONE) {
+        /* A descriptor is attached but once. */
+        device_close(device);
+        return open_node(device, failure) && attach(device, name, OFFLOAD_NONE, failure);
+    }
     /* A persistent device keeps the offloads of whoever had it last; without them the kernel hands us whole packets
      * with complete checksums. */
-    if (device->offload == OFFLOAD_NONE) {
-        if (ioctl(device->fd, TUNSETOFFLOAD, 0UL) < 0) return fail(failure, errno, "offload");
-        if (wanted != OFFLOAD_NONE && !set_flags(device->fd, name, false)) return fail(failure, errno, "attach");
-    }
+    if (device->offload == OFFLOAD_NONE && ioctl(device->fd, TUNSETOFFLOAD, 0UL) < 0)
+        return fail(failure, errno, "offload");
 
     if (ioctl(device->fd, TUNGETIFF, &request) < 0) return fail(failure, errno, "attach");
     device->persistent = (request.ifr_flags & IFF_PERSIST) != 0;
@@ -72,8 +81,7 @@ bool device_open(struct device *device, const char *name, enum offload wanted, s
     if (strlen(name) >= IF_NAMESIZE) return fail(failure, EINVAL, "attach");
 
     device->existed = if_nametoindex(name) != 0;
-    device->fd = open(DEVICE_NODE, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    if (device->fd < 0) return fail(failure, errno, "node");
+    if (!open_node(device, failure)) return false;
     if (attach(device, name, wanted, failure)) return true;
     device_close(device);
     return false;

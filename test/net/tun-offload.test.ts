@@ -9,7 +9,10 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { createServer, connect as dialTcp, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { TunPort } from '../../src/core/ports.ts';
 import { isAlike } from '../../src/wire/packet/flow.ts';
 import { declareScenarios } from './namespace.ts';
@@ -319,6 +322,24 @@ await declareScenarios(import.meta.filename, {
         await end();
         await tun.close();
       }
+    },
+  },
+  'where the kernel grants no offload, packets come and go one by one': {
+    prepare: [
+      'folder=$(mktemp -d)',
+      `cc -shared -fPIC -o "$folder/refuse.so" ${fileURLToPath(new URL('refuse-offloads.c', import.meta.url))}`,
+      'export LD_PRELOAD="$folder/refuse.so"',
+    ].join('; '),
+    run: async () => {
+      rmSync(dirname(process.env['LD_PRELOAD'] ?? assert.fail('nothing is loaded before')), { recursive: true });
+      const tun = open({ offload: true, mtu: MTU });
+      assert.equal(tun.takesBig, false);
+      const seen = reflect(tun);
+      const { client, end } = await echo();
+      await roundTrip(client, 2_000_000);
+      assert.deepEqual([seen.wrong, seen.big], [0, 0]);
+      await end();
+      await tun.close();
     },
   },
   'UDP: datagrams of the same size side by side arrive each by itself': {
