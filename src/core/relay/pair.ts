@@ -155,6 +155,8 @@ export class RelayPair implements Silent, StreamOwner {
 
   #attach(from: RelaySide, to: RelaySide): void {
     const { stream } = from;
+    // While nobody listens: whoever reads as well as listening gets each byte twice.
+    if (stream.destroyed) this.#passRest(from);
     this.#shared.listeners.attach(stream, this, writesThrough(to.stream));
     if (stream.destroyed) this.closed(stream);
     else if (stream.readableEnded) this.#sideFinished(from, to);
