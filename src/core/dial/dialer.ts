@@ -3,7 +3,7 @@
  * way. Decides only the way; whether the target may be reached at all was decided before.
  */
 import type { Duplex } from 'node:stream';
-import type { Clock } from '../../kit/clock.ts';
+import { type Clock, within } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import { Shares } from '../../kit/shares.ts';
 import { createTurnstile } from '../../kit/turnstile.ts';
@@ -39,6 +39,7 @@ export interface DialerParts {
 
 /** Links of many peers come back at the same moment; the router shall not get all of their dials in it. */
 const LINK_DIALS_AT_ONCE = 16;
+const LINK_DIAL_MS = 120_000;
 
 export function createDialer(parts: DialerParts): Dialer & PacketDialer {
   /** Streams hold their session: an isolated one must not end under them. */
@@ -149,18 +150,26 @@ export function createDialer(parts: DialerParts): Dialer & PacketDialer {
     }
   };
 
-  const bare = (key: StreamKey, to: Pick<Peer, 'b32' | 'destination'>, signal: AbortSignal) =>
-    overSession(key, async ({ session }) => ({
-      stream: await session.connect(destinationOf(to), 0, signal),
-      halfClose: false,
-    }));
+  /** The time that a peer has begins when the router is asked: a turn and a session are not for the peer to give. */
+  const toGateway = (to: Pick<Peer, 'b32' | 'destination'>, signal: AbortSignal) =>
+    overSession(GATEWAY, async ({ session }) => {
+      await session.ready(signal);
+      const stream = await within(parts.clock, LINK_DIAL_MS, linkDialLate, signal, (limit) =>
+        session.connect(destinationOf(to), 0, limit),
+      );
+      return { stream, halfClose: false };
+    });
 
   const linkDials = createTurnstile(LINK_DIALS_AT_ONCE);
   const dials = new Shares(parts.maxDials);
   return {
     dials: () => dials.snapshot(),
-    openPacketStream: (to, signal, isUrgent) => linkDials(() => bare(GATEWAY, to, signal), signal, isUrgent),
-    openOwnEcho: (own, signal) => bare(OWN_ECHO, { b32: own, destination: undefined }, signal),
+    openPacketStream: (to, signal, isUrgent) => linkDials(() => toGateway(to, signal), signal, isUrgent),
+    openOwnEcho: (own, signal) =>
+      overSession(OWN_ECHO, async ({ session }) => ({
+        stream: await session.connect(hostNameOf(own), 0, signal),
+        halfClose: false,
+      })),
     dial: async (target, options) => {
       const giveBack = dials.take(keyText(options.asker));
       if (giveBack === undefined) {
@@ -177,6 +186,10 @@ export function createDialer(parts: DialerParts): Dialer & PacketDialer {
       }
     },
   };
+}
+
+function linkDialLate(): GateError {
+  return new GateError('peer-timeout', 'link.dial-late', 'the router opened no stream to the peer in time');
 }
 
 function removed(): GateError {

@@ -4,7 +4,7 @@
  */
 import type { RelayEnd } from '../../core/dial/target.ts';
 import { backoffDelay } from '../../kit/backoff.ts';
-import { type Clock, type Timer, within } from '../../kit/clock.ts';
+import type { Clock, Timer } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
 
 export type RedialState =
@@ -24,7 +24,6 @@ export interface RedialerParts {
 }
 
 const FIRST_PAUSE_MS = 1_000;
-const DIAL_DEADLINE_MS = 120_000;
 
 export class Redialer {
   readonly #parts: RedialerParts;
@@ -89,10 +88,9 @@ export class Redialer {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { clock, dial, opened, failed, idle } = this.#parts;
-    const late = new GateError('peer-timeout', 'link.dial-late', 'the router opened no stream to the peer in time');
+    const { dial, opened, failed, idle } = this.#parts;
     try {
-      const end = await within(clock, DIAL_DEADLINE_MS, late, signal, dial);
+      const end = await dial(signal);
       this.#dialing = undefined;
       opened(end);
     } catch (error) {

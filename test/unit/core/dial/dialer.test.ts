@@ -355,6 +355,28 @@ test('links are dialled sixteen at a time, and the others get their turn', async
   await sessions.stop();
 });
 
+test('the time of a link that the router never answers begins when it is asked, not when the link waits', async () => {
+  const { clock, bridge, dial, sessions } = setting();
+  bridge.rules.connect = () => undefined;
+  // One that knows no PING, to which nobody would answer here.
+  bridge.rules.version = '3.1';
+  const codes: string[] = [];
+  const dials = Array.from({ length: 17 }, () =>
+    dial.openPacketStream(peer(2), NEVER, () => false).catch((error) => codes.push(error.code)),
+  );
+  await clock.settle();
+  await clock.advance(119_000);
+  assert.deepEqual([bridge.of('connect').length, codes.length], [16, 0]);
+  await clock.advance(2_000);
+  assert.equal(codes.length, 16);
+  await clock.advance(117_000);
+  assert.equal(codes.length, 16);
+  await clock.advance(3_000);
+  await Promise.all(dials);
+  assert.deepEqual(new Set(codes), new Set(['link.dial-late']));
+  await sessions.stop();
+});
+
 test('a link that somebody waits for goes before those that are only to be kept', async () => {
   const { clock, bridge, dial, asked, sessions } = setting();
   bridge.rules.connect = () => undefined;

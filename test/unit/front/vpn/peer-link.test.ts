@@ -361,18 +361,6 @@ test('a dial is urgent from the first packet on, until nobody has wanted the pee
   await checkStopped(clock, me);
 });
 
-test('a dial that the router never answers is given up', async () => {
-  const { clock, me, link, own, them, dials } = manual();
-  link.start();
-  link.send(packet(own.oc, them.oc, 1));
-  await clock.advance(119_000);
-  assert.equal(dials[0]?.signal.aborted, false);
-  await clock.advance(2_000);
-  assert.equal(dials[0]?.signal.aborted, true);
-  assert.equal(link.report().lastError?.error.code, 'link.dial-late');
-  await checkStopped(clock, me);
-});
-
 test('a stream that opens and stays silent is dead, and another is dialled', async () => {
   const clock = new FakeClock();
   const network = new Network(clock, { left: 'always', right: 'demand' });
