@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { stripVTControlCharacters } from 'node:util';
 import { type Clock, within } from '../kit/clock.ts';
 import { GateError } from '../kit/errors.ts';
-import { findProgram, type UserIds } from './processes.ts';
+import { findProgram, type ProcessMark, type UserIds } from './processes.ts';
 
 export interface LauncherSettings {
   /** Whom everything runs as; ourselves when undefined. */
@@ -28,7 +28,7 @@ export interface ProgramEnd {
 
 /** One run of a program. */
 export interface LaunchedRun {
-  readonly pid: number;
+  readonly mark: ProcessMark;
   /** Resolves when it has ended. Never rejects. */
   readonly ended: Promise<ProgramEnd>;
   signal(name: 'TERM' | 'KILL'): void;
@@ -58,8 +58,18 @@ done`;
 
 /** What is bound to its parent only after that has died is never told: so it looks whether the parent is still there. */
 const WITH_PARENT = '[ "$PPID" = "$parent" ] || exit 0';
-/** Tells its process id in a line that begins with the mark of the run, before it becomes the program, so that this is the first line. */
-const BECOME = `${WITH_PARENT}; unset parent; echo "$1 started $$"; shift; exec "$@"`;
+/** The 22nd of its words: in /proc/PID/stat, when the process was started. The name of a shell, which is one of them, has no blanks. */
+const WHEN = 'when() { shift 21; echo "$1"; }';
+/**
+ * Tells its process id and when it was started, which we may not be allowed to look up, in a line that begins with the mark of
+ * the run, before it becomes the program, so that this is the first line.
+ */
+const BECOME = [
+  WITH_PARENT,
+  WHEN,
+  'unset parent; read -r stat < /proc/$$/stat; echo "$1 started $$ $(when $stat)"',
+  'unset stat; shift; exec "$@"',
+].join('; ');
 /** Tells, in such a line too, how it ended. Both in one line, as a word. */
 const REPORT_RUN = [
   WITH_PARENT,
@@ -112,7 +122,7 @@ const LONGEST_LINE = 4_096;
 
 /** Who waits for what the shell says of a run. */
 interface Reports {
-  started(pid: number): void;
+  started(process: ProcessMark): void;
   ended(why: ProgramEnd): void;
   /** The launcher is no more. */
   lost(): void;
@@ -176,11 +186,12 @@ class ShellLauncher implements Launcher {
       let running: number | undefined;
       const ended = new Promise<ProgramEnd>((end) => {
         this.#runs.set(mark, {
-          started: (pid) => {
+          started: (process) => {
+            const { pid } = process;
             running = pid;
             this.#running.add(pid);
             if (limit.aborted) this.#signal(pid, 'KILL');
-            else resolve({ pid, ended, signal: (name) => this.#signal(pid, name) });
+            else resolve({ mark: process, ended, signal: (name) => this.#signal(pid, name) });
           },
           ended: (why) => {
             if (running !== undefined) this.#running.delete(running);
@@ -210,10 +221,10 @@ class ShellLauncher implements Launcher {
   }
 
   #hearLine(line: string): void {
-    const [mark = '', what, number] = line.split(' ');
+    const [mark = '', what, number, startedAt = ''] = line.split(' ');
     const run = this.#runs.get(mark);
     if (run === undefined) this.#lastWords = line === '' ? this.#lastWords : printable(line);
-    else if (what === 'started') run.started(Number(number));
+    else if (what === 'started') run.started({ pid: Number(number), startedAt });
     else run.ended({ how: wayOf(Number(number)), lastWords: this.#lastWords });
   }
 }

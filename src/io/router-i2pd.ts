@@ -145,7 +145,10 @@ export class ManagedRouter implements Service {
         advice: 'it is started again by itself',
       };
     }
-    const { pid, since } = this.#run;
+    const {
+      mark: { pid },
+      since,
+    } = this.#run;
     return { kind: 'managed', pid, age: (this.#parts.clock.now() - since) / 1000, restarts: this.#restarts };
   }
 
@@ -206,14 +209,14 @@ export class ManagedRouter implements Service {
     const run: RouterProcess = { ...launched, port, since: clock.now(), ready: false };
     this.#run = run;
     try {
-      await record.write(run.pid);
+      await record.write(run.mark);
     } catch (error) {
       // Nobody would find an i2pd again that is not on record, and every further attempt would add one.
       await terminate(run, clock);
       this.#run = undefined;
       throw error;
     }
-    log.info('an i2pd of our own was started', { pid: run.pid });
+    log.info('an i2pd of our own was started', { pid: run.mark.pid });
     void this.#watchReadiness(run, prepared.uid);
     return run;
   }

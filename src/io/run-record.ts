@@ -11,7 +11,7 @@ import { isAlive, markOf, type ProcessMark } from './processes.ts';
 
 export interface RunRecord {
   /** @throws GateError `local-io` */
-  write(pid: number): Promise<void>;
+  write(child: ProcessMark): Promise<void>;
   /** What was recorded does not run any more. Never rejects. */
   release(): Promise<void>;
 }
@@ -38,8 +38,8 @@ export async function claimRecord(path: string, directory: string, parts: Record
     throw asGateError(error, `opening the record of garligate's own i2pd in ${path}`);
   });
   return {
-    write: (pid) =>
-      write(file, pid).catch((error: unknown) => {
+    write: (child) =>
+      write(file, child).catch((error: unknown) => {
         throw asGateError(error, `recording garligate's own i2pd in ${path}`);
       }),
     release: async () => {
@@ -57,8 +57,8 @@ export async function claimRecord(path: string, directory: string, parts: Record
 }
 
 /** The child first, then the gateway that owns it. */
-async function write(file: FileHandle, pid: number): Promise<void> {
-  const marks = [await markOf(pid), await markOf(process.pid)];
+async function write(file: FileHandle, child: ProcessMark): Promise<void> {
+  const marks = [child, await markOf(process.pid)];
   await file.truncate(0);
   await file.write(`${JSON.stringify(marks)}\n`, 0);
 }

@@ -1,5 +1,6 @@
 /** Abort signals of which there are very many, or to which very many listen, need more care than the platform takes. */
 import { setMaxListeners } from 'node:events';
+import { abortError } from './errors.ts';
 
 /** A controller whose signal many may listen to at a time. Node 20 warns of a leak from the eleventh on. */
 export function createSharedController(): AbortController {
@@ -28,6 +29,20 @@ export function firstOf(...signals: readonly AbortSignal[]): JoinedSignal {
   for (const signal of signals) signal.addEventListener('abort', end);
   if (signals.some(({ aborted }) => aborted)) end();
   return { signal: controller.signal, end };
+}
+
+/**
+ * What `promise` becomes, for work that heeds no signal itself.
+ *
+ * @throws the signal's reason when that aborts first
+ */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal, doing: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(abortError(signal, doing));
+    const onAbort = () => reject(abortError(signal, doing));
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }
 
 type AbortListener = Parameters<AbortSignal['addEventListener']>[1];

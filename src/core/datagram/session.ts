@@ -3,6 +3,7 @@
  * own and dies with it: no router but Java I2P lets datagrams use the destination of a stream session (docs/adr/0017).
  */
 import type { Duplex } from 'node:stream';
+import { unlessAborted } from '../../kit/abort.ts';
 import type { Clock, Timer } from '../../kit/clock.ts';
 import { GateError } from '../../kit/errors.ts';
 import { type Logger, logDefect } from '../../kit/log.ts';
@@ -133,7 +134,7 @@ export class DatagramSession {
           // Cuts a pause short where that is allowed, and waits for its end where it is not.
           const session = await this.#life.ready(signal).catch(() => this.#life.readySomeTime(signal));
           // Until that is known, it is not known either how the router wants its datagrams.
-          await session.router;
+          await unlessAborted(session.router, signal, 'asking which router it is');
         },
         send: (destination: Destination, toPort: number, payload: Buffer): SendOutcome => {
           const transport = this.#transport;

@@ -64,9 +64,8 @@ test('a program hears the signals that are sent to it', async () => {
 
 test('what still runs ends with the launcher', async () => {
   const launcher = await startLauncher(settings);
-  const { pid } = await launcher.run(['/bin/sleep', '60']);
-  const mark = await markOf(pid);
-  assert.ok(mark !== undefined);
+  const { mark } = await launcher.run(['/bin/sleep', '60']);
+  assert.deepEqual(await markOf(mark.pid), mark);
   await launcher.close();
   await until('it has ended', async () => !(await isAlive(mark)), 5_000);
   await launcher.close();
@@ -75,8 +74,7 @@ test('what still runs ends with the launcher', async () => {
 test('a launcher that somebody kills takes its program with it, and says so', async () => {
   const launcher = await startLauncher(settings);
   const run = await launcher.run(['/bin/sleep', '60']);
-  const mark = await markOf(run.pid);
-  assert.ok(mark !== undefined);
+  const { mark } = run;
   process.kill(launcher.pid, 'SIGKILL');
   assert.match(told(await run.ended), /restart garligate/);
   await until('it has ended', async () => !(await isAlive(mark)), 5_000);
@@ -124,7 +122,7 @@ test('a program that begins when nobody waits for it any more is ended, and not 
   const next = launcher.run(['/bin/sleep', wanted]);
   process.kill(launcher.pid, 'SIGCONT');
   const run = await next;
-  await until('it is the wanted one', () => wordsOf(String(run.pid)).join(' ') === `/bin/sleep ${wanted}`, 5_000);
+  await until('it is the wanted one', () => wordsOf(String(run.mark.pid)).join(' ') === `/bin/sleep ${wanted}`, 5_000);
   await until('the other one has ended', () => running().every((words) => !words.includes(given)), 5_000);
   run.signal('TERM');
   assert.match(told(await run.ended), /^it ended by signal 15/);

@@ -51,8 +51,9 @@ test('a record names the process and its gateway, closed to others, and goes', a
   const path = join(directory, 'own.pid');
   const record = await claimRecord(path, directory, parts);
   writeFileSync(path, 'x'.repeat(1000));
-  await record.write(process.pid);
   const me = await markOf(process.pid);
+  assert.ok(me !== undefined);
+  await record.write(me);
   assert.deepEqual(JSON.parse(readFileSync(path, 'utf8')), [me, me]);
   assert.equal(statSync(path).mode & 0o777, 0o600);
   await record.release();

@@ -135,6 +135,20 @@ test('java that could not be asked at first gets its ports all the same, and not
   assert.equal(clock.pending, 0);
 });
 
+test('whoever waits no longer is let go, though it is not known which router it is', async () => {
+  const { bridge, clock, session, user } = setting({ router: 'java' });
+  bridge.rules.ping = () => undefined;
+  const { attachment } = user(4242);
+  const abort = new AbortController();
+  const ready = attachment.ready(abort.signal);
+  const refused = assert.rejects(ready, { code: 'test.enough' });
+  await clock.settle();
+  abort.abort(new GateError('cancelled', 'test.enough', 'enough'));
+  await refused;
+  await session.close();
+  assert.equal(clock.pending, 0);
+});
+
 test('what comes is for whom its port names, else for who wrote last, else for the only one; the rest is counted', async () => {
   const { forward, session, user } = setting({ router: 'java' });
   const [one, other] = [user(4000), user(4000)];
