@@ -36,12 +36,12 @@ const STALLED_PEERS = 50;
 const MEBIBYTE = 2 ** 20;
 const KIBIBYTE = 2 ** 10;
 /** docs/limits.md, for one flow to each of them and `vpn.queue.bytes` as it is unless told. */
-const PER_STALLED_PEER = (256 + 64 + 32 + 160 + 64) * KIBIBYTE;
+const PER_STALLED_PEER = (1024 + 72 + 32 + 160 + 64) * KIBIBYTE;
 const DATAGRAM = 1_400;
 const FLOOD_PORT = '5301';
 const FLOOD_RATE = 200;
 /** Twice what a queue holds. */
-const FLOOD_SECONDS = 2;
+const FLOOD_SECONDS = 8;
 const UP_MS = 30_000;
 const SETTLE_MS = 3_000;
 

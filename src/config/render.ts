@@ -97,7 +97,7 @@ export function renderReference(paths: DefaultPaths): string {
     ].join('\n'),
     [
       "An unknown key is an error. The file must not be writable by everybody, and for root it must be root's own.",
-      '`garligate check` tells all mistakes with their lines. `garligate reload` has a running gateway',
+      '`garligate check` tells the mistakes, twenty at most, with their lines. `garligate reload` has a running gateway',
       'take over keys that are marked *live*; all others take a restart.',
       '[The example](examples/garligate.toml) has all keys with their defaults.',
     ].join('\n'),

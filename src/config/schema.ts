@@ -90,7 +90,7 @@ export function configSchema(paths: DefaultPaths) {
       .strictObject({
         user: value.userName.prefault('garligate').meta({
           description:
-            'Who the gateway becomes when root has started it, once interface, rules and sockets stand; it does not start where this user does not exist. It owns nothing but sockets: files stay root\'s. "root": it stays root, with all that this means. Without effect where somebody else starts it.',
+            'Who the gateway becomes when root has started it, once interface, rules and sockets stand; it does not start where this user does not exist. It owns nothing but sockets and /run/garligate: files stay root\'s. "root": it stays root, with all that this means. Without effect where somebody else starts it.',
         }),
       })
       .prefault({})
@@ -137,7 +137,8 @@ function routerSchema(paths: DefaultPaths) {
 function vpnSchema() {
   return z.strictObject({
     enabled: value.flag.prefault(true).meta({
-      description: 'Bring up the interface. Needs root or CAP_NET_ADMIN; SOCKS works without.',
+      description:
+        'Bring up the interface. Needs root or CAP_NET_ADMIN, or an interface that root has prepared; SOCKS works without.',
     }),
     interface: value.interfaceName.prefault('garli0').meta({ description: 'Name of the TUN interface.' }),
     mtu: value.wholeNumber(1280, 65_535).prefault(1500).meta({
@@ -176,7 +177,7 @@ function vpnSchema() {
         age: value.duration('100ms', '5m').prefault('30s').meta({ description: 'How long a packet is worth keeping.' }),
       })
       .prefault({})
-      .meta({ description: 'What is held for each peer while it cannot be reached; beyond it the oldest is dropped.' }),
+      .meta({ description: 'What waits for each peer; beyond it the flow that holds most loses its oldest.' }),
   });
 }
 
