@@ -64,7 +64,8 @@ const BOUNDS: Readonly<Record<string, string>> = {
   'front/socks/udp/association.ts WAITING_FOR_ONE': 'datagrams of a client that wait for one name',
   'front/socks/udp/association.ts ROUTES': 'targets of which an association remembers the route',
   'front/socks/udp/attached-sessions.ts MOST': 'sessions for datagrams',
-  'front/vpn/fair-queue.ts MOST_LEAVING': 'flows to one peer that have nothing waiting and keep their turn in the queue once more',
+  'front/vpn/fair-queue.ts MOST_LEAVING':
+    'flows to one peer that have nothing waiting and keep their turn in the queue once more',
   'front/vpn/icmp-errors.ts ANSWERS_BURST': 'ICMPv6 errors to local senders',
   'front/vpn/icmp-errors.ts ANSWERS_PER_SECOND': 'ICMPv6 errors to local senders',
   'front/vpn/gateway.ts SPARE_BLOCKS': 'spare memory for packets',
