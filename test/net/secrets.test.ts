@@ -110,6 +110,12 @@ await declareScenarios(import.meta.filename, {
       (await service2).stream.destroy();
       await reach({ socksPort: Number(served) }, ASKED, { ...SERVED, password: PASSWORD });
 
+      // Those that nobody has chosen: of clients with credentials, and of their datagrams.
+      const known = new Set<string>(Object.values(owners).map(({ destination }) => destination.b32));
+      const transient = bridge.sessions.map(({ b32 }) => b32).filter((b32) => !known.has(b32));
+      assert.ok(transient.length > 0, 'no session of a client is left to look for');
+      marks.push(...transient.map((text) => ({ what: 'b32 name (transient)', text })));
+
       const told = new Map<string, string>([['arguments of processes', arguments_.join('\n')]]);
       for (const words of [['status'], ['status', '--json'], ['peers'], ['peers', '--json'], ['exposure', '--json']]) {
         told.set(words.join(' '), await daemon.command(...words));
