@@ -51,6 +51,8 @@ interface Records {
   readonly native: Sample[];
   readonly descriptors: Sample[];
   readonly answers: Sample[];
+  /** By how much the event loop was late at its latest between two collections, in milliseconds. */
+  readonly delays: Sample[];
   readonly faults: Array<{ readonly seconds: number; readonly name: string }>;
 }
 
@@ -71,6 +73,7 @@ async function main(): Promise<number> {
     native: [],
     descriptors: [],
     answers: [],
+    delays: [],
     faults: [],
   };
   const stage = await setStage();
@@ -121,7 +124,7 @@ async function suffer(
   }
 }
 
-function watch({ daemon }: Stage, { memory, collected, living, native, descriptors, answers }: Records) {
+function watch({ daemon }: Stage, { memory, collected, living, native, descriptors, answers, delays }: Records) {
   const start = performance.now();
   const seconds = () => (performance.now() - start) / 1_000;
   const timer = setInterval(() => {
@@ -138,10 +141,11 @@ function watch({ daemon }: Stage, { memory, collected, living, native, descripto
     for (;;) {
       await pause(BETWEEN_COLLECTIONS_MS, undefined, { signal: over.signal }).catch(() => {});
       if (over.signal.aborted) return;
-      const held = await daemon.holdings();
+      const held = await daemon.inside();
       living.push({ value: held.living / MEBIBYTE, seconds: seconds() });
       native.push({ value: held.native / MEBIBYTE, seconds: seconds() });
       collected.push({ value: held.resident / MEBIBYTE, seconds: seconds() });
+      delays.push({ value: held.latest, seconds: seconds() });
     }
   })();
   return {
@@ -171,8 +175,7 @@ function warmSlope(samples: readonly Sample[]): Slope {
 }
 
 function report(records: Records, { done }: Load, complaints: readonly string[], before: number, stage: Stage): void {
-  const answers = records.answers.map(({ value }) => value).sort((one, other) => one - other);
-  const share = (part: number) => answers[Math.floor((answers.length - 1) * part)]?.toFixed(1) ?? '-';
+  const answers = (part: number) => quantile(records.answers, part);
   console.log(`
 done         ${Object.entries(done)
     .map(([name, count]) => `${count} ${name}`)
@@ -183,7 +186,8 @@ memory       ${spanOf(records.memory)}
   living     ${spanOf(records.living)}; ${describe(warmSlope(records.living))}
   native     ${spanOf(records.native)}; ${describe(warmSlope(records.native))}
 descriptors  ${before} before, ${stage.daemon.descriptors()} after, ${Math.max(...records.descriptors.map(({ value }) => value))} at most
-status       answered in ${share(0.5)} ms (median), ${share(0.99)} ms (99 of 100), ${share(1)} ms at most
+event loop   late by ${quantile(records.delays, 0.5)} ms at its latest in ${BETWEEN_COLLECTIONS_MS / 1_000} s (median), ${quantile(records.delays, 1)} ms at most
+status       answered in ${answers(0.5)} ms (median), ${answers(0.99)} ms (99 of 100), ${answers(1)} ms at most
 ${complaints.length === 0 ? 'all is as it was' : complaints.map((one) => `NOT WELL: ${one}`).join('\n')}`);
 }
 
@@ -192,12 +196,18 @@ function spanOf(samples: readonly Sample[]): string {
   return `${Math.min(...values).toFixed(1)} to ${Math.max(...values).toFixed(1)} MiB`;
 }
 
+/** @param part 0 for the least, 1 for the most */
+function quantile(samples: readonly Sample[], part: number): string {
+  const values = samples.map(({ value }) => value).toSorted((one, other) => one - other);
+  return values[Math.floor((values.length - 1) * part)]?.toFixed(1) ?? '-';
+}
+
 function describe({ perHour, error }: Slope): string {
   return `slope ${perHour.toFixed(2)} ± ${error.toFixed(2)} MiB per hour`;
 }
 
 function picture(
-  { memory, collected, living, native, descriptors, answers, faults }: Records,
+  { memory, collected, living, native, descriptors, answers, delays, faults }: Records,
   minutes: number,
   seed: number,
 ): string {
@@ -208,6 +218,7 @@ function picture(
     { title: 'resident beside these, MiB', samples: native },
     { title: 'open descriptors', samples: descriptors },
     { title: 'time until status is answered, ms', samples: answers },
+    { title: 'the event loop was late at its latest by, ms', samples: delays },
   ];
   const caption = `npm run soak -- --minutes ${minutes} --seed ${seed}; a line for each of ${faults.length} faults`;
   return drawCurves(

@@ -17,16 +17,20 @@ const COMMAND = fileURLToPath(new URL('../../bin/garligate', import.meta.url));
 const START_MS = 30_000;
 const NEVER = new AbortController().signal;
 
-const HOLDINGS = z.object({ living: z.number(), resident: z.number(), native: z.number() });
+const INSIDE = z.object({ living: z.number(), resident: z.number(), native: z.number(), latest: z.number() });
 
-/** Loaded before the gateway: says what its process holds after a thorough collection. */
+/** Loaded before the gateway: says what its process holds after a thorough collection, and how late it was before that. */
 const HEAP_PROBE = `
+  import { monitorEventLoopDelay } from 'node:perf_hooks';
   import { getHeapCodeStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8';
   import { runInNewContext } from 'node:vm';
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc');
   const turn = () => new Promise((resolve) => setImmediate(resolve));
+  const delays = monitorEventLoopDelay();
+  delays.enable();
   process.on('message', async () => {
+    const latest = delays.max / 1e6;
     for (let count = 0; count < 3; count += 1) {
       await turn();
       collect();
@@ -34,7 +38,9 @@ const HEAP_PROBE = `
     const { rss: resident, heapUsed, external } = process.memoryUsage();
     const { code_and_metadata_size, bytecode_and_metadata_size } = getHeapCodeStatistics();
     const living = heapUsed - code_and_metadata_size - bytecode_and_metadata_size + external;
-    process.send({ living, resident, native: resident - getHeapStatistics().total_physical_size - external });
+    const native = resident - getHeapStatistics().total_physical_size - external;
+    delays.reset();
+    process.send({ living, resident, native, latest });
   });
   process.channel.unref();
 `;
@@ -56,18 +62,20 @@ export interface DaemonPlan {
   readonly config?: string;
   /** A command that becomes the gateway by exec, with its arguments. */
   readonly wrapper?: readonly string[];
-  /** Lets `holdings` be asked for. */
+  /** Lets `inside` be asked for. */
   readonly withHeapProbe?: boolean;
 }
 
-/** In bytes, after a thorough collection. */
-export interface Holdings {
+/** Bytes after a thorough collection, and what was before it. */
+export interface Inside {
   /** In use on the heap and beside it; neither what only waits for a collection, nor what the compiler has made. */
   readonly living: number;
   /** Resident memory of the process. */
   readonly resident: number;
   /** Of that, what is neither the heap of V8, used or not, nor a buffer: what the allocator of C holds, and programs. */
   readonly native: number;
+  /** By how much the event loop was late at its latest, since this was asked before. Milliseconds. */
+  readonly latest: number;
 }
 
 export interface Daemon {
@@ -83,7 +91,7 @@ export interface Daemon {
   /** Resident memory in bytes. */
   memory(): number;
   /** Needs `withHeapProbe`. */
-  holdings(): Promise<Holdings>;
+  inside(): Promise<Inside>;
   /** Open file descriptors. */
   descriptors(): number;
   /** Ends it by a signal, SIGKILL unless told; its files stay until `stop`. */
@@ -162,10 +170,10 @@ export async function startDaemon(plan: DaemonPlan): Promise<Daemon> {
         );
       }),
     memory: () => 1024 * Number(/^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]),
-    holdings: async () => {
+    inside: async () => {
       const answer = once(child, 'message');
-      child.send('what do you hold?');
-      return HOLDINGS.parse((await answer)[0]);
+      child.send('how are you inside?');
+      return INSIDE.parse((await answer)[0]);
     },
     descriptors: () => readdirSync(`/proc/${pid}/fd`).length,
     kill: async (signal = 'SIGKILL') => {

@@ -106,7 +106,7 @@ async function serve(daemon: Daemon, service: RawPeer): Promise<() => void> {
  * @param clients that came and went since
  */
 export async function assertNothingKept(before: number, clients: number, daemon: Daemon): Promise<void> {
-  const grown = (await daemon.holdings()).living - before;
+  const grown = (await daemon.inside()).living - before;
   const most = HEAP_NOISE + clients * LEAST_OF_A_CLIENT;
   assert.ok(
     grown < most,

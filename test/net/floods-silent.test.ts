@@ -30,7 +30,7 @@ await declareScenarios(import.meta.filename, {
         };
         let begun = 0;
         await flood(SILENT / 5);
-        const { living } = await daemon.holdings();
+        const { living } = await daemon.inside();
         await flood(SILENT);
         const displaced = await count('displaced');
         assert.ok(displaced >= SILENT - MAX_CLIENTS - AT_ONCE, `${displaced} displaced`);

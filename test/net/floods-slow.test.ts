@@ -40,7 +40,7 @@ await declareScenarios(import.meta.filename, {
           };
           // The first one brings the code that serves clients into memory.
           await wave();
-          const { living } = await daemon.holdings();
+          const { living } = await daemon.inside();
           await wave();
           await wave();
           await assertNothingKept(living, 2 * TRICKLING, daemon);

@@ -121,14 +121,14 @@ await declareScenarios(import.meta.filename, {
         const areUp = async () => (await peersOf(daemon)).every(({ state }) => state === 'up');
         await until('all links are up', areUp, START_MS);
 
-        const [livingBefore, residentBefore] = [(await daemon.holdings()).living, daemon.memory()];
+        const [livingBefore, residentBefore] = [(await daemon.inside()).living, daemon.memory()];
         let most = 0;
         const looking = setInterval(() => {
           most = Math.max(most, daemon.memory());
         }, LOOK_EVERY_MS);
         const sent = await flood(peers.map(({ addresses }) => formatAddress(addresses.oc)));
         clearInterval(looking);
-        const grownLiving = (await daemon.holdings()).living - livingBefore;
+        const grownLiving = (await daemon.inside()).living - livingBefore;
 
         assert.ok(grownLiving < FORMULA, `${grownLiving / MIB} of ${FORMULA / MIB} MiB are in use`);
         const grown = most - residentBefore;
