@@ -77,6 +77,7 @@ const BOUNDS: Readonly<Record<string, string>> = {
   'io/config-file.ts LARGEST_FILE': 'the config file',
   'io/control-socket.ts MOST_CONNECTIONS': 'connections of the control socket',
   'io/key-file.ts LARGEST_FILE': 'a key file',
+  'io/launcher.ts MOST_RUNS': "starts of garligate's own i2pd of which nobody has heard",
   'io/launcher.ts LONGEST_LINE': "a line that garligate's own i2pd prints",
   'io/native-socket.ts MOST_READS': 'reads of one stream socket in a turn of the event loop',
   'io/nft-program.ts LONGEST_OUTPUT': 'what nft prints',

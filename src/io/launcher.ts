@@ -84,6 +84,8 @@ const START_MS = 10_000;
 const CLOSE_MS = 2_000;
 /** Characters of a line that are kept for the reason of an end. */
 const LONGEST_REASON = 200;
+/** Whose end is not known, those that were given up included: a shell that is stopped ends nobody. */
+const MOST_RUNS = 16;
 /** A shell says that a signal ended a program by adding its number to this. */
 const BY_SIGNAL = 128;
 
@@ -164,6 +166,10 @@ class ShellLauncher implements Launcher {
 
   async run(words: readonly string[]): Promise<LaunchedRun> {
     if (this.#isGone) throw gone();
+    if (this.#runs.size >= MOST_RUNS) {
+      const message = `${MOST_RUNS} programs were to be started and it is not known what became of them: the shell that does it is stuck`;
+      throw new GateError('limit', 'launcher.runs', message);
+    }
     const late = new GateError('local-io', 'launcher.late', 'the shell that starts programs does not answer');
     return within(this.#clock, START_MS, late, undefined, (limit) => this.#start(words, limit));
   }

@@ -130,6 +130,27 @@ test('a program that begins when nobody waits for it any more is ended, and not 
   assert.equal(clock.pending, 0);
 });
 
+test('a shell that is stuck is told of sixteen programs, and of no more', async () => {
+  const clock = new FakeClock();
+  const launcher = await startLauncher({ ...settings, clock });
+  process.kill(launcher.pid, 'SIGSTOP');
+  for (let run = 0; run < 16; run += 1) {
+    const late = assert.rejects(launcher.run(['/bin/true']), { code: 'launcher.late' });
+    await clock.advance(10_000);
+    await late;
+  }
+  await assert.rejects(launcher.run(['/bin/true']), { code: 'launcher.runs' });
+  process.kill(launcher.pid, 'SIGCONT');
+  let ended = '';
+  await until('it is well again', async () => {
+    const run = await launcher.run(['/bin/sh', '-c', 'exit 5']).catch(() => undefined);
+    if (run !== undefined) ended = (await run.ended).how;
+    return ended !== '';
+  });
+  assert.equal(ended, 'it ended with code 5');
+  await launcher.close();
+});
+
 function wordsOf(pid: string): readonly string[] {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0').slice(0, -1);
