@@ -29,6 +29,14 @@ function packet(from: Buffer, to: Buffer, payload: number, next = 17): Buffer {
   return bytes;
 }
 
+/** Packet too big, about one that went there. */
+function icmpError(to: Buffer, quoted = 44): Buffer {
+  const bytes = packet(PEER.oc, OWN.oc, 8 + quoted, 58);
+  bytes[40] = 2;
+  packet(OWN.oc, to, 8).copy(bytes, 48, 0, quoted);
+  return bytes;
+}
+
 function keepalive(to: Buffer): Buffer {
   const announcement = { wantsAnswer: true, knowsFlows: true, mtu: 1500 };
   return encodeKeepalive({ source: PEER.oc, destination: OWN.oc, flowLabel: 1, name: PEER_NAME, announcement }).fill(
@@ -46,6 +54,7 @@ export const target = inProcess({
     inPieces(keepalive(OWN.oc), packet(PEER.oc, OWN.oc, 8), packet(PEER.ocat4, OWN.ocat4, 0)),
     inPieces(packet(PEER.oc, OWN.oc, 40), packet(OTHER.oc, OWN.oc, 3), packet(PEER.oc, OTHER.oc, 1)),
     inPieces(packet(PEER.oc, OWN.ocat4, 9, 0), packet(PEER.oc, OWN.oc, 16, 44), packet(PEER.oc, OWN.oc, 24, 58)),
+    inPieces(icmpError(PEER.oc), icmpError(OTHER.oc), icmpError(PEER.ocat4, 39), packet(PEER.oc, OWN.oc, 5)),
     inPieces(packet(PEER.oc, OWN.oc, 0, 59), Buffer.from('4500001400000000', 'hex'), packet(PEER.oc, OWN.oc, 5)),
     inPieces(packet(PEER.oc, OWN.oc, 4_000, 6), packet(PEER.oc, OWN.oc, 1_460, 6), packet(PEER.oc, OTHER.oc, 4_000, 6)),
     inPieces(packet(OWN.oc, OWN.oc, 2), packet(Buffer.alloc(16), OWN.oc, 2), packet(Buffer.alloc(16, 0xff), OWN.oc, 2)),
@@ -82,22 +91,28 @@ function admitted(bytes: Buffer): Buffer {
     const one = bytes.subarray(at, end);
     const from = one.toString('hex', 8, 24);
     const to = one.toString('hex', 24, 40);
-    const mayPass =
-      isOf(PEER, from) && isOf(OWN, to) && one[6] !== 59 && !isOfOneLink(one[6] ?? 0, one.subarray(40), 8);
-    if (mayPass) kept.push(one);
+    const mayPass = isOf(PEER, from) && isOf(OWN, to) && one[6] !== 59;
+    if (mayPass && isHarmless(icmpOf(one[6] ?? 0, one.subarray(40), 8))) kept.push(one);
     at = end;
   }
   return Buffer.concat(kept);
 }
 
-/** Neighbour discovery and its like, behind at most so many extension headers; more than those are taken for it. */
-function isOfOneLink(header: number, rest: Buffer, more: number): boolean {
-  if (header === 58) return [130, 131, 132, 133, 134, 135, 136, 137, 143].includes(rest[0] ?? 0);
-  if (![0, 43, 44, 60].includes(header) || rest.length === 0) return false;
-  if (more === 0) return true;
+/** No neighbour discovery or its like, and no error about what went to somebody else. */
+function isHarmless(icmp: Buffer | 'none' | 'too deep'): boolean {
+  if (icmp === 'none') return true;
+  if (icmp === 'too deep' || [130, 131, 132, 133, 134, 135, 136, 137, 143].includes(icmp[0] ?? 0)) return false;
+  return (icmp[0] ?? 0) >= 128 || (icmp.length >= 48 && isOf(PEER, icmp.toString('hex', 32, 48)));
+}
+
+/** The ICMPv6 message behind at most so many extension headers. */
+function icmpOf(header: number, rest: Buffer, more: number): Buffer | 'none' | 'too deep' {
+  if (header === 58) return rest.length === 0 ? 'none' : rest;
+  if (![0, 43, 44, 51, 60].includes(header) || rest.length === 0) return 'none';
+  if (more === 0) return 'too deep';
   const isLaterFragment = header === 44 && (((rest[2] ?? 0) << 8) | (rest[3] ?? 0)) >> 3 !== 0;
-  const length = header === 44 ? 8 : 8 * (1 + (rest[1] ?? 0));
-  return !isLaterFragment && isOfOneLink(rest[0] ?? 0, rest.subarray(length), more - 1);
+  const length = header === 44 ? 8 : 8 + (header === 51 ? 4 : 8) * (rest[1] ?? 0);
+  return isLaterFragment ? 'none' : icmpOf(rest[0] ?? 0, rest.subarray(length), more - 1);
 }
 
 function isOf({ oc, ocat4 }: typeof PEER, hex: string): boolean {

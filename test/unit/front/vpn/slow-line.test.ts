@@ -18,6 +18,8 @@ const ACK = 60;
 const PING = 84;
 const TCP = 6;
 const ICMPV6 = 58;
+const ECHO_REQUEST = 128;
+const ECHO_REPLY = 129;
 /** 4 MB, as Linux allows by default. */
 const RECEIVE_WINDOW = 2_700;
 const A = own(1).addresses.oc;
@@ -93,6 +95,7 @@ function packet(
   (from === 'left' ? A : B).copy(bytes, 8);
   (from === 'left' ? B : A).copy(bytes, 24);
   bytes.writeUInt32BE(flow, 40);
+  if (next === ICMPV6) bytes[40] = from === 'left' ? ECHO_REQUEST : ECHO_REPLY;
   bytes.writeUInt32BE(number, 44);
   return bytes;
 }
