@@ -75,7 +75,11 @@ export async function lockKeys(path: string): Promise<KeyLock> {
 const LOCKED = 1;
 
 async function lock(file: FileHandle, path: string): Promise<void> {
-  const flock = spawn('flock', ['-n', '3'], { stdio: ['ignore', 'ignore', 'ignore', file.fd] });
+  const flock = spawn('flock', ['-n', '3'], {
+    stdio: ['ignore', 'ignore', 'ignore', file.fd],
+    // A session of its own: Ctrl-C at our terminal ends us in order, and not this step of the start with an error.
+    detached: true,
+  });
   const how = await new Promise<number | string>((resolve) => {
     flock.once('error', ({ message }) => resolve(message));
     flock.once('exit', (code, signal) => resolve(code ?? String(signal)));
