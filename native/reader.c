@@ -127,8 +127,10 @@ static enum burst take_turn(struct reader *reader, unsigned long *claims, enum w
     end = fill(reader, place, &found);
     /* A packet that has been read and does not fit waits for a claim: those in the device cannot come before it. */
     if (!found && end == BURST_EMPTIED) *wait = FOR_PACKETS;
-    *tell = found && !reader->claiming;
-    if (found) reader->claiming = true;
+    /* Also where the packets were there before: a borrower that asked meanwhile has found nothing and gone. */
+    bool ready = place->state == READY;
+    *tell = ready && !reader->claiming;
+    if (ready) reader->claiming = true;
     return end;
 }
 
