@@ -47,11 +47,11 @@ export function mayAnswer(packet: Buffer): boolean {
 /**
  * Is the packet at `bytes[start, end)` a message that only has a meaning on one link: neighbour or router discovery
  * (RFC 4861) or multicast listener discovery (RFC 2710, RFC 3810)? On a tunnel it could only mislead a host. A packet
- * with more extension headers than anybody needs is taken for one.
+ * that hides what it is, behind more extension headers than anybody needs or behind its first fragment, is taken for one.
  */
 export function isLinkMessage(bytes: Buffer, start: number, end: number): boolean {
   const type = icmpTypeAt(bytes, start, end);
-  if (typeof type !== 'number') return type === 'too deep';
+  if (typeof type !== 'number') return type === 'hidden';
   return (type >= FIRST_LINK_TYPE && type <= TYPE_REDIRECT) || type === TYPE_LISTENER_REPORT_2;
 }
 
@@ -72,25 +72,34 @@ function icmpTypeAt(bytes: Buffer, start: number, end: number): number | NoMessa
   return typeof at === 'number' ? (bytes[at] ?? 0) : at;
 }
 
-/** Another protocol; cut off, or in another fragment; behind too many headers. */
-type NoMessage = 'other' | 'not here' | 'too deep';
+/**
+ * Another protocol; cut off, or in another fragment; or in a place where only who hides it puts it: behind too many headers, or
+ * behind the first fragment, which has to hold all of them (RFC 7112, section 5).
+ */
+type NoMessage = 'other' | 'not here' | 'hidden';
 
 /** Where the ICMPv6 message in the packet at `bytes[start, end)` begins, also behind extension headers. */
 function icmpAt(bytes: Buffer, start: number, end: number): number | NoMessage {
   let header = bytes[start + NEXT_HEADER_OFFSET];
   let at = start + HEADER_LENGTH;
-  let inFirstFragment = true;
+  let [inFirstFragment, isFragment] = [true, false];
   for (let passed = 0; header !== NEXT_HEADER_ICMPV6; passed += 1) {
     if (header === undefined || !EXTENSION_HEADERS.has(header)) return 'other';
     // Behind a later fragment's header stands what the first one's header says, and its middle.
-    if (at >= end || !inFirstFragment) return 'not here';
-    if (passed === MOST_EXTENSION_HEADERS) return 'too deep';
-    if (header === FRAGMENT_HEADER) inFirstFragment = (bytes[at + 2] ?? 0) === 0 && (bytes[at + 3] ?? 0) >> 3 === 0;
+    if (!inFirstFragment) return 'not here';
+    if (at >= end) return isFragment ? 'hidden' : 'not here';
+    if (passed === MOST_EXTENSION_HEADERS) return 'hidden';
+    if (header === FRAGMENT_HEADER) {
+      isFragment = true;
+      inFirstFragment = (bytes[at + 2] ?? 0) === 0 && (bytes[at + 3] ?? 0) >> 3 === 0;
+    }
     const length = extensionLength(header, bytes[at + 1] ?? 0);
     header = bytes[at];
     at += length;
   }
-  return at < end && inFirstFragment ? at : 'not here';
+  if (!inFirstFragment) return 'not here';
+  if (at < end) return at;
+  return isFragment ? 'hidden' : 'not here';
 }
 
 /**

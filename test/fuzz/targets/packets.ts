@@ -99,20 +99,21 @@ function admitted(bytes: Buffer): Buffer {
 }
 
 /** No neighbour discovery or its like, and no error about what went to somebody else. */
-function isHarmless(icmp: Buffer | 'none' | 'too deep'): boolean {
+function isHarmless(icmp: Buffer | 'none' | 'hidden'): boolean {
   if (icmp === 'none') return true;
-  if (icmp === 'too deep' || [130, 131, 132, 133, 134, 135, 136, 137, 143].includes(icmp[0] ?? 0)) return false;
+  if (icmp === 'hidden' || [130, 131, 132, 133, 134, 135, 136, 137, 143].includes(icmp[0] ?? 0)) return false;
   return (icmp[0] ?? 0) >= 128 || (icmp.length >= 48 && isOf(PEER, icmp.toString('hex', 32, 48)));
 }
 
-/** The ICMPv6 message behind at most so many extension headers. */
-function icmpOf(header: number, rest: Buffer, more: number): Buffer | 'none' | 'too deep' {
-  if (header === 58) return rest.length === 0 ? 'none' : rest;
-  if (![0, 43, 44, 51, 60].includes(header) || rest.length === 0) return 'none';
-  if (more === 0) return 'too deep';
+/** The ICMPv6 message behind at most so many extension headers, and in the first fragment where there are several. */
+function icmpOf(header: number, rest: Buffer, more: number, isFragment = false): Buffer | 'none' | 'hidden' {
+  if (![58, 0, 43, 44, 51, 60].includes(header)) return 'none';
+  if (rest.length === 0) return isFragment ? 'hidden' : 'none';
+  if (header === 58) return rest;
+  if (more === 0) return 'hidden';
   const isLaterFragment = header === 44 && (((rest[2] ?? 0) << 8) | (rest[3] ?? 0)) >> 3 !== 0;
   const length = header === 44 ? 8 : 8 + (header === 51 ? 4 : 8) * (rest[1] ?? 0);
-  return isLaterFragment ? 'none' : icmpOf(rest[0] ?? 0, rest.subarray(length), more - 1);
+  return isLaterFragment ? 'none' : icmpOf(rest[0] ?? 0, rest.subarray(length), more - 1, isFragment || header === 44);
 }
 
 function isOf({ oc, ocat4 }: typeof PEER, hex: string): boolean {

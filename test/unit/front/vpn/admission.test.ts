@@ -124,6 +124,20 @@ test('messages of one link are refused, also behind extension headers', () => {
   );
 });
 
+test('what begins behind the first fragment is taken for what it could be', () => {
+  const first = icmp(1, [
+    [44, 0],
+    [60, 1],
+  ]);
+  for (const length of [48, 64]) {
+    const cut = first.subarray(0, length);
+    assert.equal(admission.judgeInbound(carol, 'verified', cut, 0, cut.length), 'linkMessage', `${length}`);
+  }
+  const later = Buffer.concat([first]);
+  later[43] = 8;
+  assert.equal(admission.judgeInbound(carol, 'verified', later, 0, later.length), 'admit');
+});
+
 test('an error is let in only about what was sent to whom it comes from, also behind extension headers', () => {
   const judge = (from: typeof carol, origin: Origin, bytes: Buffer) => {
     const error = Buffer.concat([bytes]);
