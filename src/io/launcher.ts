@@ -124,6 +124,8 @@ const LONGEST_LINE = 4_096;
 
 /** Who waits for what the shell says of a run. */
 interface Reports {
+  /** Lines that had been heard by when it was begun. */
+  readonly heardBefore: number;
   started(process: ProcessMark): void;
   ended(why: ProgramEnd): void;
   /** The launcher is no more. */
@@ -141,6 +143,8 @@ class ShellLauncher implements Launcher {
   readonly #runs = new Map<string, Reports>();
   /** Process ids of the programs that run. */
   readonly #running = new Set<number>();
+  /** Lines so far. */
+  #heard = 0;
   /** The last line that a program, or a shell, has said. */
   #lastWords = '';
 
@@ -166,10 +170,7 @@ class ShellLauncher implements Launcher {
 
   async run(words: readonly string[]): Promise<LaunchedRun> {
     if (this.#isGone) throw gone();
-    if (this.#runs.size >= MOST_RUNS) {
-      const message = `${MOST_RUNS} programs were to be started and it is not known what became of them: the shell that does it is stuck`;
-      throw new GateError('limit', 'launcher.runs', message);
-    }
+    this.#forgetOldest();
     const late = new GateError('local-io', 'launcher.late', 'the shell that starts programs does not answer');
     return within(this.#clock, START_MS, late, undefined, (limit) => this.#start(words, limit));
   }
@@ -183,6 +184,22 @@ class ShellLauncher implements Launcher {
     await within(this.#clock, CLOSE_MS, late, undefined, () => this.#closed).catch(() => {});
   }
 
+  /**
+   * Makes room for one more run. A shell that has spoken since has come to nothing with the oldest; one that has not is stuck.
+   *
+   * @throws GateError `launcher.runs` in that case
+   */
+  #forgetOldest(): void {
+    if (this.#runs.size < MOST_RUNS) return;
+    const [oldest] = this.#runs;
+    if (oldest !== undefined && oldest[1].heardBefore < this.#heard) {
+      this.#runs.delete(oldest[0]);
+      return;
+    }
+    const message = `${MOST_RUNS} programs were to be started, and nothing was heard of them: the shell that starts them is stuck`;
+    throw new GateError('limit', 'launcher.runs', message);
+  }
+
   /** @param limit gives the run up; what was told to the shell cannot be taken back */
   #start(words: readonly string[], limit: AbortSignal): Promise<LaunchedRun> {
     this.#lastWords = '';
@@ -192,6 +209,7 @@ class ShellLauncher implements Launcher {
       let running: number | undefined;
       const ended = new Promise<ProgramEnd>((end) => {
         this.#runs.set(mark, {
+          heardBefore: this.#heard,
           started: (process) => {
             const { pid } = process;
             running = pid;
@@ -227,6 +245,7 @@ class ShellLauncher implements Launcher {
   }
 
   #hearLine(line: string): void {
+    this.#heard += 1;
     const [mark = '', what, number, startedAt = ''] = line.split(' ');
     const run = this.#runs.get(mark);
     if (run === undefined) this.#lastWords = line === '' ? this.#lastWords : printable(line);
