@@ -249,7 +249,7 @@ function createInbound(
     peers,
     {
       flow: (peer, stream) => {
-        receivedElsewhere.add(stream);
+        receivedElsewhere.add(stream, 'the start');
         peerStreams.add(peer, stream);
         flows.take(peer, stream);
       },

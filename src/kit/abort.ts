@@ -38,9 +38,9 @@ export function firstOf(...signals: readonly AbortSignal[]): JoinedSignal {
  */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal, doing: string): Promise<T> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(abortError(signal, doing));
     const onAbort = () => reject(abortError(signal, doing));
-    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });
 }

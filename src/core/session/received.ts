@@ -19,10 +19,13 @@ export class ReceivedBytes {
     };
   }
 
-  /** @param stream a socket; of others nothing is known, and nothing counted */
-  add(stream: Duplex): void {
+  /**
+   * @param stream a socket; of others nothing is known, and nothing counted
+   * @param from `now` where only the router has spoken so far; `the start` where somebody else opened it, which says enough
+   */
+  add(stream: Duplex, from: 'now' | 'the start' = 'now'): void {
     if (stream.destroyed || !isCounting(stream)) return;
-    this.#open.set(stream, { stream, before: stream.bytesRead });
+    this.#open.set(stream, { stream, before: from === 'now' ? stream.bytesRead : 0 });
     stream.on('close', this.#onClose);
   }
 

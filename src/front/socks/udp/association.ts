@@ -70,7 +70,13 @@ export interface AssociationParts extends Omit<DatagramAdmissionParts, 'correspo
 /** A route that datagrams can be sent by now. */
 type OpenRoute =
   | { readonly kind: 'i2p'; readonly destination: Destination; readonly port: number; readonly via: Attachment }
-  | { readonly kind: 'tun'; readonly socket: UdpSocket; readonly address: Address; readonly to: UdpAddress };
+  | {
+      readonly kind: 'tun';
+      readonly socket: UdpSocket;
+      readonly ours: Address;
+      readonly address: Address;
+      readonly to: UdpAddress;
+    };
 
 type LossCause = Extract<UdpCounter, 'policyRefused' | 'needsTun' | 'unknownAddress' | 'nameFailed' | 'noSession'>;
 
@@ -220,15 +226,21 @@ export class Association {
   async #findTun(address: Address, port: number): Promise<Found<OpenRoute, LossCause>> {
     // I2P knows a port 0, UDP does not.
     if (port === 0) return { kind: 'none', why: 'unknownAddress' };
-    const { own, peers } = this.#parts.environment;
-    const peer = peers.byAddress(addressKey(address));
+    const ours = this.#ownAddressTowards(address);
     try {
-      const socket = await this.#openTun(peer === undefined ? own.oc : ownAddressFor(peer, own));
-      return { kind: 'found', route: { kind: 'tun', socket, address, to: { address: formatAddress(address), port } } };
+      const socket = await this.#openTun(ours);
+      const to = { address: formatAddress(address), port };
+      return { kind: 'found', route: { kind: 'tun', socket, ours, address, to } };
     } catch (error) {
       logDefect(this.#parts.environment.log, error, 'opening a socket on the VPN');
       return { kind: 'none', why: 'needsTun' };
     }
+  }
+
+  #ownAddressTowards(address: Address): Address {
+    const { own, peers } = this.#parts.environment;
+    const peer = peers.byAddress(addressKey(address));
+    return peer === undefined ? own.oc : ownAddressFor(peer, own);
   }
 
   /** @param ours of our two addresses */
@@ -252,6 +264,8 @@ export class Association {
   #send(route: OpenRoute, payload: Buffer): boolean {
     const { counts } = this.#parts;
     if (route.kind === 'tun') {
+      // The config was read again, and it knows us by the other one now.
+      if (route.ours !== this.#ownAddressTowards(route.address)) return false;
       this.#correspondents.recordSentToVpn(route.address);
       counts.add(route.socket.send(payload, route.to) ? 'sent' : 'busy');
       return true;

@@ -49,6 +49,21 @@ test('bytes count from when a stream was added, and when it has ended too', asyn
   server.close();
 });
 
+test('where somebody else has opened the stream, what he said with that counts', async () => {
+  const server = createServer((far) => far.write('STREAM STATUS RESULT=OK\n')).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(address !== null && typeof address === 'object');
+  const bridge = createTcpBridge({ kind: 'tcp', host: '127.0.0.1', port: address.port }, systemClock);
+  const stream = await bridge.open(NEVER);
+  await once(stream.resume(), 'data');
+  const received = new ReceivedBytes();
+  received.add(stream, 'the start');
+  assert.equal(received.total(), 24);
+  stream.destroy();
+  server.close();
+});
+
 test('of what is no socket nothing is known', () => {
   const received = new ReceivedBytes();
   const stream = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
