@@ -64,9 +64,9 @@ test('the same credentials give the same session', () => {
 test('isolated sessions with tunnels of their own, or with others, belong to somebody else, who asks as another too', () => {
   const isolated = rules(['credentials'], ISOLATED);
   const [plain, one, other] = [isolated, { ...isolated, tunnels: 'short' }, { ...isolated, tunnels: 'long' }];
-  for (const of of [sessionFor, askerFor]) {
-    const keys = [plain, one, other].map((each) => JSON.stringify(of(FACTS, each)));
-    assert.equal(new Set(keys).size, 3, of.name);
+  for (const keyFor of [sessionFor, askerFor]) {
+    const keys = [plain, one, other].map((each) => JSON.stringify(keyFor(FACTS, each)));
+    assert.equal(new Set(keys).size, 3, keyFor.name);
   }
 });
 
