@@ -77,9 +77,7 @@ test('no more bytes per second come through than it is told, and no fewer', asyn
   const [, toRouter] = await cable.figures();
   assert.ok(toRouter.dropped > 100, 'what the line does not take is counted');
   assert.equal(toRouter.lost, 0);
-  // Of the busiest second: a cable that had to wait for its turn carries then what it owes.
-  const busiest = toRouter.bytesPerSecond;
-  assert.ok(busiest > 0.85 * rate && busiest < 1.5 * rate, `${busiest}`);
+  assert.ok(toRouter.bytesPerSecond > 0.85 * rate && toRouter.bytesPerSecond < 1.1 * rate);
 });
 
 test('what waits has a bound, and so has the time of waiting', async () => {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startInBackground } from '../../../scripts/lab/background.ts';
 import { runCommand, waitUntil } from '../../../scripts/lab/command.ts';
-import { type DestinationKeys, generateKeys } from '../../../scripts/lab/destination-keys.ts';
+import { generateKeys } from '../../../scripts/lab/destination-keys.ts';
 import { createGateway, type Gateway } from '../../../scripts/lab/gateway.ts';
 import { type I2pNetwork, startNetwork } from '../../../scripts/lab/i2p-network.ts';
 import { startHelper } from '../../../scripts/lab/namespace-helper.ts';
@@ -29,8 +29,6 @@ const WEB = { router: 3, host: 'web.i2p', port: 8080 };
 const SSH = { router: 4, host: 'ssh.i2p', port: 2022 };
 /** The slowest, a browser on a busy machine, takes 15 s; a client that had to wait for a new session some 30 s more. */
 const CLIENT_MS = 90_000;
-/** The first way to a service takes some seconds, and i2pd asks six times within this before it gives up. */
-const SERVED_S = 40;
 const SSHD_GRACE_MS = 2_000;
 /** Between two tries of the witness to accept. */
 const RETRY_MS = 200;
@@ -72,7 +70,7 @@ export async function startClientLab(signal: AbortSignal): Promise<ClientLab> {
   const keys = { web: generateKeys(), ssh: generateKeys() };
   const network = await startNetwork({
     signal,
-    reservedKeys: 2,
+    reservedKeys: 1,
     services: [
       { name: 'web', keys: keys.web, ...WEB },
       { name: 'ssh', keys: keys.ssh, ...SSH },
@@ -93,7 +91,6 @@ export async function startClientLab(signal: AbortSignal): Promise<ClientLab> {
     const witness = await startWitness(network, undo, signal);
     const ssh = await startSsh(network, join(directory, 'ssh'), undo);
     await startWeb(network, join(directory, 'web'), undo);
-    await untilServed(gateway, network.reservedKeys(GATEWAY_ROUTER, 2), signal);
     const [host = '', port = ''] = gateway.socks.split(':');
     return {
       gateway,
@@ -130,35 +127,6 @@ export function connectProxy(path: string): Promise<Socket> {
       resolve(socket);
     });
   });
-}
-
-/**
- * Once in some fifteen labs an i2pd 2.45.1 brings nothing to one of its destinations, from its first stream on, while the others
- * are well. No client can do anything about that, so the gateway then begins again as somebody else.
- */
-async function untilServed(gateway: Gateway, others: DestinationKeys, signal: AbortSignal): Promise<void> {
-  if (await isServed(gateway, signal)) return;
-  process.stderr.write("the router brings nothing to the gateway's destination: another one is tried\n");
-  await gateway.stop();
-  await gateway.becomes(others);
-  await gateway.start(signal);
-  if (!(await isServed(gateway, signal)))
-    throw new Error('the router brings nothing to two destinations of the gateway');
-}
-
-async function isServed(gateway: Gateway, signal: AbortSignal): Promise<boolean> {
-  const args = ['--silent', '--fail', '--max-time', String(SERVED_S), '--proxy', `socks5h://${gateway.socks}`];
-  const fetched = runInside(gateway.namespace, 'curl', ['--disable', ...args, `http://${WEB.host}/`], {
-    signal,
-    timeoutMs: (SERVED_S + 10) * 1_000,
-  });
-  return fetched.then(
-    (page) => page.includes(TEXT),
-    () => {
-      signal.throwIfAborted();
-      return false;
-    },
-  );
 }
 
 type Undo = (() => Promise<unknown>)[];

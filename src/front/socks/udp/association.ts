@@ -135,6 +135,7 @@ export class Association {
   close(): void {
     this.#closing.abort();
     this.#sessions.leaveAll();
+    // Where one could not be opened, whoever wanted it was told.
     for (const opening of this.#tun.values()) void opening.then((socket) => socket.close()).catch(() => {});
   }
 
