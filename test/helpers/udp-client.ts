@@ -14,6 +14,12 @@ export interface Received {
   readonly payload: Buffer;
 }
 
+/** RFC 1929. */
+interface Credentials {
+  readonly user: string;
+  readonly password: string;
+}
+
 export class UdpClient {
   /** The connection that keeps the association. */
   readonly control: Socket;
@@ -36,44 +42,23 @@ export class UdpClient {
 
   /**
    * @param via of the SOCKS listener
-   * @param credentials RFC 1929
-   * @throws Error with the reply code
+   * @throws Error with the reply code, or when the server gives none; nothing stays open
    */
   static async associate(
     via: { readonly host: string; readonly port: number },
-    credentials?: { readonly user: string; readonly password: string },
+    credentials?: Credentials,
   ): Promise<UdpClient> {
     const udp = createSocket(isIPv6(via.host) ? 'udp6' : 'udp4');
     await new Promise<void>((resolve) => udp.bind({ address: via.host, port: 0 }, resolve));
     const control = connect({ host: via.host, port: via.port });
     control.on('error', () => {});
-    const answered = collect(control);
-    if (credentials === undefined) control.write(Buffer.of(5, 1, 0));
-    else {
-      const { user, password } = credentials;
-      control.write(Buffer.of(5, 1, 2));
-      await answered(2);
-      control.write(
-        Buffer.concat([
-          Buffer.of(1, user.length),
-          Buffer.from(user),
-          Buffer.of(password.length),
-          Buffer.from(password),
-        ]),
-      );
-    }
-    await answered(2);
-    control.write(Buffer.of(5, 3, 0, 1, 0, 0, 0, 0, udp.address().port >> 8, udp.address().port & 0xff));
-    const [, code = 0xff, , type] = await answered(4);
-    const bound = await answered(type === 4 ? 18 : 6);
-    if (code !== 0) {
+    try {
+      return new UdpClient(control, udp, await ask(control, udp.address().port, credentials));
+    } catch (error) {
       udp.close();
       control.destroy();
-      throw new Error(`UDP ASSOCIATE was answered with ${code}`);
+      throw error;
     }
-    const host = bound.subarray(0, -2);
-    const address = type === 4 ? (host.toString('hex').match(/.{4}/g) ?? []).join(':') : [...host].join('.');
-    return new UdpClient(control, udp, { address, port: bound.readUInt16BE(host.length) });
   }
 
   send(host: string, port: number, payload: Uint8Array): void {
@@ -104,6 +89,27 @@ export function udpHeader(host: string, port: number): Buffer {
   if (/^[0-9a-f]{32}$/.test(host)) return Buffer.concat([Buffer.of(0, 0, 0, 4), Buffer.from(host, 'hex'), portBytes]);
   if (/^[\d.]+$/.test(host)) return Buffer.concat([Buffer.of(0, 0, 0, 1, ...host.split('.').map(Number)), portBytes]);
   return Buffer.concat([Buffer.of(0, 0, 0, 3, host.length), Buffer.from(host), portBytes]);
+}
+
+/** @param port where the datagrams will come from */
+async function ask(control: Socket, port: number, credentials?: Credentials): Promise<UdpClient['relay']> {
+  const answered = collect(control);
+  if (credentials === undefined) control.write(Buffer.of(5, 1, 0));
+  else {
+    const { user, password } = credentials;
+    control.write(Buffer.of(5, 1, 2));
+    await answered(2);
+    const words = [Buffer.of(1, user.length), Buffer.from(user), Buffer.of(password.length), Buffer.from(password)];
+    control.write(Buffer.concat(words));
+  }
+  await answered(2);
+  control.write(Buffer.of(5, 3, 0, 1, 0, 0, 0, 0, port >> 8, port & 0xff));
+  const [, code = 0xff, , type] = await answered(4);
+  const bound = await answered(type === 4 ? 18 : 6);
+  if (code !== 0) throw new Error(`UDP ASSOCIATE was answered with ${code}`);
+  const host = bound.subarray(0, -2);
+  const address = type === 4 ? (host.toString('hex').match(/.{4}/g) ?? []).join(':') : [...host].join('.');
+  return { address, port: bound.readUInt16BE(host.length) };
 }
 
 /** Gives so many bytes at a time, and no more. */
