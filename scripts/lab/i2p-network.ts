@@ -23,6 +23,12 @@ export type NetworkOptions = {
   readonly routers?: number;
   /** Keys per edge router whose tunnels stand from the start; 8 unless told. */
   readonly reservedKeys?: number;
+  /**
+   * Routers in front of each destination that the routers keep, on the way in; one unless told. i2pd 2.45.1 often publishes
+   * the first of three tunnels alone, and who has that lease set asks for no other before it expires: when the tunnel
+   * goes, the destination is deaf to him for minutes. With none it is always reached.
+   */
+  readonly inboundLength?: 0 | 1;
   /** Services that routers offer by themselves, by router number. */
   readonly services?: readonly (ServicePlan & { readonly router: number })[];
   /** How the line between routers 1 and 2 is from the moment the network is ready; as fast as it goes unless told. */
@@ -197,7 +203,7 @@ async function slowCablesFor({ seed }: LineShape, cables: SlowCable[]): Promise<
 }
 
 function planRouters(options: NetworkOptions, directory: string): Omit<RouterPlan, 'namespace'>[] {
-  const { routers = DEFAULT_ROUTERS, reservedKeys = 8, services = [], names = new Map() } = options;
+  const { routers = DEFAULT_ROUTERS, reservedKeys = 8, services = [], names = new Map(), inboundLength = 1 } = options;
   return Array.from({ length: routers }, (_, index) => {
     const number = index + 1;
     const reserved = Array.from({ length: number <= EDGE_ROUTERS ? reservedKeys + 1 : 0 }, (_, key) => ({
@@ -215,6 +221,7 @@ function planRouters(options: NetworkOptions, directory: string): Omit<RouterPla
       directory: join(directory, `r${number}`),
       floodfill: number > EDGE_ROUTERS,
       tunnels: [...reserved, ...offered],
+      inboundLength,
       names,
       clock: number === 1 ? options.clock : undefined,
     };

@@ -111,7 +111,7 @@ const TUNNEL_TYPES: Readonly<Record<LocalTunnel['kind'], string>> = {
  * Outbound length 0 on purpose: 2.45.1 publishes a lease set only at the moment an inbound tunnel appears, and drops it
  * when no outbound tunnel stands by then. One without hops always stands, so the destination can be found at once.
  */
-export function tunnelsConfig(tunnels: readonly LocalTunnel[]): string {
+export function tunnelsConfig(tunnels: readonly LocalTunnel[], inboundLength: 0 | 1): string {
   return tunnels
     .map(
       ({ name, kind, keyFile, port }) => `[${name}]
@@ -119,7 +119,7 @@ ${TUNNEL_TYPES[kind]}
 port = ${port}
 keys = ${keyFile}
 signaturetype = 7
-inbound.length = 1
+inbound.length = ${inboundLength}
 inbound.quantity = 3
 outbound.length = 0
 outbound.quantity = 3

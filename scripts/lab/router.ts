@@ -20,6 +20,8 @@ export type RouterPlan = {
   readonly directory: string;
   readonly floodfill: boolean;
   readonly tunnels: readonly (Omit<LocalTunnel, 'keyFile'> & { readonly keys: DestinationKeys })[];
+  /** Routers in front of each of these, on the way in. */
+  readonly inboundLength: 0 | 1;
   /** Names that its address book knows, with their destinations. */
   readonly names: ReadonlyMap<string, string>;
   /** What it goes by; the machine's unless told. */
@@ -61,7 +63,7 @@ export async function createRouter(plan: RouterPlan): Promise<Router> {
   for (const { name, keys } of plan.tunnels) await writeFile(join(data, `${name}.dat`), keys.file, { mode: 0o600 });
   const tunnels = plan.tunnels.map((tunnel) => ({ ...tunnel, keyFile: `${tunnel.name}.dat` }));
   await writeFile(join(directory, 'i2pd.conf'), routerConfig(plan));
-  await writeFile(join(directory, 'tunnels.conf'), tunnelsConfig(tunnels));
+  await writeFile(join(directory, 'tunnels.conf'), tunnelsConfig(tunnels, plan.inboundLength));
   for (const [file, text] of Object.entries(addressBookFiles(plan.names))) await writeFile(join(data, file), text);
 
   const logFile = join(directory, 'printed.log');

@@ -71,6 +71,8 @@ export async function startClientLab(signal: AbortSignal): Promise<ClientLab> {
   const network = await startNetwork({
     signal,
     reservedKeys: 1,
+    // One client after another would be refused if the only hop behind the router were lost.
+    inboundLength: 0,
     services: [
       { name: 'web', keys: keys.web, ...WEB },
       { name: 'ssh', keys: keys.ssh, ...SSH },
