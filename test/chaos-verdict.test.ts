@@ -4,11 +4,13 @@ import { describe, test } from 'node:test';
 import { FAULTS } from '../scripts/chaos/faults.ts';
 import { Meter } from '../scripts/chaos/meter.ts';
 import { pingNews } from '../scripts/chaos/ping.ts';
-import { connectionsOf, lostOn } from '../scripts/chaos/table.ts';
-import { type Findings, failuresOf } from '../scripts/chaos/verdict.ts';
+import { connectionsOf, lostOn, verdict } from '../scripts/chaos/table.ts';
+import { type Findings, isGood, judge, summaryOf } from '../scripts/chaos/verdict.ts';
 
 const GOOD: Findings = {
   away: { ping: 300, tcp: 5_000 },
+  bareAway: 200,
+  blockedMs: 0,
   wrong: { ping: undefined, tcp: undefined },
   broken: [],
   mayBreak: [],
@@ -17,9 +19,10 @@ const GOOD: Findings = {
 
 describe('a row of the fault lab', () => {
   test('is good when all came back, nothing was wrong, nothing broke that need not, and as little is held as before', () => {
-    assert.deepEqual(failuresOf(GOOD), []);
+    const good = { failures: [], late: [] };
+    assert.deepEqual(judge(GOOD), good);
     const broken = [{ stream: 'socks', why: 'read ECONNRESET', lost: 4_000 }] as const;
-    assert.deepEqual(failuresOf({ ...GOOD, broken, mayBreak: ['socks'] }), []);
+    assert.deepEqual(judge({ ...GOOD, broken, mayBreak: ['socks'] }), good);
   });
 
   const bad: readonly (readonly [string, Partial<Findings>, RegExp])[] = [
@@ -44,7 +47,8 @@ describe('a row of the fault lab', () => {
   ];
   for (const [what, findings, failure] of bad) {
     test(`is bad with ${what}, and says so`, () => {
-      const failures = failuresOf({ ...GOOD, ...findings });
+      const { failures, late } = judge({ ...GOOD, ...findings });
+      assert.deepEqual(late, []);
       assert.equal(failures.length, 1);
       assert.match(failures[0] ?? '', failure);
     });
@@ -58,6 +62,78 @@ describe('a row of the fault lab', () => {
       assert.ok(!breaking('socks').includes(name), name);
     }
   });
+});
+
+describe('the time until all is back', () => {
+  const lateIn = (findings: Partial<Findings>) => judge({ ...GOOD, ...findings }).late;
+  const times: readonly (readonly [string, Partial<Findings>, readonly string[]])[] = [
+    ['may always be 10 s', { away: { ping: 10_000 }, bareAway: 200 }, []],
+    [
+      'misses the goal after that',
+      { away: { ping: 10_100 }, bareAway: 200 },
+      ['ping needed 10.1 s, and the goal is 10.0 s'],
+    ],
+    ["may be 1.2 times the bare stream's", { away: { ping: 120_000 }, bareAway: 100_000 }, []],
+    [
+      'misses the goal after that too, each kind for itself',
+      { away: { ping: 120_100, udp: 5_000, tcp: 130_000 }, bareAway: 100_000 },
+      ['ping needed 120.1 s, and the goal is 120.0 s', 'tcp needed 130.0 s, and the goal is 120.0 s'],
+    ],
+    ['begins when the fault lets something through', { away: { ping: 20_000 }, bareAway: 100, blockedMs: 10_000 }, []],
+    [
+      'does so for the bare stream as well, so that a long fault excuses nothing',
+      { away: { tcp: 352_000 }, bareAway: 320_000, blockedMs: 300_000 },
+      ['tcp needed 52.0 s, and the goal is 24.0 s'],
+    ],
+    [
+      'has to be 10 s where the bare stream says nothing about the routers',
+      { away: { ping: 9_000, tcp: 11_000 }, bareAway: undefined },
+      ['tcp needed 11.0 s, and the goal is 10.0 s, as the bare stream did not come back'],
+    ],
+    ['is none of what never came back', { away: { ping: undefined } }, []],
+  ];
+  for (const [what, findings, late] of times) test(what, () => assert.deepEqual(lateIn(findings), late));
+
+  test('alone is no failure, and not good either', () => {
+    const judgement = judge({ ...GOOD, away: { ping: 11_000 } });
+    assert.deepEqual(judgement.failures, []);
+    assert.ok(!isGood(judgement));
+  });
+});
+
+test('a verdict says in words what failed, and apart from it what only came late', () => {
+  assert.equal(verdict({ failures: [], late: [] }), 'good');
+  assert.equal(verdict({ failures: ['a', 'b'], late: [] }), '**FAILED**: a; b');
+  assert.equal(verdict({ failures: [], late: ['c'] }), '**MISSED** the goal for the time: c');
+  assert.equal(verdict({ failures: ['a'], late: ['c'] }), '**FAILED**: a; **MISSED** the goal for the time: c');
+});
+
+test('the last words name the rows that failed, and apart from them those that were only late', () => {
+  const [good, late] = [
+    { failures: [], late: [] },
+    { failures: [], late: ['c'] },
+  ];
+  const failed = { failures: ['a'], late: ['c'] };
+  assert.equal(summaryOf(new Map([['one', good]])), 'all rows are good');
+  assert.equal(
+    summaryOf(
+      new Map([
+        ['one', good],
+        ['two', late],
+      ]),
+    ),
+    'MISSED only the goal for the time: two',
+  );
+  assert.equal(
+    summaryOf(
+      new Map([
+        ['one', failed],
+        ['two', late],
+        ['three', failed],
+      ]),
+    ),
+    'FAILED: one, three\nMISSED only the goal for the time: two',
+  );
 });
 
 test('connections that broke are told once each with how often, and their bytes together', () => {

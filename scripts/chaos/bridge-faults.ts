@@ -12,6 +12,8 @@ export interface BridgeFault {
   readonly what: string;
   /** Takes minutes, and happens only when it is asked for by name, or with all the others. */
   readonly isLong?: true;
+  /** For so many milliseconds nothing can come through, whatever a gateway does; 0 unless told. */
+  readonly blockedMs?: number;
   happen(pair: BridgePair): Promise<void>;
 }
 
@@ -25,6 +27,7 @@ export const BRIDGE_FAULTS: readonly BridgeFault[] = [
   {
     name: 'bridge-silent',
     what: 'the router is started again, and its bridge accepts connections and says nothing for 10 s',
+    blockedMs: SILENT_MS,
     happen: async ({ alice }) => {
       alice.bridge.misbehave({ on: '', action: { kind: 'silence' } });
       await alice.bridge.restart();
@@ -74,6 +77,7 @@ export const BRIDGE_FAULTS: readonly BridgeFault[] = [
   {
     name: 'impostor',
     what: 'somebody with another key dials in place of the peer, which is away for 5 s',
+    blockedMs: AWAY_MS,
     happen: (pair) => pair.impersonate(AWAY_MS),
   },
 ];

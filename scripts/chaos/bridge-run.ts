@@ -5,8 +5,8 @@ import { startBridgePair } from './bridge-pair.ts';
 import { startBridgeTraffic } from './bridge-traffic.ts';
 import { SESSION_ENDS } from './fault.ts';
 import { type HeldHere, heldHere } from './observe.ts';
-import { connectionsOf, head, lostOn, row, seconds, verdict } from './table.ts';
-import { type Change, changed, failuresOf, isTooMuch } from './verdict.ts';
+import { connectionsOf, head, lostOn, row, verdict } from './table.ts';
+import { type Change, changed, isTooMuch, type Judgement, judge, seconds } from './verdict.ts';
 
 const BRIDGE_HEAD = head([
   'what happened',
@@ -31,25 +31,24 @@ const LINGERS_MS = 345_000;
 /** Code that V8 compiles meanwhile. */
 const MAY_GROW_MB = 4;
 
-/** @returns the names of those that ended badly */
+/** @returns how each ended, by its name */
 export async function sufferOnBridge(
   faults: readonly BridgeFault[],
   signal: AbortSignal,
   say: (row: string) => void,
-): Promise<readonly string[]> {
+): Promise<ReadonlyMap<string, Judgement>> {
   say(BRIDGE_HEAD);
-  const failed: string[] = [];
+  const rows = new Map<string, Judgement>();
   for (const fault of faults) {
     signal.throwIfAborted();
-    const { text, failures } = await suffer(fault);
-    if (failures.length > 0) failed.push(fault.name);
+    const { text, judgement } = await suffer(fault);
+    rows.set(fault.name, judgement);
     say(text);
   }
-  return failed;
+  return rows;
 }
 
-/** @returns the row, and what is wrong with it */
-async function suffer(fault: BridgeFault): Promise<{ text: string; failures: readonly string[] }> {
+async function suffer(fault: BridgeFault): Promise<{ text: string; judgement: Judgement }> {
   const pair = await startBridgePair();
   const traffic = startBridgeTraffic(pair);
   try {
@@ -60,7 +59,9 @@ async function suffer(fault: BridgeFault): Promise<{ text: string; failures: rea
     await pause(SETTLE_MS);
     const changes = await untilBack(before);
     const warned = pair.warned();
-    const failures = failuresOf({ ...outage, mayBreak: SESSION_ENDS, changes });
+    const { blockedMs = 0 } = fault;
+    // A bridge that is told what to do needs no time of its own.
+    const judgement = judge({ ...outage, bareAway: 0, blockedMs, mayBreak: SESSION_ENDS, changes });
     const cells = [
       fault.what,
       seconds(outage.away.packets),
@@ -70,9 +71,9 @@ async function suffer(fault: BridgeFault): Promise<{ text: string; failures: rea
       `${outage.lost}`,
       warned.length === 0 ? 'nothing' : warned.join(', '),
       ...changes.map((change) => changed(change.before, change.after)),
-      verdict(failures),
+      verdict(judgement),
     ];
-    return { text: row(cells), failures };
+    return { text: row(cells), judgement };
   } finally {
     await traffic.stop();
     await pair.stop();

@@ -15,6 +15,7 @@ export const CLOCK_FAULTS: readonly Fault[] = [
     isLong: true,
     // Other routers refuse one that is more than a minute off, and whoever reaches nobody for long builds its session anew.
     mayBreak: SESSION_ENDS,
+    blockedMs: WRONG_MS,
   },
 ];
 

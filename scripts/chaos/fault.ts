@@ -19,6 +19,8 @@ export interface Fault {
   readonly isLong?: true;
   /** Connections that cannot outlive it; none unless told. */
   readonly mayBreak?: readonly Stream[];
+  /** For so many milliseconds nothing can come through, whatever a gateway does; 0 unless told. */
+  readonly blockedMs?: number;
   happen(stage: Stage, signal: AbortSignal): Promise<void>;
 }
 

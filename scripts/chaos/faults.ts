@@ -17,7 +17,7 @@ export const FAULTS: readonly Fault[] = [
   gateway('own-gateway', 'the own gateway is killed with -9 and started again', 'a'),
   routers('peer-router', "the other gateway's router is killed with -9 and started again", [B]),
   // Both routers have other tunnels, and both sessions stay.
-  { ...routers('hop', 'a router that carries tunnels is killed and started again', [HOP]), mayBreak: [] },
+  { ...routers('hop', 'a router that carries tunnels is killed and started again', [HOP]), mayBreak: [], blockedMs: 0 },
   stopped(10),
   cut(60),
   // After three minutes without a sign of the peer the session is built anew.
@@ -34,6 +34,7 @@ function gateway(name: string, what: string, which: 'a' | 'b'): Fault {
     name,
     what,
     mayBreak: SESSION_ENDS,
+    blockedMs: RESTART_AFTER_MS,
     happen: async (stage, signal) => {
       stage.traffic.bare.drop(which);
       await stage[which].kill();
@@ -48,6 +49,7 @@ function routers(name: string, what: string, numbers: readonly number[]): Fault 
     name,
     what,
     mayBreak: SESSION_ENDS,
+    blockedMs: RESTART_AFTER_MS,
     happen: async ({ network }, signal) => {
       const all = numbers.map((number): Router => network.router(number));
       await Promise.all(all.map((router) => router.kill()));
@@ -61,6 +63,7 @@ function cut(seconds: number): Fault {
   return {
     name: `cut-${seconds}`,
     what: `the other router's network is gone for ${seconds} s`,
+    blockedMs: seconds * 1_000,
     happen: async ({ network }, signal) => {
       await network.plug(B, false);
       await pause(seconds * 1_000, undefined, { signal });
@@ -73,6 +76,7 @@ function stopped(seconds: number): Fault {
   return {
     name: `stopped-${seconds}`,
     what: `the other gateway is stopped (SIGSTOP) for ${seconds} s`,
+    blockedMs: seconds * 1_000,
     happen: async ({ b }, signal) => {
       b.signal('SIGSTOP');
       await pause(seconds * 1_000, undefined, { signal });

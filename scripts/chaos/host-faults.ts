@@ -18,6 +18,7 @@ export const HOST_FAULTS: readonly Fault[] = [
   {
     name: 'interface-renamed',
     what: 'somebody renames the interface, and names it back after 5 s',
+    blockedMs: WRONG_MS,
     happen: async ({ a }, signal) => {
       await ip(a, 'link', 'set', a.interfaceName, 'name', OTHER_NAME);
       await pause(WRONG_MS, undefined, { signal });
@@ -27,6 +28,7 @@ export const HOST_FAULTS: readonly Fault[] = [
   {
     name: 'route',
     what: "another program leads the peer's address elsewhere for 5 s",
+    blockedMs: WRONG_MS,
     happen: async ({ a, b }, signal) => {
       const route = ['unreachable', `${b.addresses.oc}/128`, 'metric', '1'];
       await ip(a, '-6', 'route', 'add', ...route);
@@ -68,6 +70,7 @@ export const HOST_FAULTS: readonly Fault[] = [
     name: 'interface-deleted',
     what: 'somebody deletes the interface; a supervisor starts the gateway again',
     mayBreak: SESSION_ENDS,
+    blockedMs: RESTART_AFTER_MS,
     happen: async ({ a, traffic }, signal) => {
       traffic.bare.drop('a');
       await ip(a, 'link', 'delete', a.interfaceName);

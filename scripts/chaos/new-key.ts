@@ -9,6 +9,7 @@ export const NEW_KEY: Fault = {
   what: 'the other gateway gets a new key, and the own one is told so by its file and `reload`',
   // It has another address then.
   mayBreak: ['tcp', 'download', 'socks'],
+  blockedMs: RESTART_AFTER_MS,
   happen: async ({ a, b, traffic }, signal) => {
     const keys = generateKeys();
     await b.stop();

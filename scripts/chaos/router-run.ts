@@ -9,7 +9,7 @@ import type { Fault, Stage } from './fault.ts';
 import { type Held, held, listen } from './observe.ts';
 import { describe, HEAD, type Side } from './table.ts';
 import { type Outage, startTraffic, type Traffic } from './traffic.ts';
-import { type Change, failuresOf, isTooMuch } from './verdict.ts';
+import { type Change, isTooMuch, type Judgement, judge } from './verdict.ts';
 
 /** From the repair on. What routers of i2pd 2.45.1 need by themselves is 125 s at most. */
 const PATIENCE_MS = 240_000;
@@ -23,7 +23,7 @@ const MORE_MEGABYTES = 30;
 
 /**
  * @param openLab ends the one before
- * @returns the names of those that ended badly
+ * @returns how each ended, by its name
  */
 export async function sufferOnRouters(
   openLab: () => Promise<Lab>,
@@ -31,20 +31,20 @@ export async function sufferOnRouters(
   faults: readonly Fault[],
   signal: AbortSignal,
   say: (row: string) => void,
-): Promise<readonly string[]> {
-  const failed: string[] = [];
+): Promise<ReadonlyMap<string, Judgement>> {
+  const rows = new Map<string, Judgement>();
   let running: Running | undefined;
   say(HEAD);
   try {
-    for (const { name, what, mayBreak = [], happen } of faults) {
+    for (const { name, what, mayBreak = [], blockedMs = 0, happen } of faults) {
       running ??= await startRunning(await openLab(), clocks, signal);
       const { stage, traffic } = running;
       const before = [stage.a, stage.b].map((gateway) => ({ gateway, warned: listen(gateway), held: held(gateway) }));
       const outage = await traffic.during(() => happen(stage, signal), PATIENCE_MS);
       const sides = await untilLittleIsHeld(before, signal);
-      const failures = failuresOf({ ...outage, mayBreak, changes: sides.flatMap(changesOf) });
-      if (failures.length > 0) failed.push(name);
-      say(describe(what, outage, sides, failures));
+      const judgement = judge({ ...outage, blockedMs, mayBreak, changes: sides.flatMap(changesOf) });
+      rows.set(name, judgement);
+      say(describe(what, outage, sides, judgement));
       if (isAllBack(outage)) continue;
       traffic.stop();
       running = undefined;
@@ -52,7 +52,7 @@ export async function sufferOnRouters(
   } finally {
     running?.traffic.stop();
   }
-  return failed;
+  return rows;
 }
 
 function isAllBack({ away, bareAway }: Outage): boolean {

@@ -1,7 +1,7 @@
 /** One row of the fault lab's table as text. */
 import type { Held } from './observe.ts';
 import { KINDS, type Outage } from './traffic.ts';
-import { type Broken, changed } from './verdict.ts';
+import { type Broken, changed, isGood, type Judgement, seconds } from './verdict.ts';
 
 /** What is told of one gateway. */
 export interface Side {
@@ -31,7 +31,7 @@ export function describe(
   what: string,
   { away, bareAway, broken, lost }: Outage,
   sides: readonly Side[],
-  failures: readonly string[],
+  judgement: Judgement,
 ): string {
   const warned = sides.filter(({ warned: codes }) => codes.length > 0);
   const change = (of: (held: Held) => number) =>
@@ -48,7 +48,7 @@ export function describe(
       : warned.map(({ name, warned: codes }) => `${name}: ${codes.join(', ')}`).join('; '),
     change(({ descriptors }) => descriptors),
     change(({ megabytes }) => megabytes),
-    verdict(failures),
+    verdict(judgement),
   ]);
 }
 
@@ -75,10 +75,11 @@ export function row(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`;
 }
 
-export function verdict(failures: readonly string[]): string {
-  return failures.length === 0 ? 'good' : `**FAILED**: ${failures.join('; ')}`;
-}
-
-export function seconds(ms: number | undefined): string {
-  return ms === undefined ? 'not back' : `${(ms / 1_000).toFixed(1)} s`;
+export function verdict(judgement: Judgement): string {
+  if (isGood(judgement)) return 'good';
+  const { failures, late } = judgement;
+  return [
+    ...(failures.length > 0 ? [`**FAILED**: ${failures.join('; ')}`] : []),
+    ...(late.length > 0 ? [`**MISSED** the goal for the time: ${late.join('; ')}`] : []),
+  ].join('; ');
 }

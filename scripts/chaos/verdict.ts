@@ -19,9 +19,21 @@ export interface Change {
   readonly mayGrow: number;
 }
 
+/** What is wrong with a row; a row without any of it is good. */
+export interface Judgement {
+  /** What must not be. */
+  readonly failures: readonly string[];
+  /** What came back, and later than it is meant to. */
+  readonly late: readonly string[];
+}
+
 export interface Findings {
   /** By kind of traffic: for how long it was away in milliseconds; undefined where it never came back. */
   readonly away: Readonly<Record<string, number | undefined>>;
+  /** The same of a bare SAM stream on the same routers: what they need themselves. */
+  readonly bareAway: number | undefined;
+  /** For so many milliseconds the fault itself let nothing through; nobody can be back before. */
+  readonly blockedMs: number;
   /** By kind of traffic, what was wrong with what came; undefined where nothing was. */
   readonly wrong: Readonly<Record<string, string | undefined>>;
   readonly broken: readonly Broken[];
@@ -30,14 +42,39 @@ export interface Findings {
   readonly changes: readonly Change[];
 }
 
-/** @returns each thing that must not be; none for a row that is good */
-export function failuresOf({ away, wrong, broken, mayBreak, changes }: Findings): readonly string[] {
+/** Of the time that the routers themselves need, so much may pass until all is back. */
+const SHARE_OF_ROUTERS = 1.2;
+/** As long it may always take. */
+const BACK_WITHIN_MS = 10_000;
+
+export function judge(findings: Findings): Judgement {
+  return { failures: failuresOf(findings), late: lateOf(findings) };
+}
+
+export function isGood({ failures, late }: Judgement): boolean {
+  return failures.length === 0 && late.length === 0;
+}
+
+function failuresOf({ away, wrong, broken, mayBreak, changes }: Findings): readonly string[] {
   return [
     ...Object.entries(wrong).flatMap(([kind, why]) => (why === undefined ? [] : [`${kind}: ${why}`])),
     ...Object.entries(away).flatMap(([kind, ms]) => (ms === undefined ? [`${kind} did not come back`] : [])),
     ...broken.filter(({ stream }) => !mayBreak.includes(stream)).map(({ stream, why }) => `${stream} broke: ${why}`),
     ...changes.filter(isTooMuch).map(({ what, before, after }) => `${what} ${changed(before, after)}`),
   ];
+}
+
+/** What never came back is no matter of time. Without a bare stream to compare with nobody can say that the routers took longer. */
+function lateOf({ away, bareAway, blockedMs }: Findings): readonly string[] {
+  const needed = (ms: number) => Math.max(ms - blockedMs, 0);
+  const ofRouters = bareAway === undefined ? 0 : SHARE_OF_ROUTERS * needed(bareAway);
+  const goal = Math.max(ofRouters, BACK_WITHIN_MS);
+  const without = bareAway === undefined ? ', as the bare stream did not come back' : '';
+  return Object.entries(away).flatMap(([kind, ms]) =>
+    ms === undefined || needed(ms) <= goal
+      ? []
+      : [`${kind} needed ${seconds(needed(ms))}, and the goal is ${seconds(goal)}${without}`],
+  );
 }
 
 /** What is not there any more has to be: a gateway that has died holds nothing. */
@@ -47,4 +84,21 @@ export function isTooMuch({ before, after, mayGrow }: Change): boolean {
 
 export function changed(before: number | undefined, after: number | undefined): string {
   return `${before ?? '-'} → ${after ?? '-'}`;
+}
+
+export function seconds(ms: number | undefined): string {
+  return ms === undefined ? 'not back' : `${(ms / 1_000).toFixed(1)} s`;
+}
+
+/** @returns the last words about all rows, by the names of their faults */
+export function summaryOf(rows: ReadonlyMap<string, Judgement>): string {
+  const names = (pick: (judgement: Judgement) => boolean) =>
+    [...rows].flatMap(([name, judgement]) => (pick(judgement) ? [name] : []));
+  const failed = names(({ failures }) => failures.length > 0);
+  const onlyLate = names(({ failures, late }) => failures.length === 0 && late.length > 0);
+  if (failed.length + onlyLate.length === 0) return 'all rows are good';
+  return [
+    ...(failed.length > 0 ? [`FAILED: ${failed.join(', ')}`] : []),
+    ...(onlyLate.length > 0 ? [`MISSED only the goal for the time: ${onlyLate.join(', ')}`] : []),
+  ].join('\n');
 }
