@@ -5,7 +5,7 @@ import { FAULTS } from '../scripts/chaos/faults.ts';
 import { Meter } from '../scripts/chaos/meter.ts';
 import { pingNews } from '../scripts/chaos/ping.ts';
 import { connectionsOf, lostOn, verdict } from '../scripts/chaos/table.ts';
-import { type Findings, isGood, judge, summaryOf } from '../scripts/chaos/verdict.ts';
+import { changesOf, type Findings, isGood, isTooMuch, judge, summaryOf } from '../scripts/chaos/verdict.ts';
 
 const GOOD: Findings = {
   away: { ping: 300, tcp: 5_000 },
@@ -61,6 +61,35 @@ describe('a row of the fault lab', () => {
     for (const name of ['cut-5', 'cut-60', 'hop', 'stopped-10', 'route', 'rules-flushed', 'descriptors', 'clock']) {
       assert.ok(!breaking('socks').includes(name), name);
     }
+  });
+});
+
+describe('what is held', () => {
+  const held = (timers: number) => ({ timers });
+  const measures = [{ what: 'timers', of: ({ timers }: { timers: number }) => timers, mayGrow: 2 }];
+  const tooMuch = (first: number, before: number, after: number) => {
+    const holding = { first: held(first), before: held(before), after: held(after) };
+    return judge({ ...GOOD, changes: changesOf(measures, holding) }).failures;
+  };
+
+  test('may grow a little from one row to the next', () => assert.deepEqual(tooMuch(10, 10, 12), []));
+
+  test('may not do so in each of them: a slow leak is seen beside the time before the first fault', () => {
+    assert.deepEqual(tooMuch(10, 12, 13), ['timers since before the first fault 10 → 13']);
+  });
+
+  test('is bad beside the row before as well, where it was more at first', () => {
+    assert.deepEqual(tooMuch(20, 10, 13), ['timers 10 → 13']);
+  });
+
+  test('is told once in the first row, which has no row before it', () => {
+    const before = held(10);
+    const changes = changesOf(measures, { first: before, before, after: held(13) });
+    assert.deepEqual(judge({ ...GOOD, changes }).failures, ['timers 10 → 13']);
+  });
+
+  test('is too much where nothing runs any more', () => {
+    assert.ok(changesOf(measures, { first: held(1), before: held(1), after: undefined }).every(isTooMuch));
   });
 });
 

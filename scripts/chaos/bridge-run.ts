@@ -6,7 +6,16 @@ import { startBridgeTraffic } from './bridge-traffic.ts';
 import { SESSION_ENDS } from './fault.ts';
 import { type HeldHere, heldHere } from './observe.ts';
 import { connectionsOf, head, lostOn, row, verdict } from './table.ts';
-import { type Change, changed, isTooMuch, type Judgement, judge, seconds } from './verdict.ts';
+import {
+  changed,
+  changesOf,
+  type Holding,
+  isTooMuch,
+  type Judgement,
+  judge,
+  type Measure,
+  seconds,
+} from './verdict.ts';
 
 const BRIDGE_HEAD = head([
   'what happened',
@@ -30,6 +39,11 @@ const SETTLE_MS = 20_000;
 const LINGERS_MS = 345_000;
 /** Code that V8 compiles meanwhile. */
 const MAY_GROW_MB = 4;
+const MEASURES: readonly Measure<HeldHere>[] = [
+  { what: 'sockets', of: ({ sockets }) => sockets, mayGrow: 0 },
+  { what: 'timers', of: ({ timers }) => timers, mayGrow: 0 },
+  { what: 'megabytes', of: ({ megabytes }) => megabytes, mayGrow: MAY_GROW_MB },
+];
 
 /** @returns how each ended, by its name */
 export async function sufferOnBridge(
@@ -39,16 +53,25 @@ export async function sufferOnBridge(
 ): Promise<ReadonlyMap<string, Judgement>> {
   say(BRIDGE_HEAD);
   const rows = new Map<string, Judgement>();
+  let first: HeldHere | undefined;
   for (const fault of faults) {
     signal.throwIfAborted();
-    const { text, judgement } = await suffer(fault);
+    const { text, judgement, before } = await suffer(fault, first);
+    first ??= before;
     rows.set(fault.name, judgement);
     say(text);
   }
   return rows;
 }
 
-async function suffer(fault: BridgeFault): Promise<{ text: string; judgement: Judgement }> {
+interface Suffered {
+  readonly text: string;
+  readonly judgement: Judgement;
+  readonly before: HeldHere;
+}
+
+/** @param first what this process held before the first fault, with another pair; undefined when this is the first */
+async function suffer(fault: BridgeFault, first: HeldHere | undefined): Promise<Suffered> {
   const pair = await startBridgePair();
   const traffic = startBridgeTraffic(pair);
   try {
@@ -57,11 +80,17 @@ async function suffer(fault: BridgeFault): Promise<{ text: string; judgement: Ju
     const before = await heldHere();
     const outage = await traffic.during(() => fault.happen(pair), PATIENCE_MS);
     await pause(SETTLE_MS);
-    const changes = await untilBack(before);
+    const holding = await untilBack(first ?? before, before);
     const warned = pair.warned();
     const { blockedMs = 0 } = fault;
     // A bridge that is told what to do needs no time of its own.
-    const judgement = judge({ ...outage, bareAway: 0, blockedMs, mayBreak: SESSION_ENDS, changes });
+    const judgement = judge({
+      ...outage,
+      bareAway: 0,
+      blockedMs,
+      mayBreak: SESSION_ENDS,
+      changes: changesOf(MEASURES, holding),
+    });
     const cells = [
       fault.what,
       seconds(outage.away.packets),
@@ -70,25 +99,20 @@ async function suffer(fault: BridgeFault): Promise<{ text: string; judgement: Ju
       lostOn(outage.broken),
       `${outage.lost}`,
       warned.length === 0 ? 'nothing' : warned.join(', '),
-      ...changes.map((change) => changed(change.before, change.after)),
+      ...MEASURES.map(({ of }) => changed(of(holding.before), of(holding.after))),
       verdict(judgement),
     ];
-    return { text: row(cells), judgement };
+    return { text: row(cells), judgement, before };
   } finally {
     await traffic.stop();
     await pair.stop();
   }
 }
 
-async function untilBack(before: HeldHere): Promise<readonly Change[]> {
+async function untilBack(first: HeldHere, before: HeldHere) {
   const end = performance.now() + LINGERS_MS;
   for (;;) {
-    const after = await heldHere();
-    const changes: readonly Change[] = [
-      { what: 'sockets', before: before.sockets, after: after.sockets, mayGrow: 0 },
-      { what: 'timers', before: before.timers, after: after.timers, mayGrow: 0 },
-      { what: 'megabytes', before: before.megabytes, after: after.megabytes, mayGrow: MAY_GROW_MB },
-    ];
-    if (!changes.some(isTooMuch) || performance.now() > end) return changes;
+    const holding = { first, before, after: await heldHere() } satisfies Holding<HeldHere>;
+    if (!changesOf(MEASURES, holding).some(isTooMuch) || performance.now() > end) return holding;
   }
 }

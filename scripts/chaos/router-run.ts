@@ -9,7 +9,7 @@ import type { Fault, Stage } from './fault.ts';
 import { type Held, held, listen } from './observe.ts';
 import { describe, HEAD, type Side } from './table.ts';
 import { type Outage, startTraffic, type Traffic } from './traffic.ts';
-import { type Change, isTooMuch, type Judgement, judge } from './verdict.ts';
+import { type Change, changesOf, isTooMuch, type Judgement, judge, type Measure } from './verdict.ts';
 
 /** From the repair on. What routers of i2pd 2.45.1 need by themselves is 125 s at most. */
 const PATIENCE_MS = 240_000;
@@ -20,6 +20,10 @@ const LOOK_EVERY_MS = 1_000;
 const MORE_DESCRIPTORS = 4;
 /** Resident memory of Node: what its collector lets lie differs by so much from one moment to another. */
 const MORE_MEGABYTES = 30;
+const MEASURES: readonly Measure<Held>[] = [
+  { what: 'descriptors', of: ({ descriptors }) => descriptors, mayGrow: MORE_DESCRIPTORS },
+  { what: 'megabytes', of: ({ megabytes }) => megabytes, mayGrow: MORE_MEGABYTES },
+];
 
 /**
  * @param openLab ends the one before
@@ -39,10 +43,18 @@ export async function sufferOnRouters(
     for (const { name, what, mayBreak = [], blockedMs = 0, happen } of faults) {
       running ??= await startRunning(await openLab(), clocks, signal);
       const { stage, traffic } = running;
-      const before = [stage.a, stage.b].map((gateway) => ({ gateway, warned: listen(gateway), held: held(gateway) }));
-      const outage = await traffic.during(() => happen(stage, signal), PATIENCE_MS);
-      const sides = await untilLittleIsHeld(before, signal);
-      const judgement = judge({ ...outage, blockedMs, mayBreak, changes: sides.flatMap(changesOf) });
+      const gateways = [stage.a, stage.b].map((gateway) => ({ gateway, warned: listen(gateway) }));
+      let before: Both = [];
+      const start = () => {
+        before = [held(stage.a), held(stage.b)];
+        return happen(stage, signal);
+      };
+      const outage = await traffic.during(start, PATIENCE_MS);
+      running.first ??= before;
+      const { first } = running;
+      const watched = gateways.map((one, index) => ({ ...one, first: first[index], before: before[index] }));
+      const sides = await untilLittleIsHeld(watched, signal);
+      const judgement = judge({ ...outage, blockedMs, mayBreak, changes: sides.flatMap(changesOn) });
       rows.set(name, judgement);
       say(describe(what, outage, sides, judgement));
       if (isAllBack(outage)) continue;
@@ -62,7 +74,12 @@ function isAllBack({ away, bareAway }: Outage): boolean {
 interface Running {
   readonly stage: Stage;
   readonly traffic: Traffic;
+  /** What both held when all traffic flowed and nothing had happened yet. */
+  first?: Both;
 }
+
+/** What each gateway holds, in the order of their names. */
+type Both = readonly (Held | undefined)[];
 
 async function startRunning(lab: Lab, clocks: Stage['clocks'], signal: AbortSignal): Promise<Running> {
   const { a, b } = lab;
@@ -83,32 +100,29 @@ async function startRunning(lab: Lab, clocks: Stage['clocks'], signal: AbortSign
 interface Before {
   readonly gateway: Gateway;
   readonly warned: () => readonly string[];
-  readonly held: Held | undefined;
+  readonly first: Held | undefined;
+  readonly before: Held | undefined;
 }
 
 /** Waits where more is held than before. */
-async function untilLittleIsHeld(before: readonly Before[], signal: AbortSignal): Promise<readonly Side[]> {
+async function untilLittleIsHeld(watched: readonly Before[], signal: AbortSignal): Promise<readonly Side[]> {
   const end = performance.now() + LINGERS_MS;
   for (;;) {
-    const sides = before.map(({ gateway, warned, held: was }) => ({
+    const sides = watched.map(({ gateway, warned, first, before }) => ({
       name: gateway.name,
-      before: was,
+      first,
+      before,
       after: held(gateway),
       warned: warned(),
     }));
-    if (!sides.flatMap(changesOf).some(isTooMuch) || performance.now() > end) return sides;
+    if (!sides.flatMap(changesOn).some(isTooMuch) || performance.now() > end) return sides;
     await pause(LOOK_EVERY_MS, undefined, { signal });
   }
 }
 
-function changesOf({ name, before, after }: Side): readonly Change[] {
-  return [
-    {
-      what: `descriptors of ${name}`,
-      before: before?.descriptors,
-      after: after?.descriptors,
-      mayGrow: MORE_DESCRIPTORS,
-    },
-    { what: `megabytes of ${name}`, before: before?.megabytes, after: after?.megabytes, mayGrow: MORE_MEGABYTES },
-  ];
+function changesOn(side: Side): readonly Change[] {
+  return changesOf(
+    MEASURES.map((measure) => ({ ...measure, what: `${measure.what} of ${side.name}` })),
+    side,
+  );
 }

@@ -1,13 +1,11 @@
 /** One row of the fault lab's table as text. */
 import type { Held } from './observe.ts';
 import { KINDS, type Outage } from './traffic.ts';
-import { type Broken, changed, isGood, type Judgement, seconds } from './verdict.ts';
+import { type Broken, changed, type Holding, isGood, type Judgement, seconds } from './verdict.ts';
 
 /** What is told of one gateway. */
-export interface Side {
+export interface Side extends Holding<Held> {
   readonly name: string;
-  readonly before: Held | undefined;
-  readonly after: Held | undefined;
   readonly warned: readonly string[];
 }
 

@@ -19,6 +19,22 @@ export interface Change {
   readonly mayGrow: number;
 }
 
+/** One thing that is held, and can be counted. */
+export interface Measure<Held> {
+  /** For a person. */
+  readonly what: string;
+  readonly of: (held: Held) => number;
+  readonly mayGrow: number;
+}
+
+/** What was held at three times; undefined of what was not there. */
+export interface Holding<Held> {
+  /** Before the first fault of all. */
+  readonly first: Held | undefined;
+  readonly before: Held | undefined;
+  readonly after: Held | undefined;
+}
+
 /** What is wrong with a row; a row without any of it is good. */
 export interface Judgement {
   /** What must not be. */
@@ -75,6 +91,21 @@ function lateOf({ away, bareAway, blockedMs }: Findings): readonly string[] {
       ? []
       : [`${kind} needed ${seconds(needed(ms))}, and the goal is ${seconds(goal)}${without}`],
   );
+}
+
+/**
+ * What is held after a fault beside what was before it, and before the first one: each row of many may hold a little more than
+ * the one before, and no row would say so.
+ */
+export function changesOf<Held>(
+  measures: readonly Measure<Held>[],
+  { first, before, after }: Holding<Held>,
+): readonly Change[] {
+  const since = (then: Held | undefined, words: string) =>
+    measures.map(({ what, of, mayGrow }): Change => {
+      return { what: `${what}${words}`, before: then && of(then), after: after && of(after), mayGrow };
+    });
+  return [...since(before, ''), ...(first === before ? [] : since(first, ' since before the first fault'))];
 }
 
 /** What is not there any more has to be: a gateway that has died holds nothing. */
