@@ -17,11 +17,13 @@ const GOOD: Findings = {
   changes: [{ what: 'descriptors of a', before: 30, after: 34, mayGrow: 4 }],
 };
 
+const WRITER = { inFlight: 3_000, pace: 1_000 } as const;
+
 describe('a row of the fault lab', () => {
   test('is good when all came back, nothing was wrong, nothing broke that need not, and as little is held as before', () => {
     const good = { failures: [], late: [] };
     assert.deepEqual(judge(GOOD), good);
-    const broken = [{ stream: 'socks', why: 'read ECONNRESET', lost: 4_000 }] as const;
+    const broken = [{ stream: 'socks', why: 'read ECONNRESET', lost: 4_000, ...WRITER }] as const;
     assert.deepEqual(judge({ ...GOOD, broken, mayBreak: ['socks'] }), good);
   });
 
@@ -30,8 +32,21 @@ describe('a row of the fault lab', () => {
     ['a kind that does not come back', { away: { ping: 300, udp: undefined } }, /^udp did not come back$/],
     [
       'a connection that breaks and need not',
-      { broken: [{ stream: 'tcp', why: 'read ETIMEDOUT', lost: 0 }], mayBreak: ['socks'] },
+      { broken: [{ stream: 'tcp', why: 'read ETIMEDOUT', lost: 0, ...WRITER }], mayBreak: ['socks'] },
       /^tcp broke: read ETIMEDOUT$/,
+    ],
+    [
+      'more bytes lost than were in flight and written in the second after, even where it may break',
+      { broken: [{ stream: 'socks', why: 'read ECONNRESET', lost: 4_001, ...WRITER }], mayBreak: ['socks'] },
+      /^socks lost 4001 bytes, and 3000 were in flight$/,
+    ],
+    [
+      'many bytes lost on a connection that began after the fault',
+      {
+        broken: [{ stream: 'socks', why: 'read ECONNRESET', lost: 1_001, inFlight: 0, pace: 1_000 }],
+        mayBreak: ['socks'],
+      },
+      /^socks lost 1001 bytes, and 0 were in flight$/,
     ],
     [
       'one descriptor too many',
@@ -166,7 +181,7 @@ test('the last words name the rows that failed, and apart from them those that w
 });
 
 test('connections that broke are told once each with how often, and their bytes together', () => {
-  const ended = { stream: 'socks', why: 'read ECONNRESET', lost: 1_000 } as const;
+  const ended = { stream: 'socks', why: 'read ECONNRESET', lost: 1_000, ...WRITER } as const;
   const broken = [ended, { ...ended, stream: 'tcp' } as const, ended];
   assert.equal(connectionsOf(broken), 'SOCKS: read ECONNRESET, 2 times; TCP: read ECONNRESET');
   assert.equal(lostOn(broken), '3000');

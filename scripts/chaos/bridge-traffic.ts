@@ -8,7 +8,7 @@ import { HEADER_LENGTH } from '../../src/wire/packet/ipv6.ts';
 import type { RunningGateway } from '../../test/sim/gateway-kit.ts';
 import { packet } from '../../test/sim/packets.ts';
 import type { BridgePair } from './bridge-pair.ts';
-import { echoOn, pattern } from './echo-stream.ts';
+import { ECHO_PACE, type EchoProgress, echoOn, pattern } from './echo-stream.ts';
 import { Meter } from './meter.ts';
 import { letHappen } from './outage.ts';
 import { reader, throughSocks } from './socks-client.ts';
@@ -41,6 +41,9 @@ export function startBridgeTraffic(pair: BridgePair): BridgeTraffic {
   const meter = () => new Meter(() => performance.now());
   const meters = { there: meter(), back: meter(), socks: meter() };
   let broken: Broken[] = [];
+  /** Of the connection that there is: of all of its time, and what had not come when the fault began. */
+  let progress: EchoProgress = { sent: 0, came: 0 };
+  let inFlight = 0;
 
   let sent = 0;
   const sending = setInterval(() => {
@@ -66,9 +69,17 @@ export function startBridgeTraffic(pair: BridgePair): BridgeTraffic {
       socket.destroy();
       return;
     }
-    const end = await echoOn(socket, read, () => meters.socks.heard(), over.signal);
+    const heard = (now: EchoProgress) => {
+      progress = now;
+      meters.socks.heard();
+    };
+    const end = await echoOn(socket, read, heard, over.signal);
     if (end.isWrong) meters.socks.isWrong(end.why);
-    else if (end.came > 0) broken.push({ stream: 'socks', why: end.why, lost: end.sent - end.came });
+    else if (end.came > 0) {
+      broken.push({ stream: 'socks', why: end.why, lost: end.sent - end.came, inFlight, pace: ECHO_PACE });
+    }
+    // The next one had nothing in flight.
+    inFlight = 0;
   };
   const talking = (async () => {
     while (!over.signal.aborted) {
@@ -81,6 +92,7 @@ export function startBridgeTraffic(pair: BridgePair): BridgeTraffic {
     during: async (happen, patienceMs) => {
       const start = () => {
         broken = [];
+        inFlight = progress.sent - progress.came;
         return happen();
       };
       const { repairedAt, backAt } = await letHappen(meters, start, patienceMs, over.signal);

@@ -7,6 +7,8 @@ import type { Reader } from './socks-client.ts';
 
 export const ECHO_EVERY_MS = 200;
 export const BLOCK = 1_000;
+/** Bytes that are written in a second. */
+export const ECHO_PACE = (BLOCK * 1_000) / ECHO_EVERY_MS;
 const LARGEST_READ = 64 * 1024;
 const PERIOD = 251;
 const PATTERN = Buffer.from(Array.from({ length: LARGEST_READ + PERIOD }, (_, at) => at % PERIOD));
@@ -19,17 +21,25 @@ export function pattern(from: number, length: number): Buffer {
   return Buffer.from(PATTERN.subarray(start, start + length));
 }
 
-export interface EchoEnd {
-  readonly why: string;
-  /** It was given up, since something else came than was sent. */
-  readonly isWrong: boolean;
-  /** Bytes. */
+/** Bytes, from the beginning of the connection. */
+export interface EchoProgress {
   readonly sent: number;
   readonly came: number;
 }
 
-/** @returns how it ended. @param came told of every echo; @param over aborts when it is to be given up */
-export async function echoOn(socket: Socket, read: Reader, came: () => void, over: AbortSignal): Promise<EchoEnd> {
+export interface EchoEnd extends EchoProgress {
+  readonly why: string;
+  /** It was given up, since something else came than was sent. */
+  readonly isWrong: boolean;
+}
+
+/** @returns how it ended. @param tell told of every echo; @param over aborts when it is to be given up */
+export async function echoOn(
+  socket: Socket,
+  read: Reader,
+  tell: (progress: EchoProgress) => void,
+  over: AbortSignal,
+): Promise<EchoEnd> {
   let [sent, arrived] = [0, 0];
   const giveUp = () => socket.destroy(new Error('given up'));
   over.addEventListener('abort', giveUp, { once: true });
@@ -45,7 +55,7 @@ export async function echoOn(socket: Socket, read: Reader, came: () => void, ove
         throw new WrongBytes(`a byte between ${arrived} and ${arrived + bytes.length} is wrong`);
       }
       arrived += bytes.length;
-      came();
+      tell({ sent, came: arrived });
     }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);

@@ -8,7 +8,7 @@ export interface Stage extends Lab {
   /** Of the own gateway and its router. */
   readonly clocks: HostClocks;
   /** From the own gateway to the other; `bare` stands beside both, and has to lose its session where one of them does. */
-  readonly traffic: Pick<Traffic, 'bare' | 'goTo'>;
+  readonly traffic: Pick<Traffic, 'bare' | 'goTo' | 'hangUp'>;
 }
 
 export interface Fault {

@@ -12,7 +12,7 @@ import { Meter } from './meter.ts';
 import { letHappen } from './outage.ts';
 import { startPing } from './ping.ts';
 import type { Broken } from './verdict.ts';
-import type { Heard, WatchOrder } from './watch.ts';
+import type { Heard, Progress, Stream, WatchOrder } from './watch.ts';
 
 /** What goes from one gateway to the other. */
 export const KINDS = ['ping', 'tcp', 'udp', 'download', 'socks'] as const;
@@ -39,6 +39,8 @@ export interface Traffic {
    * @param patienceMs how long traffic may take from then on
    */
   during(happen: () => Promise<void>, patienceMs: number): Promise<Outage>;
+  /** Gives all connections up. Pings and datagrams go on. */
+  hangUp(): void;
   /** To this address from now on, on new connections. */
   goTo(host: string): Promise<void>;
   stop(): void;
@@ -63,6 +65,8 @@ export async function startTraffic({ network, namespace, handedOver, signal, ...
   const over = AbortSignal.any([signal, stopping.signal]);
   const meters = each(() => new Meter(() => performance.now()));
   let broken: End[] = [];
+  const latest = new Map<Stream, Progress>();
+  let inFlight: ReadonlyMap<string, number> = new Map();
 
   const hear = (heard: Heard) => {
     switch (heard.what) {
@@ -70,10 +74,9 @@ export async function startTraffic({ network, namespace, handedOver, signal, ...
         return meters.udp.sent(heard.number);
       case 'udp':
         return meters.udp.heard(heard.number);
-      case 'tcp':
-      case 'download':
-      case 'socks':
-        return meters[heard.what].heard();
+      case 'came':
+        latest.set(heard.stream, heard);
+        return meters[heard.stream].heard();
       case 'wrong':
         return meters[heard.kind].isWrong(heard.why);
       case 'broken':
@@ -81,6 +84,14 @@ export async function startTraffic({ network, namespace, handedOver, signal, ...
       default:
         heard satisfies never;
     }
+  };
+  const missing = async (progress: Progress) => {
+    const given = progress.stream === 'tcp' ? progress.sent : await handedOver(progress.name);
+    return given - progress.came;
+  };
+  const tollOf = async (end: End): Promise<Broken> => {
+    const { stream, why, name, pace } = end;
+    return { stream, why, lost: await missing(end), inFlight: inFlight.get(name) ?? 0, pace };
   };
   const watch = () => {
     const args = ['--import', 'tsx', WATCH, JSON.stringify({ ...order, host })];
@@ -107,16 +118,19 @@ export async function startTraffic({ network, namespace, handedOver, signal, ...
   return {
     bare,
     during: async (happen, patienceMs) => {
-      const start = () => {
+      const start = async () => {
         broken = [];
-        return happen();
+        const asked = [...latest.values()].map(async (one) => [one.name, await missing(one)] as const);
+        inFlight = new Map(await Promise.all(asked));
+        await happen();
       };
       const { repairedAt, backAt } = await letHappen(meters, start, patienceMs, over);
       const { bare: bareAway, ...away } = each((kind) => meters[kind].away(repairedAt));
       const { bare: _, ...wrong } = each((kind) => meters[kind].wrong);
       const lost = { ping: meters.ping.lost(backAt), udp: meters.udp.lost(backAt) };
-      return { away, bareAway, wrong, lost, broken: await Promise.all(broken.map((end) => tollOf(end, handedOver))) };
+      return { away, bareAway, wrong, lost, broken: await Promise.all(broken.map(tollOf)) };
     },
+    hangUp: () => void watcher.send('hang up'),
     goTo: async (address) => {
       const ended = once(watcher, 'exit');
       watcher.send('end');
@@ -141,10 +155,4 @@ function each<T>(make: (kind: Watched) => T): Record<Watched, T> {
     socks: make('socks'),
     bare: make('bare'),
   };
-}
-
-async function tollOf(end: End, handedOver: Way['handedOver']): Promise<Broken> {
-  const { stream, why, came } = end;
-  const given = end.stream === 'tcp' ? end.sent : await handedOver(end.name);
-  return { stream, why, lost: given - came };
 }

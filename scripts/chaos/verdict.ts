@@ -7,6 +7,10 @@ export interface Broken {
   readonly why: string;
   /** Bytes that were handed over to it and did not come. */
   readonly lost: number;
+  /** Of the bytes that were handed over to it, those that had not come when the fault began; 0 where it began later. */
+  readonly inFlight: number;
+  /** Bytes that its writer hands over in a second. */
+  readonly pace: number;
 }
 
 /** What is left of something that was there before. */
@@ -58,6 +62,8 @@ export interface Findings {
   readonly changes: readonly Change[];
 }
 
+/** So long a fault and its news may be under way to a writer, who goes on meanwhile: in seconds. */
+const NEWS_S = 1;
 /** Of the time that the routers themselves need, so much may pass until all is back. */
 const SHARE_OF_ROUTERS = 1.2;
 /** As long it may always take. */
@@ -76,8 +82,16 @@ function failuresOf({ away, wrong, broken, mayBreak, changes }: Findings): reado
     ...Object.entries(wrong).flatMap(([kind, why]) => (why === undefined ? [] : [`${kind}: ${why}`])),
     ...Object.entries(away).flatMap(([kind, ms]) => (ms === undefined ? [`${kind} did not come back`] : [])),
     ...broken.filter(({ stream }) => !mayBreak.includes(stream)).map(({ stream, why }) => `${stream} broke: ${why}`),
+    ...broken.filter(isTooMuchLost).map(({ stream, lost, inFlight }) => {
+      return `${stream} lost ${lost} bytes, and ${inFlight} were in flight`;
+    }),
     ...changes.filter(isTooMuch).map(({ what, before, after }) => `${what} ${changed(before, after)}`),
   ];
+}
+
+/** What was under way cannot be saved where a connection ends. What is taken long after nobody needed to take. */
+function isTooMuchLost({ lost, inFlight, pace }: Broken): boolean {
+  return lost > inFlight + NEWS_S * pace;
 }
 
 /** What never came back is no matter of time. Without a bare stream to compare with nobody can say that the routers took longer. */

@@ -1,14 +1,14 @@
 /**
  * A program: traffic inside a namespace, for as long as the fault lab runs. UDP and one long TCP connection to an echo
  * server, and two long downloads, through the interface and through SOCKS. Every sign of life is told over Node's IPC
- * channel as it comes, and so is a connection that breaks, and whatever is not what it has to be. A message ends it: it
- * gives its connections up as broken.
+ * channel as it comes, and so is a connection that breaks, and whatever is not what it has to be. On a message it gives its
+ * connections up as broken, and on the message `end` it ends after that.
  */
 import { createSocket } from 'node:dgram';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileBytes, LARGE_FILE } from '../lab/web-server.ts';
-import { BLOCK, ECHO_EVERY_MS, echoOn, pattern, WrongBytes } from './echo-stream.ts';
+import { BLOCK, ECHO_EVERY_MS, ECHO_PACE, type EchoProgress, echoOn, pattern, WrongBytes } from './echo-stream.ts';
 import { type Reader, reader, throughSocks } from './socks-client.ts';
 
 /** Where everything is; told as one argument in JSON. */
@@ -22,17 +22,20 @@ export interface WatchOrder {
 export type Stream = 'tcp' | 'download' | 'socks';
 export type Download = Exclude<Stream, 'tcp'>;
 
+/** `came` and `sent` are bytes; the web server knows a download by its `name`. */
+export type Progress = { readonly name: string; readonly came: number } & (
+  | { readonly stream: 'tcp'; readonly sent: number }
+  | { readonly stream: Download }
+);
+
 export type Heard =
   /** A datagram, and its echo. */
   | { readonly what: 'sent' | 'udp'; readonly number: number }
-  | { readonly what: Stream }
+  | ({ readonly what: 'came' } & Progress)
   /** Bytes are not what they have to be at their place. A connection is given up then. */
   | { readonly what: 'wrong'; readonly kind: 'udp' | Stream; readonly why: string }
-  /** A connection ended before its time. `came` and `sent` are bytes, `name` is what the web server knows a download by. */
-  | ({ readonly what: 'broken'; readonly why: string; readonly came: number } & (
-      | { readonly stream: 'tcp'; readonly sent: number }
-      | { readonly stream: Download; readonly name: string }
-    ));
+  /** A connection ended before its time. Its writer hands over `pace` bytes a second. */
+  | ({ readonly what: 'broken'; readonly why: string; readonly pace: number } & Progress);
 
 /**
  * Of a download, in bytes per second: it lasts longer than most faults, and leaves the machine room. The server keeps to it,
@@ -70,21 +73,26 @@ function datagrams(): void {
   }, ECHO_EVERY_MS);
 }
 
-/** One connection, until it ends. */
-async function echoes(): Promise<void> {
-  const socket = connect({ host: order.host, port: order.echoPort, noDelay: true });
-  const { came, sent, why, isWrong } = await echoOn(socket, reader(socket), () => tell({ what: 'tcp' }), ending.signal);
-  if (isWrong) tell({ what: 'wrong', kind: 'tcp', why });
-  // It was never there where no byte came.
-  else if (came > 0) tell({ what: 'broken', stream: 'tcp', why, came, sent });
+let connections = 0;
+function newName(): string {
+  connections += 1;
+  return `${process.pid}-${connections}`;
 }
 
-let downloads = 0;
+/** One connection, until it ends. */
+async function echoes(): Promise<void> {
+  const name = newName();
+  const socket = connect({ host: order.host, port: order.echoPort, noDelay: true });
+  const more = (progress: EchoProgress) => tell({ what: 'came', stream: 'tcp', name, ...progress });
+  const { came, sent, why, isWrong } = await echoOn(socket, reader(socket), more, ending.signal);
+  if (isWrong) tell({ what: 'wrong', kind: 'tcp', why });
+  // It was never there where no byte came.
+  else if (came > 0) tell({ what: 'broken', stream: 'tcp', name, why, came, sent, pace: ECHO_PACE });
+}
 
 /** One file from begin to end, each byte compared with what the web server makes. */
 async function download(stream: Download, socket: Socket, greet: (read: Reader) => Promise<void>) {
-  downloads += 1;
-  const name = `${process.pid}-${downloads}`;
+  const name = newName();
   const read = reader(socket);
   const giveUp = () => socket.destroy(new Error('given up'));
   ending.signal.addEventListener('abort', giveUp);
@@ -99,13 +107,13 @@ async function download(stream: Download, socket: Socket, greet: (read: Reader) 
         throw new WrongBytes(`a byte between ${came} and ${came + bytes.length} is wrong`);
       }
       came += bytes.length;
-      tell({ what: stream });
+      tell({ what: 'came', stream, name, came });
     }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     if (error instanceof WrongBytes) tell({ what: 'wrong', kind: stream, why });
     // It was never there where no byte came.
-    else if (came > 0) tell({ what: 'broken', stream, why, came, name });
+    else if (came > 0) tell({ what: 'broken', stream, name, why, came, pace: PACE });
   } finally {
     ending.signal.removeEventListener('abort', giveUp);
     socket.destroy();
@@ -128,7 +136,8 @@ const running = [
     return download('socks', socket, (read) => throughSocks(socket, read, order.host, order.webPort));
   }),
 ];
-process.once('message', () => {
+process.on('message', (message) => {
   ending.abort();
+  if (message !== 'end') return;
   void Promise.all(running).then(() => process.disconnect());
 });
