@@ -34,7 +34,8 @@ export interface BridgeTraffic {
 const EVERY_MS = 100;
 const LOOK_EVERY_MS = 20;
 const PAYLOAD = 200;
-const AGAIN_MS = 1_000;
+/** Between two attempts of the client; what it waits counts as time away. */
+const AGAIN_MS = 200;
 
 export function startBridgeTraffic(pair: BridgePair): BridgeTraffic {
   const over = new AbortController();
