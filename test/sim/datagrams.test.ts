@@ -167,6 +167,16 @@ describe('an association', () => {
     await client(gate);
   });
 
+  it('is one of so many of its listener, however many all listeners may have', async () => {
+    const config = 'udp_associations = 2\n[[socks]]\nlisten = "127.0.0.1:0"';
+    const { gate } = await gateway(new FakeNetwork(), 'i2pd-2.45', { config });
+    await client(gate);
+    await client(gate);
+    await assert.rejects(client(gate), /answered with 1/);
+    const port = Number(gate.gateway.socks[1]?.snapshot().where.split(':').at(-1));
+    clients.push(await UdpClient.associate({ host: '127.0.0.1', port }));
+  });
+
   it('over IPv6 is answered with an IPv6 address, and one on a unix socket is refused', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'garligate-'));
     const path = join(directory, 'socks.sock');

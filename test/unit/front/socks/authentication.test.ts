@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { before, test } from 'node:test';
-import { type Authenticate, CHECKS_AT_ONCE, createAuthenticator } from '../../../../src/front/socks/authentication.ts';
+import {
+  type Authenticate,
+  CHECKS_AT_ONCE,
+  createAuthenticator,
+  type SocksUser,
+} from '../../../../src/front/socks/authentication.ts';
 import { Sensitive } from '../../../../src/kit/sensitive.ts';
 import { createTurnstile, type Turnstile } from '../../../../src/kit/turnstile.ts';
 import {
@@ -28,7 +33,12 @@ const credentials = (user: string, password: string) =>
   new Sensitive({ user: Buffer.from(user), password: Buffer.from(password) });
 
 /** Counts the checks that cost a turn. */
-function setting() {
+function setting(
+  users: readonly SocksUser[] = [
+    { name: 'bob', hash: new Sensitive({ salt: randomBytes(16), key: randomBytes(32) }) },
+    { name: 'alice', hash: new Sensitive(alice) },
+  ],
+) {
   const clock = new FakeClock();
   const turns = createTurnstile(CHECKS_AT_ONCE);
   let running = 0;
@@ -44,10 +54,6 @@ function setting() {
         running -= 1;
       }
     }, signal);
-  const users = [
-    { name: 'bob', hash: new Sensitive({ salt: randomBytes(16), key: randomBytes(32) }) },
-    { name: 'alice', hash: new Sensitive(alice) },
-  ];
   const authenticate = createAuthenticator(users, clock, counting);
   return { clock, authenticate, seen };
 }
@@ -100,6 +106,24 @@ test('what was right is remembered for a while, what was wrong is not', async ()
   await clock.advance(5 * 60_000);
   assert.ok(await authenticate(credentials('alice', 'secret'), NEVER));
   assert.equal(seen.checks, 4);
+});
+
+test('64 logins are remembered, and the oldest makes room', async () => {
+  const names = Array.from({ length: 65 }, (_, index) => `user${index}`);
+  const { authenticate, seen } = setting(names.map((name) => ({ name, hash: new Sensitive(alice) })));
+  const checksOf = async (...users: readonly string[]) => {
+    seen.checks = 0;
+    const answers = await Promise.all(users.map((name) => authenticate(credentials(name, 'secret'), NEVER)));
+    assert.ok(answers.every((isRight) => isRight));
+    return seen.checks;
+  };
+  const first64 = names.slice(0, 64);
+  assert.equal(await checksOf(...first64), 64);
+  assert.equal(await checksOf(...first64), 0);
+  assert.equal(await checksOf('user64'), 1);
+  assert.equal(await checksOf(...names.slice(2)), 0);
+  // Two checks run at a time, so that either of the first two may be the oldest.
+  assert.ok((await checksOf('user0', 'user1')) > 0);
 });
 
 test('few checks run at a time, the event loop goes on, and whoever has left takes no turn', async () => {

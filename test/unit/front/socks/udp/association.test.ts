@@ -2,17 +2,25 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { SessionKey } from '../../../../../src/core/session/key.ts';
+import { GATEWAY, type SessionKey } from '../../../../../src/core/session/key.ts';
 import { GateError } from '../../../../../src/kit/errors.ts';
 import { addressesOf, formatAddress, shortNameOf } from '../../../../../src/wire/i2p/address.ts';
+import { parseB32 } from '../../../../../src/wire/i2p/destination.ts';
 import { parseUdpRequest } from '../../../../../src/wire/socks/datagram.ts';
 import { udpHeader } from '../../../../helpers/udp-client.ts';
 import { accessWith, settle } from '../fakes.ts';
 import { newDestination, setUp } from './fakes.ts';
 
 const hexOf = (b32: ReturnType<typeof newDestination>['b32']) => addressesOf(b32).oc.toString('hex');
+const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
 const datagram = (host: string, port: number, text: string) =>
   Buffer.concat([udpHeader(host, port), Buffer.from(text)]);
+
+/** Whom nobody has keys of: they take long to make. */
+function stranger(number: number) {
+  const letters = [...number.toString(32).padStart(16, '0')].map((digit) => BASE32[Number.parseInt(digit, 32)]);
+  return { base64: '', b32: parseB32(`${letters.join('')}${'a'.repeat(36)}`) };
+}
 
 function shown(bytes: Buffer | undefined) {
   const parsed = parseUdpRequest(bytes ?? assert.fail('the client got nothing'));
@@ -87,6 +95,72 @@ describe('what a client sends', () => {
     await clock.advance(1000);
     for (let count = 0; count < 10; count += 1) association.fromClient(datagram('x.i2p', 1, 'x'));
     assert.deepEqual(counts(), { sent: 10, rate: 11 });
+  });
+
+  /** As long as their name is looked up, or for `waitMs` of that, and what then becomes of each that waits. */
+  async function waiting(bytes: readonly Buffer[], waitMs = 0) {
+    const { association, clock, counts, names, sent, state } = setUp();
+    names.set('x.i2p', newDestination());
+    let answer: () => void = () => {};
+    state.answered = new Promise((resolve) => {
+      answer = resolve;
+    });
+    for (const one of bytes) association.fromClient(one);
+    await clock.advance(waitMs);
+    answer();
+    await settle();
+    return { counts: counts(), sent: sent.map(({ payload }) => payload) };
+  }
+
+  test('waits for its name among 32 at most', async () => {
+    const texts = Array.from({ length: 34 }, (_, index) => `${index}`);
+    const { counts, sent } = await waiting(texts.map((text) => datagram('x.i2p', 1, text)));
+    assert.deepEqual(sent, texts.slice(2));
+    assert.deepEqual(counts, { queueFull: 2, sent: 32 });
+  });
+
+  test('waits for its name within udp_queue', async () => {
+    const texts = ['a', 'b', 'c', 'd', 'e'].map((letter) => letter.repeat(2_500));
+    const { counts, sent } = await waiting(texts.map((text) => datagram('x.i2p', 1, text)));
+    assert.deepEqual(sent, texts.slice(1), 'the settings allow 10,000 bytes');
+    assert.deepEqual(counts, { queueFull: 1, sent: 4 });
+  });
+
+  test('waits for its name for a minute', async () => {
+    const one = [datagram('x.i2p', 1, 'x')];
+    assert.deepEqual((await waiting(one, 60_000)).counts, { sent: 1 });
+    assert.deepEqual((await waiting(one, 60_001)).counts, { queueFull: 1 });
+  });
+
+  test('waits for sixteen names at a time', async () => {
+    const ports = Array.from({ length: 18 }, (_, index) => index + 1);
+    const { counts, sent } = await waiting(ports.map((port) => datagram('x.i2p', port, `${port}`)));
+    assert.deepEqual(sent, ports.slice(0, 16).map(String));
+    assert.deepEqual(counts, { queueFull: 2, sent: 16 });
+  });
+
+  test('goes by a route that is remembered of 1024 targets, of which the oldest is forgotten', async () => {
+    let found: number[] = [];
+    const { association, names } = setUp({
+      rate: 10_000,
+      sessionFor: (_, port) => {
+        found.push(port);
+        return GATEWAY;
+      },
+    });
+    names.set('x.i2p', newDestination());
+    const targets = Array.from({ length: 1024 }, (_, index) => index + 1);
+    const lookedFor = async (...ports: readonly number[]) => {
+      found = [];
+      for (const port of ports) {
+        association.fromClient(datagram('x.i2p', port, 'x'));
+        await settle();
+      }
+      return found;
+    };
+    assert.deepEqual(await lookedFor(...targets), targets);
+    assert.deepEqual(await lookedFor(...targets), []);
+    assert.deepEqual(await lookedFor(1025, 2, 1), [1025, 1]);
   });
 
   for (const [outcome, counter] of [
@@ -207,6 +281,31 @@ describe('what comes for a client', () => {
     association.fromClient(datagram(hexOf(sender.b32), 77, 'back'));
     await settle();
     assert.deepEqual(sent.at(-1), { key: key(1), to: sender.b32, port: 77, payload: 'back' });
+  });
+
+  test('can be answered while no more than 1024 are remembered, and strangers make room for one another', async () => {
+    const { association, arrive, counts, names, sent } = setUp({ rate: 10_000 });
+    const asked = newDestination();
+    names.set('asked.i2p', asked);
+    association.fromClient(datagram('asked.i2p', 1, 'x'));
+    await settle();
+    const strangers = Array.from({ length: 1024 }, (_, index) => stranger(index));
+    const [first, second, ...others] = strangers;
+    assert.ok(first !== undefined && second !== undefined);
+    const answer = async ({ b32 }: typeof first) => {
+      association.fromClient(datagram(hexOf(b32), 2, 'x'));
+      await settle();
+      return sent.at(-1)?.to === b32 && sent.at(-1)?.port === 2;
+    };
+    for (const one of [second, ...others]) arrive(one, 'x');
+    assert.deepEqual(counts(), { received: 1023, sent: 1 });
+    arrive(first, 'x');
+    assert.deepEqual(
+      [await answer(second), counts()['unknownAddress']],
+      [false, 1],
+      'the oldest stranger is forgotten',
+    );
+    assert.deepEqual([await answer(others[0] ?? first), await answer(first), await answer(asked)], [true, true, true]);
   });
 
   test('from the destination of a peer is refused: its address belongs to the VPN', () => {

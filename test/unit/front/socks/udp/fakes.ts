@@ -59,7 +59,8 @@ export function setUp(more: Setting = {}) {
   const sent: Sent[] = [];
   const toClient: Buffer[] = [];
   const vpn = new FakeUdp();
-  const state = { outcome: 'sent' as SendOutcome, ready: true, leases: 0, refuse: false };
+  /** Names are looked up for as long as `answered` is not there. */
+  const state = { outcome: 'sent' as SendOutcome, ready: true, leases: 0, refuse: false, answered: Promise.resolve() };
   const takers = new Map<string, TakeDatagram>();
   const defects: string[] = [];
   const counts = createTally([...UDP_COUNTERS, 'dnsLeak']);
@@ -102,6 +103,7 @@ export function setUp(more: Setting = {}) {
       },
       resolver: {
         resolve: async (host) => {
+          await state.answered;
           const found = names.get(host);
           if (host === 'defect.i2p') throw new TypeError('x is not a function');
           if (found === undefined) throw new GateError('name-unknown', 'test', 'unknown');
