@@ -9,6 +9,7 @@ import { target as dns } from './targets/dns.ts';
 import { target as flow } from './targets/flow.ts';
 import { target as keepalive } from './targets/keepalive.ts';
 import { target as keys } from './targets/keys.ts';
+import { target as names } from './targets/names.ts';
 import { targets as native } from './targets/native.ts';
 import { target as packets } from './targets/packets.ts';
 import { target as sam } from './targets/sam.ts';
@@ -27,6 +28,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   control,
   config,
   keys,
+  names,
   flow,
   ...native,
 ];

@@ -1,10 +1,33 @@
 /** What a SOCKS client says, or one that speaks HTTP CONNECT: any bytes end in a request or in a refusal, the same in any pieces. */
-import { socksMachine } from '../../../src/wire/socks/handshake.ts';
+import type { Machine } from '../../../src/kit/step.ts';
+import {
+  type Authentication,
+  loggedInMachine,
+  type SocksHandshake,
+  type SocksLogin,
+  socksMachine,
+} from '../../../src/wire/socks/handshake.ts';
 import { inProcess } from '../engine.ts';
 import { sameInPieces } from '../support.ts';
 
 const seed = (text: string) => Buffer.from(`05${text.replaceAll(' ', '')}`, 'hex');
 const NAME = Buffer.from('ktmhezukbp6jyuldedcjmso6p4e6aegeikqli2mne67hnttgmvfa.b32.i2p').toString('hex');
+
+const AUTHENTICATIONS: readonly Authentication[] = ['preferred', 'avoided', 'required'];
+
+/** As a listener that serves users, all of whom there are. */
+function everybodyIsAUser(authentication: Authentication): Machine<SocksHandshake | SocksLogin> {
+  let machine: Machine<SocksHandshake | SocksLogin> = socksMachine({ httpConnect: true }, authentication);
+  return {
+    step: (input) => {
+      const step = machine.step(input);
+      if (step.kind !== 'done' || step.out.kind !== 'login') return step;
+      machine = loggedInMachine(step.out);
+      // It has its answer to send first, and takes what came behind the credentials in with that.
+      return machine.step(step.rest);
+    },
+  };
+}
 
 export const target = inProcess({
   name: 'socks',
@@ -19,5 +42,7 @@ export const target = inProcess({
     Buffer.from('\x05CONNECT x.i2p:80 HTTP/1.1\r\nProxy-Authorization: Basic dTpw\r\n\r\nhi', 'latin1'),
     Buffer.from('\x05GET http://x.i2p/ HTTP/1.1\r\nHost: x.i2p\r\n\r\n', 'latin1'),
   ],
-  run: (input) => sameInPieces(() => socksMachine({ httpConnect: true }), input),
+  run: (input) => {
+    for (const authentication of AUTHENTICATIONS) sameInPieces(() => everybodyIsAUser(authentication), input);
+  },
 });
