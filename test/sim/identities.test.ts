@@ -167,4 +167,35 @@ describe('a service sees', () => {
     assert.equal(gateway.gateway.socks[0]?.snapshot().counts.loginRefused, 2);
     assert.doesNotMatch(log.join('\n'), /\b(ann|ben|secret)\b/i);
   });
+
+  it('no option of the tunnels that names the gateway: all identities ask for what the config says, and for nothing else', async () => {
+    const [tunnels, own] = ['inbound = { length = 1, quantity = 2 }', 'outbound = { length = 2, quantity = 4 }'];
+    const config = `identity = "mail"\nudp = true\n[[socks]]\nlisten = "127.0.0.1:0"\nidentity = "isolated"\n[socks.tunnels]\n${own}\n[identities.mail]\n[tunnels]\n${tunnels}\n`;
+    await start(config, { identities: new Map([['mail', generateKeys()]]) });
+    await seen(0, ANN);
+    await seen(1, ANN);
+    const association = await UdpClient.associate({ host: '127.0.0.1', port: gateway.socksPort }, BEN);
+    const asked = near.sessions.map(({ style, options: { HOST, PORT, ...options } }) =>
+      JSON.stringify({ style, options }),
+    );
+    association.close();
+    const of = (style: string, inbound: readonly [number, number], outbound: readonly [number, number]) => {
+      return JSON.stringify({
+        style,
+        options: {
+          'inbound.length': `${inbound[0]}`,
+          'inbound.quantity': `${inbound[1]}`,
+          'outbound.length': `${outbound[0]}`,
+          'outbound.quantity': `${outbound[1]}`,
+          'i2cp.leaseSetEncType': '4',
+        },
+      });
+    };
+    const usual = of('STREAM', [1, 2], [3, 3]);
+    // The gateway itself, the named one and a client's; a client of the listener with tunnels of its own; a client's datagrams.
+    assert.deepEqual(
+      asked.toSorted(),
+      [of('DATAGRAM', [1, 2], [3, 3]), of('STREAM', [3, 3], [2, 4]), usual, usual, usual].toSorted(),
+    );
+  });
 });
