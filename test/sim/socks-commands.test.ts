@@ -1,6 +1,6 @@
 /** What SOCKS clients can ask for besides a plain CONNECT, with whole gateways on a bridge with the manners of each router. */
 import assert from 'node:assert/strict';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { addressesOf, formatAddress } from '../../src/wire/i2p/address.ts';
 import { type B32, parseB32 } from '../../src/wire/i2p/destination.ts';
@@ -9,6 +9,7 @@ import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
 import { until } from '../helpers/until.ts';
 import { type RunningGateway, startGateway } from './gateway-kit.ts';
 import { type RawPeer, rawPeer } from './raw-peer.ts';
+import { App, byAddress, byName } from './socks-app.ts';
 
 const RESOLVE = 0xf0;
 const RESOLVE_PTR = 0xf1;
@@ -41,9 +42,9 @@ for (const temperament of ['i2pd-2.45', 'i2pd-2.59', 'java'] as const) {
 
     /** A client that has said who it is. */
     const client = async (user?: string): Promise<App> => {
-      const socket = connect({ host: '127.0.0.1', port: gateway.socksPort });
+      const app = new App(gateway.socksPort);
+      const { socket } = app;
       open.push(socket);
-      const app = new App(socket);
       if (user === undefined) {
         socket.write(Buffer.of(5, 1, 0));
         await app.take(2);
@@ -125,7 +126,7 @@ describe('where as many streams are joined as may be', () => {
     const sockets: Socket[] = [];
     const connected = async (): Promise<{ readonly code: number | undefined; readonly app: App }> => {
       const accepted = service.accept();
-      const app = new App(connect({ host: '127.0.0.1', port: gateway.socksPort }));
+      const app = new App(gateway.socksPort);
       sockets.push(app.socket);
       app.socket.write(Buffer.of(5, 1, 0));
       await app.take(2);
@@ -149,36 +150,3 @@ describe('where as many streams are joined as may be', () => {
     await bridge.stop();
   });
 });
-
-/** What comes from the gateway, as bytes in order. */
-class App {
-  readonly socket: Socket;
-  #received = Buffer.alloc(0);
-
-  constructor(socket: Socket) {
-    this.socket = socket;
-    socket.on('data', (chunk) => {
-      this.#received = Buffer.concat([this.#received, chunk]);
-    });
-    socket.on('error', () => {});
-  }
-
-  request(command: number, host: Buffer, port = 0): void {
-    this.socket.write(Buffer.concat([Buffer.of(5, command, 0), host, Buffer.of(port >> 8, port & 0xff)]));
-  }
-
-  async take(length: number): Promise<Buffer> {
-    await until(`${length} bytes`, () => this.#received.length >= length, 30_000);
-    const taken = this.#received.subarray(0, length);
-    this.#received = this.#received.subarray(length);
-    return taken;
-  }
-}
-
-function byName(name: string): Buffer {
-  return Buffer.concat([Buffer.of(3, name.length), Buffer.from(name)]);
-}
-
-function byAddress(address: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.of(4), address]);
-}
