@@ -1,6 +1,7 @@
 /** Who is let in where a listener has users, by themselves and by the whole of a client's way. */
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import crypto, { randomBytes } from 'node:crypto';
+import { syncBuiltinESMExports } from 'node:module';
 import { before, test } from 'node:test';
 import {
   type Authenticate,
@@ -93,6 +94,25 @@ test('a user that does not exist costs a check like any other', async () => {
   const { authenticate, seen } = setting();
   assert.equal(await authenticate(credentials('nobody', 'secret'), NEVER), false);
   assert.equal(seen.checks, 1);
+});
+
+test('one key is derived and all is compared in constant time, whether or not there is such a user', async (t) => {
+  const derived = t.mock.method(crypto, 'scrypt');
+  const compared = t.mock.method(crypto, 'timingSafeEqual');
+  // Without this whoever has imported them by name goes on with the old ones.
+  syncBuiltinESMExports();
+  t.after(() => {
+    t.mock.restoreAll();
+    syncBuiltinESMExports();
+  });
+  const { authenticate } = setting();
+  for (const user of ['alice', 'bob', 'nobody']) {
+    derived.mock.resetCalls();
+    compared.mock.resetCalls();
+    assert.equal(await authenticate(credentials(user, 'Secret'), NEVER), false);
+    // The name with that of each user, also behind the one that it is, and the key.
+    assert.deepEqual([derived.mock.callCount(), compared.mock.callCount()], [1, 3], user);
+  }
 });
 
 test('what was right is remembered for a while, what was wrong is not', async () => {
