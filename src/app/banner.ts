@@ -1,4 +1,5 @@
 /** What a start says to standard output: a handful of lines about what came up. Under systemd they stay in the journal. */
+import { isLocal } from '../config/endpoint.ts';
 import type { Config } from '../config/schema.ts';
 import type { RouterState } from '../control/status.ts';
 import type { ListenerPort, TunPort } from '../core/ports.ts';
@@ -22,7 +23,7 @@ export interface StartupFacts {
 
 /** @param revealed with our own names and addresses */
 export function banner(up: StartupFacts, revealed: boolean): readonly string[] {
-  return [...identityLines(up, revealed), ...socksLines(up), routerLine(up.router)];
+  return [...identityLines(up, revealed), ...socksLines(up), routerLine(up)];
 }
 
 function identityLines({ config, own, tun, created }: StartupFacts, revealed: boolean): readonly string[] {
@@ -43,13 +44,23 @@ function identityLines({ config, own, tun, created }: StartupFacts, revealed: bo
 }
 
 function socksLines({ config, listeners }: StartupFacts): readonly string[] {
-  return config.socks.map((socks, index) => `socks up: ${listeners[index]?.where ?? 'nowhere'}; ${meaningOf(socks)}`);
+  return config.socks.map((socks, index) => {
+    const line = `socks up: ${listeners[index]?.where ?? 'nowhere'}; ${meaningOf(socks)}`;
+    const everybody = !isLocal(socks.listen) && socks.users.length === 0;
+    return everybody ? `${line}; WARNING: any machine that reaches it uses I2P in your name` : line;
+  });
 }
 
-function routerLine(router: RouterState): string {
+function routerLine({ config, router }: StartupFacts): string {
   switch (router.kind) {
-    case 'external':
-      return `router: SAM bridge at ${router.where}`;
+    case 'external': {
+      const line = `router: SAM bridge at ${router.where}`;
+      const { sam } = config.router;
+      const elsewhere = sam.kind === 'tcp' && !isLocal(sam);
+      return elsewhere
+        ? `${line}; WARNING: on another machine, and whoever is on the way reads all, the keys included`
+        : line;
+    }
     case 'managed':
       return `router: garligate's own i2pd, process ${router.pid}; the first start takes some minutes`;
     case 'none':
