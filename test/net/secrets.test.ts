@@ -41,6 +41,8 @@ const PEER = 'marked-peer-rowan';
 /** From nowhere to nowhere, with nothing in it. */
 const SPOOFED = Buffer.concat([Buffer.of(0x60, 0, 0, 0, 0, 0, 59, 64), Buffer.alloc(32)]);
 const PATIENCE_MS = 20_000;
+/** The programs that a gateway runs take longer, nearly all of them. */
+const LOOK_EVERY_MS = 5;
 
 interface Mark {
   readonly what: string;
@@ -63,6 +65,7 @@ await declareScenarios(import.meta.filename, {
       writeFileSync(mailKey, `${mail.blob.reveal()}\n`, { mode: 0o600 });
       writeFileSync(samPassword, `${SAM_PASSWORD}\n`, { mode: 0o600 });
       network.addressBook.set(ASKED, service.keys.destination.base64);
+      const commandLines = watchCommandLines();
       const daemon = await startDaemon({
         bridge: bridge.address,
         router: `user = "${SAM_USER}"\npassword_file = "${samPassword}"`,
@@ -88,7 +91,6 @@ await declareScenarios(import.meta.filename, {
         ...[USER, PASSWORD, ASKED, UNKNOWN, CLEARNET, ALIAS, B33].map((text) => ({ what: text, text })),
         ...[SAM_USER, SAM_PASSWORD, SERVED.user, SERVED.password, hash].map((text) => ({ what: text, text })),
       ];
-      const arguments_ = processesOf(daemon.pid).map(commandLine);
 
       await busy(daemon, async () => {
         const accepting = service.accept();
@@ -102,7 +104,6 @@ await declareScenarios(import.meta.filename, {
       dialled.stream.write(SPOOFED);
       await until('a peer lied', async () => sum((await daemon.status()).peerTotals.drops) > 0, PATIENCE_MS);
       const offline = await daemon.command('ping', PEER, '--timeout', '3');
-      arguments_.push(...processesOf(daemon.pid).map(commandLine));
 
       const served = /^socks up: 127\.0\.0\.1:(\d+); .* mail\b/m.exec(daemon.said())?.[1] ?? assert.fail(daemon.said());
       const service2 = service.accept();
@@ -116,7 +117,7 @@ await declareScenarios(import.meta.filename, {
       assert.ok(transient.length > 0, 'no session of a client is left to look for');
       marks.push(...transient.map((text) => ({ what: 'b32 name (transient)', text })));
 
-      const told = new Map<string, string>([['arguments of processes', arguments_.join('\n')]]);
+      const told = new Map<string, string>();
       for (const words of [['status'], ['status', '--json'], ['peers'], ['peers', '--json'], ['exposure', '--json']]) {
         told.set(words.join(' '), await daemon.command(...words));
       }
@@ -150,6 +151,12 @@ await declareScenarios(import.meta.filename, {
       await reach(daemon, ASKED);
       await daemon.stop();
       rmSync(place, { recursive: true });
+      const lines = commandLines.end();
+      assert.ok(
+        lines.some((line) => line.includes(' run ')),
+        'the watch does not see the gateway itself',
+      );
+      told.set('command lines and environments', lines.join('\n'));
       told.set('log', daemon.said());
       assert.match(told.get('log') ?? '', /"level":"debug"/, 'it was not talkative');
 
@@ -251,16 +258,50 @@ async function raw(daemon: Daemon, bytes: Buffer): Promise<void> {
   await once(socket, 'close');
 }
 
-/** A process and its children, and theirs. */
-function processesOf(pid: number): readonly number[] {
-  const threads = readdirSync(`/proc/${pid}/task`);
-  const children = threads.flatMap((thread) => readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' '));
-  return [pid, ...children.filter((child) => child !== '').flatMap((child) => processesOf(Number(child)))];
+/** Of everything that this process starts, and of what that starts, for as long as it is there. */
+function watchCommandLines(): { end(): readonly string[] } {
+  const lines = new Set<string>();
+  const timer = setInterval(() => {
+    for (const pid of childrenOf(process.pid)) {
+      for (const file of ['cmdline', 'environ']) lines.add(readIfThere(`/proc/${pid}/${file}`).replaceAll('\0', ' '));
+    }
+  }, LOOK_EVERY_MS);
+  return {
+    end: () => {
+      clearInterval(timer);
+      return [...lines];
+    },
+  };
 }
 
-function commandLine(pid: number): string {
-  const read = (name: string) => readFileSync(`/proc/${pid}/${name}`, 'utf8').replaceAll('\0', ' ');
-  return `${read('cmdline')} ${read('environ')}`;
+/** And theirs. */
+function childrenOf(pid: number): readonly number[] {
+  const text = threadsOf(pid).map((thread) => readIfThere(`/proc/${pid}/task/${thread}/children`));
+  const children = text.flatMap((line) => line.split(' ')).filter((child) => child !== '');
+  return children.flatMap((child) => [Number(child), ...childrenOf(Number(child))]);
+}
+
+function threadsOf(pid: number): readonly string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch (error) {
+    if (isGone(error)) return [];
+    throw error;
+  }
+}
+
+/** Nothing of a process that has ended meanwhile. */
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (isGone(error)) return '';
+    throw error;
+  }
+}
+
+function isGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH');
 }
 
 /** Which marks stand in the text, whole or in part. */
