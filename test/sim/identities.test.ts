@@ -175,6 +175,7 @@ describe('a service sees', () => {
     await seen(0, ANN);
     await seen(1, ANN);
     const association = await UdpClient.associate({ host: '127.0.0.1', port: gateway.socksPort }, BEN);
+    await until('datagrams have their session', () => near.sessions.some(({ style }) => style === 'DATAGRAM'));
     const asked = near.sessions.map(({ style, options: { HOST, PORT, ...options } }) =>
       JSON.stringify({ style, options }),
     );

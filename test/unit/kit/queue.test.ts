@@ -1,10 +1,9 @@
 /** The queue that drops: against an oracle that is slow and plain, and the bounds that its owner relies on. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { DropOldestQueue, type QueueLimits } from '../../../src/kit/queue.ts';
+import { heldMemory } from '../../helpers/held-memory.ts';
 
 interface Item {
   readonly bytes: Buffer;
@@ -164,10 +163,6 @@ test('what was taken is let go at once, not when the queue is next tidied', asyn
   });
   queue.push(Buffer.from('one stays'), 0);
   for (let count = 0; count < taken.length; count += 1) queue.shift(0);
-  setFlagsFromString('--expose-gc');
-  const collect: unknown = runInNewContext('gc');
-  assert.ok(typeof collect === 'function');
-  await new Promise((resolve) => setImmediate(resolve));
-  collect();
+  await heldMemory();
   assert.equal(taken.filter((reference) => reference.deref() !== undefined).length, 0);
 });

@@ -1,10 +1,9 @@
 /** What peers cost: idle ones, and ones that take nothing under a flood. The formula is that of docs/limits.md. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { encodeKeepalive } from '../../../../src/wire/packet/keepalive.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
+import { heldMemory } from '../../../helpers/held-memory.ts';
 import { line, own } from '../../core/support.ts';
 import { type Node, node, packet, QUEUE } from './packets.ts';
 
@@ -12,34 +11,21 @@ const KIB = 1024;
 /** Queue, first piece, batch, socket, packet that has not come whole. */
 const STALLED_PEER = (256 + 64 + 32 + 160 + 64) * KIB;
 
-setFlagsFromString('--expose-gc');
-const collect: unknown = runInNewContext('gc');
-
-async function held(): Promise<number> {
-  assert.ok(typeof collect === 'function');
-  for (let count = 0; count < 3; count += 1) {
-    await new Promise((resolve) => setImmediate(resolve));
-    collect();
-  }
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
-}
-
 test('500 peers that are configured and idle cost some megabytes', async () => {
   const clock = new FakeClock();
-  await held();
-  const before = await held();
+  await heldMemory();
+  const before = await heldMemory();
   const nodes = Array.from({ length: 500 }, (_, index) => node({ clock, me: 1, them: index + 2 }));
   for (const { link } of nodes) link.start();
   await clock.advance(10_000);
-  const grown = (await held()) - before;
+  const grown = (await heldMemory()) - before;
   assert.ok(grown < 20 * KIB * KIB, `${(grown / KIB / KIB).toFixed(1)} MiB`);
   await Promise.all(nodes.map(({ link }) => link.stop()));
 });
 
 test('50 peers that read nothing under a flood hold what the formula says, and go on dropping', async () => {
   const clock = new FakeClock();
-  const before = await held();
+  const before = await heldMemory();
   const nodes: Node[] = [];
   for (let seed = 2; seed < 52; seed += 1) {
     const one = node({ clock, me: 1, them: seed });
@@ -64,7 +50,7 @@ test('50 peers that read nothing under a flood hold what the formula says, and g
     for (const one of nodes) one.link.send(run(one, round % 3));
     await clock.advance(200);
   }
-  const grown = (await held()) - before;
+  const grown = (await heldMemory()) - before;
   const bound = nodes.length * STALLED_PEER;
   assert.ok(grown < bound, `${(grown / KIB / KIB).toFixed(1)} of ${(bound / KIB / KIB).toFixed(1)} MiB`);
   for (const { link } of nodes) {

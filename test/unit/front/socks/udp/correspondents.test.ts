@@ -54,3 +54,15 @@ test('strangers make room for one another, and never for somebody whom the clien
   for (const letter of 'xyz') known.recordSent(destination(letter), 1, via);
   assert.equal(known.byAddress(asked.address), undefined);
 });
+
+test('an address of the VPN that the client has sent to is remembered, and the oldest of too many is forgotten', () => {
+  const known = new Correspondents(2, FREE);
+  const addresses = ['one', 'two', 'three'].map((name) => addressesOf(destination(name).b32).oc);
+  const wasAsked = () => addresses.map((address) => known.wasAsked({ kind: 'address', address }));
+  const [first, second, third] = addresses;
+  assert.ok(first && second && third);
+  for (const address of [first, second, first]) known.recordSentToVpn(address);
+  assert.deepEqual(wasAsked(), [true, true, false]);
+  known.recordSentToVpn(third);
+  assert.deepEqual(wasAsked(), [true, false, true]);
+});
