@@ -19,7 +19,7 @@ Lets faults happen to two gateways on real routers, and prints for how long ping
 connection, UDP, a download through the interface and one through SOCKS were away, and a bare SAM stream
 on the same routers beside them; which connections broke, and what was lost on them; what the logs warned
 of, and what both processes hold before and after. Fails where a byte is wrong, something does not come
-back, a connection breaks that need not or loses more than was in flight, or more is held than before.
+back, a connection breaks that need not or loses more than was under way, or more is held than before.
 Says MISSED where only the time was longer than 1.2 times the bare stream's, and than 10 s. The exit code
 is 1 in both cases. All but the long ones (*) unless some are named; with --all the long ones too:
 

@@ -62,7 +62,7 @@ export interface Findings {
   readonly changes: readonly Change[];
 }
 
-/** So long a fault and its news may be under way to a writer, who goes on meanwhile: in seconds. */
+/** So long the news may be under way to a writer: in seconds. */
 const NEWS_S = 1;
 /** Of the time that the routers themselves need, so much may pass until all is back. */
 const SHARE_OF_ROUTERS = 1.2;
@@ -82,16 +82,21 @@ function failuresOf({ away, wrong, broken, mayBreak, changes }: Findings): reado
     ...Object.entries(wrong).flatMap(([kind, why]) => (why === undefined ? [] : [`${kind}: ${why}`])),
     ...Object.entries(away).flatMap(([kind, ms]) => (ms === undefined ? [`${kind} did not come back`] : [])),
     ...broken.filter(({ stream }) => !mayBreak.includes(stream)).map(({ stream, why }) => `${stream} broke: ${why}`),
-    ...broken.filter(isTooMuchLost).map(({ stream, lost, inFlight }) => {
-      return `${stream} lost ${lost} bytes, and ${inFlight} were in flight`;
+    ...broken.flatMap((one) => {
+      const most = underWay(one, away[one.stream]);
+      return one.lost > most ? [`${one.stream} lost ${one.lost} bytes, and ${most} can have been under way`] : [];
     }),
     ...changes.filter(isTooMuch).map(({ what, before, after }) => `${what} ${changed(before, after)}`),
   ];
 }
 
-/** What was under way cannot be saved where a connection ends. What is taken long after nobody needed to take. */
-function isTooMuchLost({ lost, inFlight, pace }: Broken): boolean {
-  return lost > inFlight + NEWS_S * pace;
+/**
+ * What cannot be saved where a connection ends, in bytes: what was under way when the fault began, and what its writer handed
+ * over until it could know of it. A connection is silent for as long as routers look for a way, and nobody can tell its writer
+ * before whether they will find one.
+ */
+function underWay({ inFlight, pace }: Broken, awayMs = Number.POSITIVE_INFINITY): number {
+  return Math.round(inFlight + pace * (awayMs / 1_000 + NEWS_S));
 }
 
 /** What never came back is no matter of time. Without a bare stream to compare with nobody can say that the routers took longer. */
