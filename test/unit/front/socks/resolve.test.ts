@@ -130,6 +130,15 @@ test('where only a name is allowed, so is the address that was told in its place
   assert.deepEqual(setting.counts(), { accepted: 4, policyRefused: 2, resolved: 1 });
 });
 
+test('where what is behind a name is denied, so is the address that was told in its place', async () => {
+  const deny = [{ kind: 'b32', b32: SERVICE.b32 }] as const;
+  const setting = await world({}, fakeDialer(), accessWith({ destinations: { allow: [], deny } }));
+  assert.equal(await ask(setting, resolve('service.i2p')), `05 00 00 04 ${ocOf(SERVICE.b32)} 00 00`);
+  assert.equal(await ask(setting, `05 01 00 04 ${ocOf(SERVICE.b32)} 00 50`), `05 02 00 04${zeros(18)}`);
+  assert.equal(setting.dialer.dials.length, 0);
+  assert.deepEqual(setting.counts(), { accepted: 2, policyRefused: 1, resolved: 1 });
+});
+
 test('where streams are isolated by destination and port, an address that was told is still good for its asker', async () => {
   const setting = await world({
     isolation: { identity: { kind: 'isolated' }, isolate: new Set(['credentials', 'destination', 'port']) },
