@@ -119,6 +119,17 @@ test('whoever comes first is nobody whom the lists of the listener deny', async 
   assert.deepEqual([from.mayCome(SERVICE.b32), from.mayCome(OTHER_SERVICE.b32)], [false, true]);
 });
 
+test('a destination that the lists of the listener deny is awaited by no name of the address book either', async () => {
+  const deny = [{ kind: 'b32', b32: SERVICE.b32 }] as const;
+  const { listener, binder, counts } = await world({}, undefined, accessWith({ destinations: { allow: [], deny } }));
+  const app = listener.connect();
+  app.stream.write(named('service.i2p'));
+  await settle();
+  assert.equal(spaced(app.received()), `05 00 05 02 00 01${zeros(6)}`);
+  assert.deepEqual(binder.all, []);
+  assert.deepEqual(counts(), { accepted: 1, policyRefused: 1 });
+});
+
 const REFUSED: ReadonlyArray<readonly [what: string, name: string, code: string]> = [
   ['a name outside I2P', 'example.com', '02'],
   ['a name that nobody knows', 'unknown.i2p', '04'],
@@ -201,6 +212,18 @@ test('a client that is gone while it awaits a stream keeps nothing', async () =>
   assert.deepEqual(counts(), { accepted: 1, cancelled: 1 });
   assert.equal(server.snapshot().clients, 0);
   assert.equal(clock.pending, 0);
+});
+
+test('a stream that comes just as its client has gone is closed', async () => {
+  const { app, binder, relay, counts } = await bound();
+  binder.heedsSignal = false;
+  app.stream.destroy(new Error('as a reset'));
+  await settle();
+  const stranger = binder.only().arrives(SERVICE, 4321);
+  await settle();
+  assert.deepEqual([relay.joins, stranger.served.destroyed], [[], true]);
+  assert.equal(binder.only().closed, true);
+  assert.deepEqual(counts(), { accepted: 1, cancelled: 1 });
 });
 
 test('waiting for the session and waiting for the stream have a time each', async () => {

@@ -156,13 +156,18 @@ export interface Awaited {
 }
 
 export interface FakeBinder extends Pick<Binder, 'bind'> {
+  readonly all: readonly Awaited[];
+  /** False for one that does not notice that nobody waits for a stream any more. */
+  heedsSignal: boolean;
   /** The only one there was. */
   only(): Awaited;
 }
 
 function fakeBinder(): FakeBinder {
   const all: Awaited[] = [];
-  return {
+  const binder: FakeBinder = {
+    all,
+    heedsSignal: true,
     only: () => {
       assert.equal(all.length, 1);
       return all[0] ?? assert.fail();
@@ -184,7 +189,9 @@ function fakeBinder(): FakeBinder {
                 new Promise((have, fail) => {
                   arrive = have;
                   lose = fail;
-                  signal.addEventListener('abort', () => fail(signal.reason));
+                  signal.addEventListener('abort', () => {
+                    if (binder.heedsSignal) fail(signal.reason);
+                  });
                 }),
               close: () => {
                 closed = true;
@@ -202,6 +209,7 @@ function fakeBinder(): FakeBinder {
         });
       }),
   };
+  return binder;
 }
 
 export interface FakeRelay extends Relay {
