@@ -199,6 +199,31 @@ describe('an association', () => {
     await rm(directory, { recursive: true });
   });
 
+  for (const fact of ['destination', 'port'] as const) {
+    it(`has another sender for each ${fact}, where those are kept apart, and none before its first datagram`, async () => {
+      const network = new FakeNetwork();
+      const b = await gateway(network, 'i2pd-2.45');
+      const bob = await client(b.gate);
+      const bobs = `${await datagramB32(b.bridge)}.b32.i2p`;
+      const before = b.bridge.sessions.length;
+      const ben = await client(b.gate, { user: 'ben', password: '' });
+      await until('ben has a session of his own', () => b.bridge.sessions.length > before);
+      const bens = `${await datagramB32(b.bridge)}.b32.i2p`;
+      const a = await gateway(network, 'i2pd-2.45', { config: `identity = "isolated"\nisolate = ["${fact}"]` });
+      const ann = await client(a.gate);
+      const seenBy = async (one: UdpClient, name: string, port: number) => {
+        ann.send(name, port, Buffer.from('who am I?'));
+        return (await one.receive(`a datagram to port ${port}`)).host;
+      };
+      const senders = [await seenBy(bob, bobs, 7), await seenBy(bob, bobs, 8), await seenBy(ben, bens, 7)];
+      const [first, otherPort, otherDestination] = senders;
+      assert.equal(new Set(senders).size, 2);
+      assert.equal(first === otherPort, fact === 'destination');
+      assert.equal(first === otherDestination, fact === 'port');
+      assert.equal(a.gate.gateway.datagrams.list().length, 2);
+    });
+  }
+
   it('that nobody uses ends by itself', async () => {
     const { gate } = await gateway(new FakeNetwork(), 'i2pd-2.45', { idle: '1s' });
     const one = await client(gate);

@@ -50,27 +50,32 @@ describe('a service sees', () => {
     );
   };
 
-  const connect = async (host: string, listener: number, credentials: Credentials | undefined) => {
-    const port = Number(gateway.gateway.socks[listener]?.snapshot().where.split(':').at(-1));
+  const connect = async (host: string, listener: number, credentials: Credentials | undefined, port = 80) => {
+    const socksPort = Number(gateway.gateway.socks[listener]?.snapshot().where.split(':').at(-1));
     const { socket } = await SocksClient.createConnection({
       proxy: {
         host: '127.0.0.1',
-        port,
+        port: socksPort,
         type: 5,
         ...(credentials && { userId: credentials.user, password: credentials.password }),
       },
       command: 'connect',
-      destination: { host, port: 80 },
+      destination: { host, port },
     });
     socket.on('error', () => {});
     return socket;
   };
 
   /** The destination under which a client comes to a service. */
-  const seen = async (listener: number, credentials?: Credentials, at: RawPeer = service): Promise<string> => {
+  const seen = async (
+    listener: number,
+    credentials?: Credentials,
+    at: RawPeer = service,
+    port?: number,
+  ): Promise<string> => {
     const [{ from, stream }, socket] = await Promise.all([
       at.accept(),
-      connect(`${at.b32}.b32.i2p`, listener, credentials),
+      connect(`${at.b32}.b32.i2p`, listener, credentials, port),
     ]);
     stream.destroy();
     socket.destroy();
@@ -119,6 +124,14 @@ describe('a service sees', () => {
     assert.equal(new Set([gateway.b32, here, there]).size, 3);
     assert.deepEqual([await seen(0, BEN), await seen(0, undefined, other)], [here, there]);
     other.close();
+  });
+
+  it('another one at each port, where ports are kept apart', async () => {
+    await start('identity = "isolated"\nisolate = ["port"]');
+    const at = (port: number, credentials?: Credentials) => seen(0, credentials, service, port);
+    const [here, there] = [await at(80), await at(81)];
+    assert.equal(new Set([gateway.b32, here, there]).size, 3);
+    assert.deepEqual([await at(80, ANN), await at(81, BEN)], [here, there]);
   });
 
   it('one that was built before anybody asked, where there are spare ones', async () => {

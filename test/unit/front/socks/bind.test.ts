@@ -1,6 +1,7 @@
 /** BIND as a client sees it: two replies, or one reply and a failure, and never anybody but the one who was named. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type IsolationRules, sessionFor } from '../../../../src/front/socks/isolation.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { addressesOf } from '../../../../src/wire/i2p/address.ts';
 import type { B32 } from '../../../../src/wire/i2p/destination.ts';
@@ -42,6 +43,16 @@ test('BIND is answered twice, with our address and with that of who came, and th
   assert.equal(relay.joins.length, 1);
   assert.equal(awaited.closed, false);
   assert.deepEqual(counts(), { accepted: 1, connected: 1 });
+});
+
+test('where streams are isolated by destination and port, those of BIND are too', async () => {
+  const isolation: IsolationRules = { identity: { kind: 'isolated' }, isolate: new Set(['destination', 'port']) };
+  const { listener, binder } = await world({ isolation });
+  listener.connect().stream.write(named('service.i2p'));
+  await settle();
+  const facts = { credentials: undefined, clientAddress: '127.0.0.1', listener: listener.where };
+  const target = { kind: 'host', host: 'service.i2p' } as const;
+  assert.deepEqual(binder.only().options.session, sessionFor({ ...facts, target, port: 21 }, isolation));
 });
 
 test('D18 without a place in the relay the second reply of BIND is a failure, and who came is closed', async () => {
