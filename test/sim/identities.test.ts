@@ -92,6 +92,17 @@ describe('a service sees', () => {
     assert.equal(new Set([none, ann, ben, await seen(0, { user: 'ann', password: 'Secret' })]).size, 4);
   });
 
+  it('the gateway itself with credentials too, where it is a peer of it', async () => {
+    await start('', { peers: [service.b32] });
+    const [accepted, answered] = [service.accept(), connect(`${service.b32}.b32.i2p`, 0, ANN)];
+    const { from, stream } = await accepted;
+    // It is no gateway, so it can let nobody in.
+    stream.destroy();
+    await assert.rejects(answered);
+    assert.equal(from.b32, gateway.b32);
+    assert.equal(gateway.gateway.sessions.isolated().counts.opened, 0);
+  });
+
   it('nothing of the gateway where the listener is isolated, and peers are not reached', async () => {
     const peer = generateKeys().destination.b32;
     const socks = 'identity = "isolated"\n[[socks]]\nlisten = "127.0.0.1:0"\n';

@@ -77,6 +77,15 @@ test('D5 empty credentials are credentials', () => {
   assert.notDeepEqual(sessionFor(empty, isolated), sessionFor(FACTS, isolated));
 });
 
+test('with credentials too a client of a listener with the identity of the gateway may go to peers, and no other', () => {
+  const mayReach = [GATEWAY, NAMED, ISOLATED].map((identity) => {
+    const session = sessionFor({ ...FACTS, credentials: credentials('a', 'b') }, rules(['credentials'], identity));
+    assert.ok(session.kind === 'isolated');
+    return session.mayReachPeers;
+  });
+  assert.deepEqual(mayReach, [true, undefined, undefined]);
+});
+
 test('credentials select nothing where they are not asked for', () => {
   assert.equal(sessionFor({ ...FACTS, credentials: credentials('a', 'b') }, rules([])), GATEWAY);
 });
