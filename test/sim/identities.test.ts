@@ -188,7 +188,7 @@ describe('a service sees', () => {
     for (const other of [BEN, { user: 'ann', password: 'Secret' }, undefined]) {
       await assert.rejects(connect(`${service.b32}.b32.i2p`, 0, other));
     }
-    assert.equal(gateway.gateway.socks[0]?.snapshot().counts.loginRefused, 2);
+    assert.equal(gateway.gateway.socks[0]?.snapshot().counts.loginRefused, 3);
     assert.doesNotMatch(log.join('\n'), /\b(ann|ben|secret)\b/i);
   });
 

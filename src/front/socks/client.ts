@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { DialTarget } from '../../core/dial/target.ts';
 import type { ClientOrigin } from '../../core/ports.ts';
 import { abortError, GateError } from '../../kit/errors.ts';
-import type { SocksHandshake } from '../../wire/socks/handshake.ts';
+import { NEEDS_LOGIN, type SocksHandshake } from '../../wire/socks/handshake.ts';
 import { encodeReply, replyForm } from '../../wire/socks/reply.ts';
 import { credentialsOf, type SocksRequest } from '../../wire/socks/request.ts';
 import { bind, namesNobody } from './bind.ts';
@@ -18,7 +18,7 @@ import { askerFor } from './isolation.ts';
 import { closeLingering } from './lingering-close.ts';
 import { judge } from './policy.ts';
 import { resolve, resolvePointer } from './resolve.ts';
-import type { ClientEnvironment, ClientPlace, Serving } from './serving.ts';
+import type { ClientEnd, ClientEnvironment, ClientPlace, Serving } from './serving.ts';
 import { associate } from './udp/associate.ts';
 
 /**
@@ -51,11 +51,11 @@ export async function serveClient(
       counts.add('httpClient');
       return closeLingering(client, httpAnswer(environment.settings.httpConnect), clock, signal);
     case 'refused':
-      counts.add('protocolError');
+      counts.add(endOf(handshake.error));
       log.debug('a SOCKS client was refused', { code: handshake.error.code });
       return closeLingering(client, handshake.reply, clock, signal);
     case 'request-refused':
-      counts.add('protocolError');
+      counts.add(endOf(handshake.error));
       log.debug('a SOCKS request was refused', { code: handshake.error.code });
       return closeLingering(
         client,
@@ -69,6 +69,11 @@ export async function serveClient(
     default:
       return handshake satisfies undefined;
   }
+}
+
+/** Whoever shows no credentials where they are required is no user, in every dialect, as is whoever shows wrong ones. */
+function endOf({ code }: GateError): ClientEnd {
+  return code === NEEDS_LOGIN ? 'loginRefused' : 'protocolError';
 }
 
 /** @returns `undefined` when there is nobody left to talk to */

@@ -65,6 +65,9 @@ const TLS_HANDSHAKE_RECORD = 0x16;
 const HTTP_INITIALS = Buffer.from('GPHDOTC');
 const [CONNECT_INITIAL] = Buffer.from('C');
 
+/** Code of the errors of clients that show no credentials where these are required, whatever they speak. */
+export const NEEDS_LOGIN = 'socks.needs-login';
+
 /** Ours, for the fields of SOCKS4, whose length the protocol leaves open: as long as those of SOCKS5. */
 const LONGEST_FIELD = 255;
 
@@ -162,7 +165,10 @@ function* socks5(authentication: Authentication): Exchange<SocksHandshake | Sock
       return {
         kind: 'refused',
         reply: Buffer.from([5, NO_ACCEPTABLE_METHOD]),
-        error: protocolError('socks.method', 'a SOCKS client offers no method that this listener accepts'),
+        error:
+          authentication === 'required'
+            ? new GateError('policy', NEEDS_LOGIN, 'a SOCKS client offers no password to a listener that wants one')
+            : protocolError('socks.method', 'a SOCKS client offers no method that this listener accepts'),
       };
   }
 }
@@ -257,7 +263,7 @@ function unsupportedCommand(form: ReplyForm): SocksHandshake {
 function needsLogin(): SocksHandshake {
   return refused('socks4', 'not-allowed', {
     kind: 'policy',
-    code: 'socks.needs-login',
+    code: NEEDS_LOGIN,
     message: 'a SOCKS4 client came to a listener that serves its users only, and SOCKS4 has no passwords',
   });
 }

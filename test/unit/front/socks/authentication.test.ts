@@ -207,10 +207,25 @@ test('a client that leaves while its password is checked gives up its turn', asy
   assert.deepEqual(counts(), { accepted: 1, leftEarly: 1 });
 });
 
-test('SOCKS4 is refused where there are users', async () => {
-  const { app, dialer, counts } = await client(async () => true, hex('04 01 00 50 00 00 00 01 00 61 2e 69 32 70 00'));
-  assert.equal(spaced(app.received()), '00 5b 00 00 00 00 00 00');
-  assert.equal(dialer.dials.length, 0);
+for (const [what, bytes, reply] of [
+  ['SOCKS4', '04 01 00 50 00 00 00 01 00 61 2e 69 32 70 00', '00 5b 00 00 00 00 00 00'],
+  ['SOCKS5 without the method for a password', '05 01 00', '05 ff'],
+] as const) {
+  test(`${what} is refused where there are users, and counted as whoever is none`, async () => {
+    const { app, dialer, counts } = await client(async () => true, hex(bytes));
+    assert.equal(spaced(app.received()), reply);
+    assert.equal(app.ended, true);
+    assert.equal(dialer.dials.length, 0);
+    assert.deepEqual(counts(), { accepted: 1, loginRefused: 1 });
+  });
+}
+
+test('D3 where there are no users, a client that offers no known method is a protocol error', async () => {
+  const { listener, counts } = await world();
+  const app = listener.connect();
+  app.stream.write(hex('05 01 01'));
+  await settle();
+  assert.equal(spaced(app.received()), '05 ff');
   assert.deepEqual(counts(), { accepted: 1, protocolError: 1 });
 });
 

@@ -307,7 +307,7 @@ const ROWS: readonly Row[] = [
     rule: 'D1 where a login is needed, a client that offers none is refused',
     from: '05 01 00',
     sent: '',
-    means: { kind: 'refused', reply: '05 ff', code: 'socks.method' },
+    means: { kind: 'refused', reply: '05 ff', code: 'socks.needs-login' },
     authentication: 'required',
   },
   {
