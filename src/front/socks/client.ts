@@ -153,6 +153,7 @@ function withTarget(
   });
   if (verdict.kind === 'allowed') return serve(verdict.target);
   counts.add('policyRefused');
-  if (verdict.dnsLeak) counts.add('dnsLeak');
+  // Whoever wants to know the name of an address has asked no name server for it.
+  if (verdict.dnsLeak && request.command !== 'resolve-ptr') counts.add('dnsLeak');
   return refuse(verdict.error);
 }

@@ -255,6 +255,24 @@ for (const [what, request, reply] of LEAKS) {
   });
 }
 
+for (const [command, code, leaks] of [
+  ['CONNECT', '01', 1],
+  ['BIND', '02', 1],
+  ['RESOLVE', 'f0', 1],
+  ['RESOLVE_PTR', 'f1', 0],
+] as const) {
+  test(`D11 ${command} of an address from outside is ${leaks === 0 ? 'no' : 'a probable'} DNS leak`, async () => {
+    for (const host of ['01 c0 00 02 01', `04 20 01 0d b8 ${'00 '.repeat(12)}`]) {
+      const { listener, counts } = await world();
+      const app = listener.connect();
+      app.stream.write(hex(`05 01 00 05 ${code} 00 ${host} 00 50`));
+      await settle();
+      assert.match(spaced(app.received()), /^05 00 05 02 /);
+      assert.deepEqual([counts()['policyRefused'], counts()['dnsLeak'] ?? 0], [1, leaks]);
+    }
+  });
+}
+
 test('BIND for nobody in particular, where only peers with a name may call, is refused, and no DNS leak', async () => {
   const { listener, dialer, counts } = await world({ bind: 'named' });
   const app = listener.connect();
