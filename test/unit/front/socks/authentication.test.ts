@@ -23,6 +23,7 @@ import { hex, spaced } from '../../wire/socks/feed.ts';
 import { settle, world } from './fakes.ts';
 
 const NEVER = new AbortController().signal;
+const HANDSHAKE_MS = 20_000;
 
 let alice: PasswordHash;
 
@@ -167,11 +168,11 @@ const LOGIN = '05 02 00 02 01 05 616c696365 06 736563726574';
 const REQUEST = '05 01 00 03 05 61 2e 69 32 70 00 50';
 
 async function client(authenticate: Authenticate, bytes: Buffer) {
-  const { listener, dialer, counts } = await world({ httpConnect: true }, undefined, undefined, authenticate);
+  const { listener, dialer, clock, counts } = await world({ httpConnect: true }, undefined, undefined, authenticate);
   const app = listener.connect();
   app.stream.write(bytes);
   await settle();
-  return { app, dialer, counts };
+  return { app, dialer, clock, counts };
 }
 
 test('a user is let in, and what it sent behind its password is not lost', async () => {
@@ -205,6 +206,47 @@ test('a client that leaves while its password is checked gives up its turn', asy
   await settle();
   assert.equal(given?.aborted, true);
   assert.deepEqual(counts(), { accepted: 1, leftEarly: 1 });
+});
+
+/** Says each byte of `bytes` a while after the one before, until the handshake is to be over. */
+async function trickle(bytes: Buffer, { app, clock }: Awaited<ReturnType<typeof client>>) {
+  const step = HANDSHAKE_MS / 4 / bytes.length;
+  for (let at = 0; at < bytes.length; at += 1) {
+    assert.equal(app.served.destroyed, false);
+    app.stream.write(bytes.subarray(at, at + 1));
+    await clock.advance(step);
+  }
+}
+
+/** At that very moment, and not a millisecond before. */
+async function assertLateAt(ms: number, { app, clock, counts, dialer }: Awaited<ReturnType<typeof client>>) {
+  await clock.advance(ms - 1 - clock.now());
+  assert.equal(app.served.destroyed, false);
+  await clock.advance(1);
+  await settle();
+  assert.equal(app.served.destroyed, true);
+  assert.deepEqual([dialer.dials.length, clock.pending], [0, 0]);
+  assert.deepEqual(counts(), { accepted: 1, handshakeTimeout: 1 });
+}
+
+test('D22 the deadline of the handshake is one for the login, the check of the password and the request', async () => {
+  let letIn = (_: boolean) => {};
+  const late = await client(() => new Promise((resolve) => (letIn = resolve)), Buffer.alloc(0));
+  await trickle(hex(LOGIN), late);
+  await late.clock.advance(HANDSHAKE_MS / 4);
+  letIn(true);
+  await settle();
+  assert.equal(spaced(late.app.received()), '05 02 01 00');
+  await trickle(hex(REQUEST).subarray(0, -1), late);
+  await assertLateAt(HANDSHAKE_MS, late);
+});
+
+test('D22 a password whose check does not end is waited for until the deadline of the handshake', async () => {
+  const never: Authenticate = (_, signal) =>
+    new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  const checked = await client(never, Buffer.alloc(0));
+  await trickle(hex(LOGIN), checked);
+  await assertLateAt(HANDSHAKE_MS, checked);
 });
 
 for (const [what, bytes, reply] of [
