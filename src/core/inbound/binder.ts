@@ -6,11 +6,12 @@
 import { createSharedController } from '../../kit/abort.ts';
 import { abortError, GateError } from '../../kit/errors.ts';
 import type { Service } from '../../kit/service.ts';
+import { Shares } from '../../kit/shares.ts';
 import type { B32, Destination } from '../../wire/i2p/destination.ts';
 import type { RelayEnd } from '../dial/target.ts';
 import type { PeerTable } from '../peers/table.ts';
 import type { Acceptor, InboundStream } from '../session/acceptor.ts';
-import { mayReachPeers, type SessionKey } from '../session/key.ts';
+import { keyText, mayReachPeers, type SessionKey } from '../session/key.ts';
 import type { Lease, SessionManager } from '../session/manager.ts';
 import type { Session } from '../session/session.ts';
 import { type AwaitedFrom, type AwaitedStreams, createAwaitedStreams, type Expectation } from './awaited.ts';
@@ -20,6 +21,8 @@ export interface BindOptions {
   /** The port to have if it is free; 0 for any. */
   readonly port: number;
   readonly session: SessionKey;
+  /** Who wants it, over whatever session: of the streams that are awaited each has a share. */
+  readonly asker: SessionKey;
   /** Until the stream can come. */
   readonly signal: AbortSignal;
 }
@@ -72,7 +75,7 @@ export function createBinder({ sessions, peers, own, gateway, acceptor, refuse }
   const places = new WeakMap<Session, AcceptingSession>();
   const running = new Set<Acceptor>();
   const stopping = createSharedController();
-  let taken = 0;
+  const shares = new Shares(MOST_AWAITED);
 
   const placeOn = async (session: Session): Promise<AcceptingSession> => {
     const known = places.get(session);
@@ -115,26 +118,26 @@ export function createBinder({ sessions, peers, own, gateway, acceptor, refuse }
       stopping.abort(new GateError('shutdown', 'shutdown', 'the gateway is stopping'));
       await Promise.all([...running].map((accepting) => accepting.stop()));
     },
-    bind: async ({ from, port, session: key, signal }) => {
-      if (taken >= MOST_AWAITED) {
-        throw new GateError('limit', 'inbound.limit', `${MOST_AWAITED} streams are awaited already; try again later`);
-      }
+    bind: async ({ from, port, session: key, asker, signal }) => {
       const guests = permitted(from, key);
-      const lease = sessions.lease(key);
-      taken += 1;
-      let held = true;
-      const free = () => {
-        if (held) taken -= 1;
-        held = false;
-      };
+      const giveBack = shares.take(keyText(asker));
+      if (giveBack === undefined) {
+        throw new GateError(
+          'limit',
+          'inbound.limit',
+          `as many streams are awaited as may be, ${MOST_AWAITED} in all or fewer for this one client; try again later`,
+        );
+      }
+      let lease: Lease | undefined;
       try {
+        lease = sessions.lease(key);
         const place = key.kind === 'gateway' ? gateway : await placeOn(lease.session);
         const { me, over } = await lease.session.ready(signal);
         await place.acceptor.whenArmed(signal);
-        return await boundPlace(me, over, lease, free, (take) => place.awaited.expect(guests, port, take));
+        return await boundPlace(me, over, lease, giveBack, (take) => place.awaited.expect(guests, port, take));
       } catch (error) {
-        free();
-        lease.release();
+        giveBack();
+        lease?.release();
         throw error;
       }
     },

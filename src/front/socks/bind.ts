@@ -64,7 +64,7 @@ function open(request: BindRequest, asked: DialTarget | 'anyone', serving: Servi
     ms: settings.connectMs,
     late: () => new GateError('peer-timeout', 'socks.bind-timeout', 'no stream could be awaited in time'),
     run: async (limit) =>
-      environment.binder.bind({ from: await whom(limit), port: request.port, session, signal: limit }),
+      environment.binder.bind({ from: await whom(limit), port: request.port, session, asker, signal: limit }),
     discard: (late) => late.close(),
   });
 }

@@ -56,8 +56,15 @@ async function setting({ peers = [peer(2)] } = {}) {
   await sessions.start(NEVER);
   await gateway.start(NEVER);
   await clock.settle();
-  const bind = (session: SessionKey, from: AwaitedFrom = destination(9).b32, signal = NEVER) =>
-    service.bind({ from, port: 21, session, signal });
+  const bind = (
+    session: SessionKey,
+    from: AwaitedFrom = destination(9).b32,
+    signal = NEVER,
+    asker: SessionKey = session,
+  ) => service.bind({ from, port: 21, session, asker, signal });
+  /** For an asker of this name, of which there may be many at one session. */
+  const bindFor = (name: string, session: SessionKey = GATEWAY) =>
+    bind(session, destination(9).b32, NEVER, { kind: 'isolated', token: name });
   /** The youngest accept, which an isolated session has armed last. */
   const arrives = async (from: number, more = '') => {
     bridge
@@ -73,7 +80,7 @@ async function setting({ peers = [peer(2)] } = {}) {
     await clock.settle();
     assert.deepEqual([clock.pending, bridge.visits.length], [0, 0]);
   };
-  return { clock, bridge, sessions, service, refused, bind, arrives, stop };
+  return { clock, bridge, sessions, service, refused, bind, bindFor, arrives, stop };
 }
 
 async function hadBy(bound: Bound) {
@@ -226,18 +233,46 @@ test('where a peer may come from anywhere, nobody else may come to the gateway u
 });
 
 test(`not more than ${MOST_AWAITED} streams are awaited, and one that is had or given up makes room`, async () => {
-  const { bind, arrives, stop } = await setting();
-  const all = await Promise.all(Array.from({ length: MOST_AWAITED }, () => bind(GATEWAY)));
-  await assert.rejects(bind(GATEWAY), { kind: 'limit', code: 'inbound.limit' });
+  const { bindFor, arrives, stop } = await setting();
+  const all = await Promise.all(Array.from({ length: MOST_AWAITED }, (_, index) => bindFor(`client ${index}`)));
+  await assert.rejects(bindFor('one more'), { kind: 'limit', code: 'inbound.limit' });
   all[1]?.close();
   all[1]?.close();
-  (await bind(GATEWAY)).close();
+  (await bindFor('one more')).close();
   await arrives(9);
   const [first] = all;
   assert.ok(first);
   await hadBy(first);
-  const more = [await bind(GATEWAY), await bind(GATEWAY)];
-  await assert.rejects(bind(GATEWAY), { kind: 'limit' });
+  const more = [await bindFor('two more'), await bindFor('three more')];
+  await assert.rejects(bindFor('one more'), { kind: 'limit' });
   for (const bound of [...all.slice(2), ...more]) bound.close();
+  await stop();
+});
+
+test('nobody awaits so many streams, over however many sessions, that others can await none', async () => {
+  const { clock, bindFor, stop } = await setting();
+  const greedily = (index: number) => bindFor('greedy', index % 2 === 0 ? GATEWAY : ISOLATED);
+  const opening = Promise.all(Array.from({ length: MOST_AWAITED / 2 }, (_, index) => greedily(index)));
+  await clock.settle();
+  const [first, ...greedy] = await opening;
+  for (const index of [0, 1]) await assert.rejects(greedily(index), { kind: 'limit', code: 'inbound.limit' });
+  const other = await bindFor('other');
+  await assert.rejects(greedily(0), { kind: 'limit' });
+  first?.close();
+  const again = await greedily(0);
+  for (const bound of [...greedy, other, again]) bound.close();
+  await stop();
+});
+
+test('whoever may await nobody, or has no session for it, holds no place', async () => {
+  const { clock, sessions, bind, stop } = await setting();
+  const leases = ['a', 'b'].map((token) => sessions.lease({ kind: 'isolated', token }));
+  for (let count = 0; count < MOST_AWAITED; count += 1) {
+    await assert.rejects(bind(GATEWAY, peer(2).b32), { kind: 'policy' });
+    await assert.rejects(bind(ISOLATED, ANYONE, NEVER, GATEWAY), { kind: 'limit', code: 'session.limit' });
+  }
+  (await bind(GATEWAY)).close();
+  for (const lease of leases) lease.release();
+  await clock.advance(1_000);
   await stop();
 });

@@ -1,6 +1,7 @@
 /** BIND as a client sees it: two replies, or one reply and a failure, and never anybody but the one who was named. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { keyText, type SessionKey } from '../../../../src/core/session/key.ts';
 import { type IsolationRules, sessionFor } from '../../../../src/front/socks/isolation.ts';
 import { GateError } from '../../../../src/kit/errors.ts';
 import { addressesOf } from '../../../../src/wire/i2p/address.ts';
@@ -53,6 +54,21 @@ test('where streams are isolated by destination and port, those of BIND are too'
   const facts = { credentials: undefined, clientAddress: '127.0.0.1', listener: listener.where };
   const target = { kind: 'host', host: 'service.i2p' } as const;
   assert.deepEqual(binder.only().options.session, sessionFor({ ...facts, target, port: 21 }, isolation));
+});
+
+test('of the streams that are awaited a client has one share, also where they are isolated by where they lead', async () => {
+  const isolate = new Set(['credentials', 'port'] as const);
+  const askers: SessionKey[] = [];
+  const sessions = new Set<string>();
+  for (const port of ['00 15', '00 16']) {
+    const { listener, binder } = await world({ isolation: { identity: { kind: 'isolated' }, isolate } });
+    listener.connect().stream.write(named('service.i2p', port));
+    await settle();
+    const { asker, session } = binder.only().options;
+    askers.push(asker);
+    sessions.add(keyText(session));
+  }
+  assert.deepEqual([askers[0], sessions.size], [askers[1], 2]);
 });
 
 test('D18 without a place in the relay the second reply of BIND is a failure, and who came is closed', async () => {
