@@ -249,9 +249,9 @@ function noProgram(): GateError {
   return new GateError('router-down', NO_PROGRAM.code, `${NO_PROGRAM.why}: ${NO_PROGRAM.advice}`);
 }
 
-/** Once it has served us, i2pd's last words may be a name that somebody asked for: those are nobody's business. */
-function explainEnd({ how, lastWords }: ProgramEnd, hasServed: boolean): string {
-  return hasServed || lastWords === '' ? how : `${how}: ${lastWords}`;
+/** Once its bridge has listened, i2pd's last words may be a name that somebody asked for: those are nobody's business. */
+function explainEnd({ how, lastWords }: ProgramEnd, hasListened: boolean): string {
+  return hasListened || lastWords === '' ? how : `${how}: ${lastWords}`;
 }
 
 function abortedBy(ended: Promise<unknown>): AbortSignal {
