@@ -12,7 +12,11 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { generateKeys } from '../../src/io/key-generate.ts';
 import { addressesOf, addressKey, formatAddress } from '../../src/wire/i2p/address.ts';
+import type { Destination } from '../../src/wire/i2p/destination.ts';
 import { encodeKeepalive } from '../../src/wire/packet/keepalive.ts';
+import { startDaemon } from '../helpers/daemon.ts';
+import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
+import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
 import { until } from '../helpers/until.ts';
 import { rawPeer } from '../sim/raw-peer.ts';
 import { bytesOf, datagram, drops, listener, type Stage, speak, stage } from './hostile-kit.ts';
@@ -22,6 +26,12 @@ import { fragments, icmp, tcp, udp } from './peer-packets.ts';
 const LAN = 'fd12:3456:789a::1';
 const STRANGERS = 10_000;
 const AT_ONCE = 100;
+/** By then the heap holds whatever many strangers at once need. */
+const FIRST_STRANGERS = 1_000;
+const MORE_STRANGERS = 3_000;
+/** A name alone, as the key of a map, takes some 100 bytes; what else comes and goes on the heap meanwhile is 20 for each. */
+const LEAST_OF_A_STRANGER = 64;
+const START_MS = 20_000;
 
 /** What the kernel has been given through the interface. */
 function handedOver(name: string): number {
@@ -34,6 +44,32 @@ async function hostile(set: Stage, bytes: Buffer, pieces: number): Promise<Duple
   stream.on('error', () => {});
   for (let at = 0; at < bytes.length; at += pieces) stream.write(bytes.subarray(at, at + pieces));
   return stream;
+}
+
+/** Each with a destination of its own, and with the words of a gateway of ours. */
+async function strangersCome(count: number, bridge: FakeBridge, to: Pick<Destination, 'b32'>): Promise<void> {
+  let opened = 0;
+  const be = async () => {
+    while (opened < count) {
+      opened += 1;
+      const stranger = await rawPeer(bridge);
+      const stream = await stranger.connect(to.b32);
+      stream.on('error', () => {});
+      stream.resume();
+      stream.write(
+        encodeKeepalive({
+          source: stranger.addresses.oc,
+          destination: addressesOf(to.b32).oc,
+          flowLabel: 1,
+          name: stranger.b32,
+          announcement: { wantsAnswer: true, knowsFlows: true },
+        }),
+      );
+      await once(stream, 'end');
+      stranger.close();
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, be));
 }
 
 await declareScenarios(import.meta.filename, {
@@ -68,28 +104,7 @@ await declareScenarios(import.meta.filename, {
       const set = await stage();
       const { bridge, gateway } = set;
       const { inbound, own } = gateway.gateway;
-      let opened = 0;
-      const be = async () => {
-        while (opened < STRANGERS) {
-          opened += 1;
-          const stranger = await rawPeer(bridge);
-          const stream = await stranger.connect(own.b32);
-          stream.on('error', () => {});
-          stream.resume();
-          stream.write(
-            encodeKeepalive({
-              source: stranger.addresses.oc,
-              destination: gateway.addresses.oc,
-              flowLabel: 1,
-              name: stranger.b32,
-              announcement: { wantsAnswer: true, knowsFlows: true },
-            }),
-          );
-          await once(stream, 'end');
-          stranger.close();
-        }
-      };
-      await Promise.all(Array.from({ length: AT_ONCE }, be));
+      await strangersCome(STRANGERS, bridge, own);
       assert.equal(inbound.counters().refusedStranger, STRANGERS);
       assert.equal(inbound.counters().accepted, 0);
       const ours = bridge.commands.filter(({ line }) => /^STREAM CONNECT ID=garligate-/.test(line));
@@ -99,6 +114,29 @@ await declareScenarios(import.meta.filename, {
       await speak(set);
       await until('a peer is heard as ever', () => inbound.counters().accepted === 1);
       await set.end();
+    },
+  },
+  'strangers leave nothing behind in the memory of a gateway, nor a descriptor': {
+    longestMs: 60_000,
+    run: async () => {
+      const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament: 'i2pd-2.45' });
+      const keys = generateKeys();
+      const config = `[[peer]]\nname = "p"\ndestination = "${generateKeys().destination.b32}.b32.i2p"\nconnect = "demand"`;
+      const daemon = await startDaemon({ bridge: bridge.address, vpn: true, keys, config, withHeapProbe: true });
+      const inbound = async () => (await daemon.status()).inbound;
+      await until('it accepts', async () => (await inbound()).armed === 1, START_MS);
+      const descriptors = daemon.descriptors();
+      await strangersCome(FIRST_STRANGERS, bridge, keys.destination);
+      const { living } = await daemon.inside();
+      await strangersCome(MORE_STRANGERS, bridge, keys.destination);
+      assert.equal((await inbound()).counters['refusedStranger'], FIRST_STRANGERS + MORE_STRANGERS);
+      const kept = (await daemon.inside()).living - living;
+      assert.ok(kept < MORE_STRANGERS * LEAST_OF_A_STRANGER, `${Math.round(kept / MORE_STRANGERS)} bytes of each`);
+      await until('all descriptors are back', () => daemon.descriptors() <= descriptors).catch((error) => {
+        assert.fail(`${error}: ${daemon.descriptors()} and not ${descriptors}`);
+      });
+      await daemon.stop();
+      await bridge.stop();
     },
   },
   'whatever a peer sends in place of packets, the kernel gets none of it, and the next packet arrives': {
