@@ -53,7 +53,8 @@ for (const [forwards, networks, guarded, ...codes] of [
   [true, 0, false, 'forwarding.unguarded'],
   [false, 0, false],
 ] as const) {
-  test(`forwarding ${forwards}, ${networks} networks, firewall ${guarded}: ${codes.join() || 'well'}`, () => {
+  const told = codes.join() || 'well';
+  test(`forwarding ${forwards}, ${networks} networks, firewall ${guarded}: ${told}`, () => {
     assert.deepEqual(
       forwardingHealth({ forwards, networks, guarded }).map(({ code }) => code),
       codes,
