@@ -11,7 +11,7 @@ import { formatAddress } from '../../src/wire/i2p/address.ts';
 import { type Guarded, guarded, ME, serve } from './firewall-kit.ts';
 import { declareScenarios } from './namespace.ts';
 import { FLAG, fragments, icmp, tcp, udp } from './peer-packets.ts';
-import { until } from './tun-kit.ts';
+import { runProgram, until } from './tun-kit.ts';
 
 const SOURCE_PORT = 40_000;
 
@@ -261,6 +261,14 @@ await declareScenarios(import.meta.filename, {
         // The kernel may tell the sender that it was dropped.
         socket.send('mDNS', 5353, 'ff02::fb', () => {});
         await reached(up, 'linkMessage', before + 1);
+        // To an address that may be sent to, and an echo request behind them, which does leave.
+        runProgram('send-messages', [formatAddress(from), ...[...types, 128].map(String)]);
+        await reached(up, 'linkMessage', before + 1 + types.length);
+        await up.answer((packet) => packet[6] === 58 && packet[40] === 128, 'an echo request to alice');
+        assert.deepEqual(
+          up.sent.filter((packet) => packet[6] === 58 && types.includes(packet[40] ?? 0)),
+          [],
+        );
         socket.send('to alice', 9, formatAddress(from));
         await up.answer((packet) => packet[6] === 17 && packet.subarray(24, 40).equals(from), 'a packet to alice');
         assert.deepEqual(
