@@ -22,7 +22,7 @@ import type { Logger } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Addresses, ROUTED_ECHO } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
-import { UNREACHABLE } from '../../wire/packet/icmpv6.ts';
+import { codeForAbsence } from '../../wire/packet/icmpv6.ts';
 import type { Prefix } from '../../wire/packet/prefix.ts';
 import { PacketAdmission } from './admission.ts';
 import { EchoProbe } from './echo-probe.ts';
@@ -90,7 +90,7 @@ export function createVpnGateway(options: VpnOptions): VpnGateway {
   const blocks = new Blocks(RUN_BLOCK, SPARE_BLOCKS);
   const admission = new PacketAdmission(own.addresses, peers.list(), options.networks);
   const errors = new IcmpErrors(own.addresses.oc, clock, (error) => tun.write(error));
-  const undeliverable = (packet: Buffer) => errors.answerUnreachable(packet, UNREACHABLE.address);
+  const undeliverable = (packet: Buffer) => errors.answerUnreachable(packet, codeForAbsence(packet));
   const echo = new EchoProbe(Math.floor(random() * 0x10000));
   const ownEcho = new OwnEcho({
     own,

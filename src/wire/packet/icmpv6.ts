@@ -6,6 +6,7 @@ import {
   LEAST_MTU,
   NEXT_HEADER_ICMPV6,
   NEXT_HEADER_OFFSET,
+  NEXT_HEADER_TCP,
   SOURCE_OFFSET,
   writeHeader,
 } from './ipv6.ts';
@@ -33,6 +34,9 @@ const ICMP_HEADER_LENGTH = 8;
 /** An error must fit into the least MTU (section 2.4, c). */
 const LONGEST_ERROR = LEAST_MTU;
 const HOP_LIMIT = 64;
+/** In a TCP header (RFC 9293, section 3.1). */
+const TCP_FLAGS_OFFSET = 13;
+const TCP_SYN = 0x02;
 
 /** May this packet be answered with an error? Not an error itself, and from a single, real host. */
 export function mayAnswer(packet: Buffer): boolean {
@@ -109,6 +113,18 @@ function icmpAt(bytes: Buffer, start: number, end: number): number | NoMessage {
 function extensionLength(header: number, said: number): number {
   if (header === FRAGMENT_HEADER) return 8;
   return header === AUTHENTICATION_HEADER ? 8 + 4 * said : 8 + 8 * said;
+}
+
+/**
+ * What to say of a packet whose destination is away for now. `noRoute` is the one code after which TCP takes back the doubling of
+ * its pauses (RFC 6069, section 3; Linux from 5.8 on), and so asks often enough to notice that the destination is back. Who
+ * only begins to connect would be told by it that his own network is down; he, and all that is not TCP, hears that the host is
+ * away.
+ */
+export function codeForAbsence(packet: Buffer): UnreachableCode {
+  const flags = packet[HEADER_LENGTH + TCP_FLAGS_OFFSET];
+  if (packet[NEXT_HEADER_OFFSET] !== NEXT_HEADER_TCP || flags === undefined) return UNREACHABLE.address;
+  return (flags & TCP_SYN) === 0 ? UNREACHABLE.noRoute : UNREACHABLE.address;
 }
 
 /** @param about the packet that cannot be delivered; it is quoted as far as it fits */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { toAddress } from '../../../../src/wire/i2p/address.ts';
-import { checksum, mayAnswer, UNREACHABLE, unreachable } from '../../../../src/wire/packet/icmpv6.ts';
+import { checksum, codeForAbsence, mayAnswer, UNREACHABLE, unreachable } from '../../../../src/wire/packet/icmpv6.ts';
 import { hex, noise } from '../../kit/support.ts';
 import { OURS, packet, THEIRS } from './packets.ts';
 
@@ -89,6 +89,24 @@ test('an error is a whole ICMPv6 packet to the sender, quoting as much as fits i
 
 test('the codes are those of RFC 4443, section 3.1', () => {
   assert.deepEqual(UNREACHABLE, { noRoute: 0, address: 3, sourcePolicy: 5 });
+});
+
+test('of an absent host only a TCP segment without SYN hears that there is no route', () => {
+  const segment = (flags: number) =>
+    packet(Buffer.concat([noise(13, 1), Buffer.from([flags]), noise(6, 2)]), { next: 6 });
+  const codes: ReadonlyArray<readonly [name: string, bytes: Buffer, code: number]> = [
+    ['a segment of a connection that stands', segment(0x10), 0],
+    ['with all flags but SYN', segment(0xfd), 0],
+    ['its end', segment(0x11), 0],
+    ['an attempt to connect', segment(0x02), 3],
+    ['one with ECN', segment(0xc2), 3],
+    ['the answer to one', segment(0x12), 3],
+    ['TCP that is cut off before its flags', packet(noise(13, 3), { next: 6 }), 3],
+    ['UDP', packet(noise(20, 4), { next: 17 }), 3],
+    ['an echo request', packet(noise(20, 5), { next: ICMPV6 }), 3],
+    ['TCP behind options', packet(noise(40, 6), { next: 60 }), 3],
+  ];
+  for (const [name, bytes, code] of codes) assert.equal(codeForAbsence(bytes), code, name);
 });
 
 test('an answer does not change the packet that it is about', () => {
