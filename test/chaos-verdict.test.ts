@@ -5,7 +5,16 @@ import { FAULTS } from '../scripts/chaos/faults.ts';
 import { Meter } from '../scripts/chaos/meter.ts';
 import { pingNews } from '../scripts/chaos/ping.ts';
 import { connectionsOf, lostOn, verdict } from '../scripts/chaos/table.ts';
-import { changesOf, type Findings, isGood, isTooMuch, judge, summaryOf } from '../scripts/chaos/verdict.ts';
+import {
+  changesOf,
+  type Findings,
+  isGood,
+  isTooMuch,
+  judge,
+  judgeTogether,
+  medianTimes,
+  summaryOf,
+} from '../scripts/chaos/verdict.ts';
 
 const GOOD: Findings = {
   away: { ping: 300, tcp: 5_000, socks: 2_000 },
@@ -142,6 +151,34 @@ describe('the time until all is back', () => {
     const judgement = judge({ ...GOOD, away: { ping: 11_000 } });
     assert.deepEqual(judgement.failures, []);
     assert.ok(!isGood(judgement));
+  });
+});
+
+describe('a fault that happened several times', () => {
+  const time = (ping: number | undefined, bareAway: number | undefined): Findings => ({
+    ...GOOD,
+    away: { ping },
+    bareAway,
+  });
+
+  test('is judged by the medians of its times, those of the routers themselves too', () => {
+    const times = [time(95_000, 40_000), time(20_000, 100_000), time(70_000, 60_000)] as const;
+    assert.deepEqual(medianTimes(times), { away: { ping: 70_000 }, bareAway: 60_000 });
+    assert.deepEqual(judgeTogether(times), { failures: [], late: [] });
+    assert.deepEqual(judgeTogether([...times, time(90_000, 50_000)]).late, [
+      'ping needed 90.0 s, and the goal is 72.0 s',
+    ]);
+  });
+
+  test('was away for longest where it did not come back', () => {
+    const times = [time(9_000, 1_000), time(undefined, undefined), time(10_000, 2_000)] as const;
+    assert.deepEqual(medianTimes(times), { away: { ping: 10_000 }, bareAway: 2_000 });
+    assert.deepEqual(medianTimes([times[1], times[1], times[0]]), { away: { ping: undefined }, bareAway: undefined });
+  });
+
+  test('fails as soon as it failed once', () => {
+    const times = [time(9_000, 1_000), time(undefined, 1_000), time(9_000, 1_000)] as const;
+    assert.deepEqual(judgeTogether(times), { failures: ['ping did not come back'], late: [] });
   });
 });
 

@@ -13,7 +13,7 @@ import { FAULTS } from './faults.ts';
 import { sufferOnRouters } from './router-run.ts';
 import { isGood, type Judgement, summaryOf } from './verdict.ts';
 
-const USAGE = `npm run chaos -- [--all] [FAULT ...]
+const USAGE = `npm run chaos -- [--all] [--rounds N] [FAULT ...]
 
 Lets faults happen to two gateways on real routers, and prints for how long ping, one long TCP
 connection, UDP, a download through the interface and one through SOCKS were away, and a bare SAM stream
@@ -21,7 +21,8 @@ on the same routers beside them; which connections broke, and what was lost on t
 of, and what both processes hold before and after. Fails where a byte is wrong, something does not come
 back, a connection breaks that need not or loses more than was under way, or more is held than before.
 Says MISSED where only the time was longer than 1.2 times the bare stream's, and than 10 s. The exit code
-is 1 in both cases. All but the long ones (*) unless some are named; with --all the long ones too:
+is 1 in both cases. With --rounds those on routers happen so often, up to 20 times, and the times are judged
+by their medians. All but the long ones (*) unless some are named; with --all the long ones too:
 
 ${FAULTS.map(line).join('\n')}
 
@@ -35,7 +36,12 @@ const NOT_GOOD = 1;
 const USAGE_ERROR = 64;
 
 async function main(): Promise<number> {
-  const { positionals, values } = parseArgs({ allowPositionals: true, options: { all: { type: 'boolean' } } });
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { all: { type: 'boolean' }, rounds: { type: 'string', default: '1' } },
+  });
+  if (!/^([1-9]|1\d|20)$/.test(values.rounds)) throw new Error(`--rounds is from 1 to 20, not ${values.rounds}`);
+  const rounds = Number(values.rounds);
   const known = new Set([...FAULTS, ...BRIDGE_FAULTS].map(({ name }) => name));
   const unknown = positionals.filter((name) => !known.has(name));
   if (unknown.length > 0) throw new Error(`no fault is called ${unknown.join(' or ')}`);
@@ -62,7 +68,8 @@ async function main(): Promise<number> {
     return lab;
   };
   try {
-    if (onRouters.length > 0) keep(await sufferOnRouters(openLab, clocks, onRouters, end.signal, say));
+    if (onRouters.length > 0)
+      keep(await sufferOnRouters({ openLab, clocks, faults: onRouters, rounds, signal: end.signal, say }));
     if (onBridge.length > 0) keep(await sufferOnBridge(onBridge, end.signal, say));
     isDone = true;
     say(`\n${summaryOf(rows)}`);

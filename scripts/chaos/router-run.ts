@@ -7,9 +7,19 @@ import type { Gateway } from '../lab/gateway.ts';
 import { ECHO_PORT, handedOver, type Lab, WEB_PORT } from '../lab/lab.ts';
 import type { Fault, Stage } from './fault.ts';
 import { type Held, held, listen } from './observe.ts';
-import { describe, HEAD, type Side } from './table.ts';
+import { describe, describeMedians, HEAD, MEDIANS_HEAD, type Side } from './table.ts';
 import { type Outage, startTraffic, type Traffic } from './traffic.ts';
-import { type Change, changesOf, isTooMuch, type Judgement, judge, type Measure } from './verdict.ts';
+import {
+  type Change,
+  changesOf,
+  type Findings,
+  isTooMuch,
+  type Judgement,
+  judge,
+  judgeTogether,
+  type Measure,
+  medianTimes,
+} from './verdict.ts';
 
 /** From the repair on. What routers of i2pd 2.45.1 need by themselves is 125 s at most. */
 const PATIENCE_MS = 240_000;
@@ -25,22 +35,27 @@ const MEASURES: readonly Measure<Held>[] = [
   { what: 'megabytes', of: ({ megabytes }) => megabytes, mayGrow: MORE_MEGABYTES },
 ];
 
-/**
- * @param openLab ends the one before
- * @returns how each ended, by its name
- */
-export async function sufferOnRouters(
-  openLab: () => Promise<Lab>,
-  clocks: Stage['clocks'],
-  faults: readonly Fault[],
-  signal: AbortSignal,
-  say: (row: string) => void,
-): Promise<ReadonlyMap<string, Judgement>> {
-  const rows = new Map<string, Judgement>();
+/** What a run on routers needs. */
+export interface RouterRun {
+  /** Ends the one before. */
+  readonly openLab: () => Promise<Lab>;
+  readonly clocks: Stage['clocks'];
+  readonly faults: readonly Fault[];
+  /** How often all of them happen. */
+  readonly rounds: number;
+  readonly signal: AbortSignal;
+  readonly say: (row: string) => void;
+}
+
+/** @returns how each ended, by its name */
+export async function sufferOnRouters(run: RouterRun): Promise<ReadonlyMap<string, Judgement>> {
+  const { openLab, clocks, faults, rounds, signal, say } = run;
+  const found = new Map<Fault, [Findings, ...Findings[]]>();
   let running: Running | undefined;
   say(HEAD);
   try {
-    for (const { name, what, mayBreak = [], blockedMs = 0, happen } of faults) {
+    for (const fault of Array.from({ length: rounds }, () => faults).flat()) {
+      const { what, mayBreak = [], blockedMs = 0, happen } = fault;
       running ??= await startRunning(await openLab(), clocks, signal);
       const { stage, traffic } = running;
       const gateways = [stage.a, stage.b].map((gateway) => ({ gateway, warned: listen(gateway) }));
@@ -54,9 +69,9 @@ export async function sufferOnRouters(
       const { first } = running;
       const watched = gateways.map((one, index) => ({ ...one, first: first[index], before: before[index] }));
       const sides = await untilLittleIsHeld(watched, signal);
-      const judgement = judge({ ...outage, blockedMs, mayBreak, changes: sides.flatMap(changesOn) });
-      rows.set(name, judgement);
-      say(describe(what, outage, sides, judgement));
+      const findings = { ...outage, blockedMs, mayBreak, changes: sides.flatMap(changesOn) };
+      found.set(fault, [...(found.get(fault) ?? []), findings]);
+      say(describe(what, outage, sides, judge(findings)));
       if (isAllBack(outage)) continue;
       traffic.stop();
       running = undefined;
@@ -64,7 +79,11 @@ export async function sufferOnRouters(
   } finally {
     running?.traffic.stop();
   }
-  return rows;
+  const rows = [...found].map(([fault, times]) => ({ ...fault, times, judgement: judgeTogether(times) }));
+  if (rounds > 1) say(MEDIANS_HEAD);
+  for (const { what, times, judgement } of rounds > 1 ? rows : [])
+    say(describeMedians(what, times.length, medianTimes(times), judgement));
+  return new Map(rows.map(({ name, judgement }) => [name, judgement]));
 }
 
 function isAllBack({ away, bareAway }: Outage): boolean {

@@ -1,7 +1,7 @@
 /** One row of the fault lab's table as text. */
 import type { Held } from './observe.ts';
 import { KINDS, type Outage } from './traffic.ts';
-import { type Broken, changed, type Holding, isGood, type Judgement, seconds } from './verdict.ts';
+import { type Broken, changed, type Holding, isGood, type Judgement, seconds, type Times } from './verdict.ts';
 
 /** What is told of one gateway. */
 export interface Side extends Holding<Held> {
@@ -24,6 +24,13 @@ const COLUMNS = [
 ];
 
 export const HEAD = head(COLUMNS);
+
+/** Of the table that tells what repeated faults came to. */
+export const MEDIANS_HEAD = head(['medians', 'times', ...KINDS.map((kind) => NAMES[kind]), 'bare SAM', 'verdict']);
+
+export function describeMedians(what: string, count: number, { away, bareAway }: Times, judgement: Judgement): string {
+  return row([what, `${count}`, ...KINDS.map((kind) => seconds(away[kind])), seconds(bareAway), verdict(judgement)]);
+}
 
 export function describe(
   what: string,

@@ -73,6 +73,29 @@ export function judge(findings: Findings): Judgement {
   return { failures: failuresOf(findings), late: lateOf(findings) };
 }
 
+/** Of one fault that happened several times: no time may have failed, and the times until all was back are judged by their medians. */
+export function judgeTogether(times: readonly [Findings, ...Findings[]]): Judgement {
+  return { failures: times.flatMap(failuresOf), late: lateOf({ ...times[0], ...medianTimes(times) }) };
+}
+
+export type Times = Pick<Findings, 'away' | 'bareAway'>;
+
+/** The medians of all kinds of traffic, each by itself. What did not come back was longer away than all that did. */
+export function medianTimes(times: readonly [Times, ...Times[]]): Times {
+  const kinds = Object.keys(times[0].away);
+  return {
+    away: Object.fromEntries(kinds.map((kind) => [kind, median(times.map(({ away }) => away[kind]))])),
+    bareAway: median(times.map(({ bareAway }) => bareAway)),
+  };
+}
+
+/** The longer one of the two in the middle, where there are two. */
+function median(times: readonly (number | undefined)[]): number | undefined {
+  const sorted = times.map((ms) => ms ?? Number.POSITIVE_INFINITY).sort((one, other) => one - other);
+  const middle = sorted[Math.floor(sorted.length / 2)];
+  return middle === Number.POSITIVE_INFINITY ? undefined : middle;
+}
+
 export function isGood({ failures, late }: Judgement): boolean {
   return failures.length === 0 && late.length === 0;
 }
