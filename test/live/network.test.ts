@@ -13,6 +13,7 @@ import { PAGE_TEXT } from '../../scripts/lab/web-server.ts';
 import { createAcceptor } from '../../src/core/session/acceptor.ts';
 import { Session } from '../../src/core/session/session.ts';
 import { systemClock } from '../../src/io/clock.ts';
+import { createSharedController } from '../../src/kit/abort.ts';
 import { silentLogger } from '../../src/kit/log.ts';
 import { parsePrivateKeys } from '../../src/wire/i2p/destination.ts';
 
@@ -21,7 +22,7 @@ const LOST_MS = 4_000;
 const B32_LENGTH = 52;
 
 let network: I2pNetwork;
-const { signal } = new AbortController();
+const { signal } = createSharedController();
 const plan = planStranger();
 
 before(

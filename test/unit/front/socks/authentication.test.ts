@@ -252,13 +252,21 @@ test('D22 the deadline of the handshake is one for the login, the check of the p
   await assertLateAt(HANDSHAKE_MS, late);
 });
 
-test('D22 a password whose check does not end is waited for until the deadline of the handshake', async () => {
-  const never: Authenticate = (_, signal) =>
-    new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
-  const checked = await client(never, Buffer.alloc(0));
-  await trickle(hex(LOGIN), checked);
-  await assertLateAt(HANDSHAKE_MS, checked);
-});
+const TUNNEL = 'CONNECT a.i2p:80 HTTP/1.1\r\nHost: a.i2p\r\n';
+const basic = (login: string) => `Proxy-Authorization: Basic ${Buffer.from(login).toString('base64')}\r\n`;
+
+for (const [what, bytes] of [
+  ['a password', hex(LOGIN)],
+  ['the password of an HTTP CONNECT', Buffer.from(`${TUNNEL}${basic('alice:secret')}\r\n`)],
+] as const) {
+  test(`D22 ${what} whose check does not end is waited for until the deadline of the handshake`, async () => {
+    const never: Authenticate = (_, signal) =>
+      new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    const checked = await client(never, Buffer.alloc(0));
+    await trickle(bytes, checked);
+    await assertLateAt(HANDSHAKE_MS, checked);
+  });
+}
 
 for (const [what, bytes, reply] of [
   ['SOCKS4', '04 01 00 50 00 00 00 01 00 61 2e 69 32 70 00', '00 5b 00 00 00 00 00 00'],
@@ -281,9 +289,6 @@ test('D3 where there are no users, a client that offers no known method is a pro
   assert.equal(spaced(app.received()), '05 ff');
   assert.deepEqual(counts(), { accepted: 1, protocolError: 1 });
 });
-
-const TUNNEL = 'CONNECT a.i2p:80 HTTP/1.1\r\nHost: a.i2p\r\n';
-const basic = (login: string) => `Proxy-Authorization: Basic ${Buffer.from(login).toString('base64')}\r\n`;
 
 test('HTTP CONNECT: a user is let in', async () => {
   const { authenticate } = setting();
