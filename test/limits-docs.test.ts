@@ -202,7 +202,7 @@ test('what all of it holds at most is the sum of what the limits in force allow'
   // A destination, which test/unit/front/socks/udp/memory.test.ts measures.
   const remembered = 6 * KIB;
   const association =
-    2 * number('io/udp.ts MOST_QUEUED') +
+    3 * number('io/udp.ts MOST_QUEUED') +
     number('front/socks/udp/association.ts WAITED_FOR') * listener.udp_queue +
     (number('front/socks/udp/association.ts CORRESPONDENTS') + number('front/socks/udp/association.ts ROUTES')) *
       remembered;

@@ -59,6 +59,8 @@ export interface GatewayEnvironment {
   readonly random: () => number;
   /** Something is lost without which the gateway cannot go on. */
   readonly onFatal: (error: GateError) => void;
+  /** OnionCats are answered on other ports than before: `namePorts`. */
+  readonly onNamePorts?: () => void;
 }
 
 /** How long a session for datagrams outlives its last association, so that the next one finds its tunnels. */
@@ -96,7 +98,15 @@ export function createGateway(config: Config, environment: GatewayEnvironment) {
   const dns =
     tun === undefined || config.vpn.dns === 'off'
       ? undefined
-      : createNameServer({ own, peers, tellsPeers: config.vpn.dns === 'peers', udp: environment.udp, clock, log });
+      : createNameServer({
+          own,
+          peers,
+          tellsPeers: config.vpn.dns === 'peers',
+          udp: environment.udp,
+          clock,
+          log,
+          portsChanged: () => environment.onNamePorts?.(),
+        });
 
   const service = serviceOf([
     sessions,
@@ -133,6 +143,7 @@ export function createGateway(config: Config, environment: GatewayEnvironment) {
     lookups: () => resolver.lookups(),
     vpn,
     dns,
+    namePorts: () => dns?.ports() ?? [],
     flows,
     socks,
     peers,

@@ -3,21 +3,22 @@ import { b32Of } from '../config/rules.ts';
 import type { Config, PeerConfig } from '../config/schema.ts';
 import { type FirewallSettings, rulesFor } from '../core/firewall/policy.ts';
 import { createPeerTable, type OnionCatSettings, type PeerSettings, type PeerTable } from '../core/peers/table.ts';
-import { NAME_PORTS } from '../front/dns/server.ts';
 import type { Addresses } from '../wire/i2p/address.ts';
 import type { AllowRule } from '../wire/packet/allow-rule.ts';
 
 /** @throws GateError `config` for a second destination with the same 80 bits */
 export function configuredPeers(config: Config, own: Addresses): PeerTable {
-  return createPeerTable(peerSettings(config), own);
+  return createPeerTable(peerSettings(config, []), own);
 }
 
-export function peerSettings({ peer, firewall, vpn }: Config): readonly PeerSettings[] {
-  return peer.map((one) => settingsOf(one, firewall, vpn.dns === 'off' ? [] : NAME_RULES));
+/**
+ * @param namePorts UDP ports on which this gateway answers an OnionCat, which asks for names before it can send us anything;
+ *   whatever else may listen there is not opened to it
+ */
+export function peerSettings({ peer, firewall }: Config, namePorts: readonly number[]): readonly PeerSettings[] {
+  const nameRules = namePorts.map((port): AllowRule => ({ kind: 'udp', first: port, last: port }));
+  return peer.map((one) => settingsOf(one, firewall, nameRules));
 }
-
-/** An OnionCat asks us for names before it can send us anything. */
-const NAME_RULES: readonly AllowRule[] = NAME_PORTS.map((port) => ({ kind: 'udp', first: port, last: port }));
 
 function settingsOf(peer: PeerConfig, firewall: FirewallSettings, forOnionCats: readonly AllowRule[]): PeerSettings {
   const rules = rulesFor(firewall, peer.allow);

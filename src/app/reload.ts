@@ -1,6 +1,7 @@
 /**
  * Takes over a changed config file while the gateway runs: its peers, their rules, and how much is logged. All of it or
- * nothing: what would need a restart, or cannot be had, leaves everything as it was.
+ * nothing: what would need a restart, or cannot be had, leaves everything as it was. Also has the rules of peers who ask the gateway
+ * for names follow the ports on which it answers.
  */
 import { type ConfigChanges, configChanges } from '../config/changes.ts';
 import type { Config, DefaultPaths } from '../config/schema.ts';
@@ -21,7 +22,7 @@ export interface ReloadParts {
   readonly paths: DefaultPaths;
   /** Reads the file again. @throws GateError when it cannot be read, or is not right */
   readonly read: () => Promise<Config>;
-  readonly gateway: Pick<Gateway, 'own' | 'peers' | 'changePeers'>;
+  readonly gateway: Pick<Gateway, 'own' | 'peers' | 'changePeers' | 'namePorts'>;
   readonly tun: TunPort | undefined;
   readonly firewall: FirewallPort | undefined;
   readonly log: AdjustableLogger;
@@ -51,11 +52,28 @@ export class Reloader {
     return this.#next;
   }
 
+  /** The gateway answers OnionCats on other ports than before: their rules follow. Never rejects. */
+  followNamePorts(): Promise<void> {
+    return this.#inTurn(() => this.#follow()).catch((thrown) => {
+      const { message, code } = asGateError(thrown, 'changing the rules of peers that ask for names');
+      this.#parts.log.warn(
+        `peers that ask for names have the rules of before: ${message}; \`garligate reload\` tries again`,
+        {
+          code,
+        },
+      );
+    });
+  }
+
   #afterLast(): Promise<ReloadReport> {
-    const next = this.#last.then(() => {
+    return this.#inTurn(() => {
       this.#next = undefined;
       return this.#reload();
     });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const next = this.#last.then(work);
     this.#last = next.catch(() => {});
     return next;
   }
@@ -72,7 +90,7 @@ export class Reloader {
     const wanted = await read().catch(explainUnreadable);
     const changes = configChanges(this.#config, wanted, paths);
     demandTakeable(changes, this.#config, wanted);
-    const plan = gateway.peers.plan(peerSettings(wanted));
+    const plan = gateway.peers.plan(peerSettings(wanted, gateway.namePorts()));
     const before = gateway.peers.list();
     const hasChanged = plan.added.length + plan.removed.length + plan.regulated.length > 0;
     if (hasChanged) await this.#carryOut(plan, before);
@@ -87,6 +105,13 @@ export class Reloader {
       removed: named(removed),
       regulated: named(regulated),
     };
+  }
+
+  async #follow(): Promise<void> {
+    const { gateway } = this.#parts;
+    if (this.#stopped) return;
+    const plan = gateway.peers.plan(peerSettings(this.#config, gateway.namePorts()));
+    if (plan.regulated.length > 0) await this.#carryOut(plan, gateway.peers.list());
   }
 
   /** Rules first, so that nobody who comes meets an open host; routes last but one, so that nobody who goes leaves a hole. */

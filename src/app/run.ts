@@ -117,6 +117,7 @@ async function start(
     log,
     random: Math.random,
     onFatal: (error) => lost.abort(error),
+    onNamePorts: () => void reloader.followNamePorts(),
   });
   const startedAt = systemClock.now();
   const watch = tun === undefined ? undefined : createInterfaceWatch(tun, systemClock, log);

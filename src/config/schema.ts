@@ -81,7 +81,8 @@ export function configSchema(paths: DefaultPaths) {
           description: 'The unix socket over which `garligate status` and its like talk to the running gateway.',
         }),
         mode: value.socketMode.prefault('0660').meta({
-          description: 'Permissions of the control socket. Who may open it may see peers and addresses.',
+          description:
+            'Permissions of the control socket. Who may open it may see peers and addresses, ping peers, and have the config file read again.',
         }),
       })
       .prefault({})
@@ -162,7 +163,7 @@ function vpnSchema() {
     }),
     dns: value.oneOf(['off', 'self', 'peers']).prefault('self').meta({
       description:
-        'What is told to a peer with compat = "onioncat4" that asks over DNS (UDP 53 and 8060 on the addresses of the VPN) whose an address is: nothing, the name of this gateway, or the names of its peers as well. Nobody else is answered, and without such a peer nothing listens.',
+        'What is told to a peer with compat = "onioncat4" that asks over DNS (UDP 53 and 8060 on the addresses of the VPN) whose an address is: nothing, the name of this gateway, or the names of its peers as well. Nobody else is answered, and without such a peer nothing listens. Its rules let it ask where this gateway answers, whatever its `allow` says.',
     }),
     keep_unreachable: value.flag.prefault(true).meta({
       description:
@@ -194,7 +195,8 @@ function peerSchema() {
       example: '"ktmhezukbp6jyuldedcjmso6p4e6aegeikqli2mne67hnttgmvfa.b32.i2p"',
     }),
     connect: value.oneOf(['always', 'demand']).prefault('always').meta({
-      description: '"always" keeps a stream to the peer open, "demand" opens one when there is a packet for it.',
+      description:
+        '"always" keeps a stream to the peer open, "demand" opens one when there is a packet for it, and leaves it when there was none for 180 s.',
       live: true,
     }),
     compat: value.oneOf(['none', 'onioncat4']).prefault('none').meta({
@@ -214,7 +216,7 @@ function peerSchema() {
     }),
     allow: value.listOf(value.allowRule, '["icmp", "tcp/22", "udp/5000-5010"]').optional().meta({
       description:
-        'What this peer may reach here, and in `vpn.networks`: echo requests, ports, or all. `[]` means nothing.',
+        'What this peer may reach here, and in `vpn.networks`: echo requests, ports, or all. `[]` means nothing. An OnionCat may also ask for names: `vpn.dns`.',
       otherwise: 'as `firewall.default` says',
       example: '["icmp", "tcp/22", "udp/5000-5010"]',
       live: true,

@@ -16,11 +16,13 @@ export class FakeUdp implements UdpPort {
   readonly sent: Array<{ readonly bytes: Buffer; readonly to: UdpAddress | undefined }> = [];
   /** The next attempts to bind fail so. */
   refuse: GateError | undefined;
+  /** Where they do; everywhere unless told. */
+  refuses: (address: string, port: number) => boolean = () => true;
   /** The kernel takes no more. */
   full = false;
 
   async bind(address: string, port: number): Promise<UdpSocket> {
-    if (this.refuse !== undefined) throw this.refuse;
+    if (this.refuse !== undefined && this.refuses(address, port)) throw this.refuse;
     const one: Bound = { local: { address, port }, take: () => {}, fail: () => {} };
     this.bound.add(one);
     return {

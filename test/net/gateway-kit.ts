@@ -2,6 +2,7 @@
 import { createGateway, type Gateway } from '../../src/app/gateway.ts';
 import { bringUpInterface } from '../../src/app/interface.ts';
 import { configuredPeers } from '../../src/app/peers.ts';
+import { Reloader } from '../../src/app/reload.ts';
 import type { UndoStep } from '../../src/app/undo.ts';
 import { decodeConfig } from '../../src/config/decode.ts';
 import type { BridgePort, TunPort } from '../../src/core/ports.ts';
@@ -31,7 +32,7 @@ export interface NetGatewayPlan {
 }
 
 export async function startNetGateway(plan: NetGatewayPlan): Promise<NetGateway> {
-  const { bridge, keys, config: toml, mtu = 1500, firewall: enabled = false } = plan;
+  const { bridge, keys, config: toml, mtu = 1500, firewall: guarded = false } = plan;
   const decoded = decodeConfig(`socks = []\n${toml}`, SYSTEM_PATHS);
   if (decoded.kind !== 'config') throw new Error(JSON.stringify(decoded));
   const { config } = decoded;
@@ -39,8 +40,8 @@ export async function startNetGateway(plan: NetGatewayPlan): Promise<NetGateway>
   const peers = configuredPeers(config, addresses);
   const log = createPinoLogger('error');
   const undo: UndoStep[] = [];
-  const { tun } = await bringUpInterface(
-    { ...config, vpn: { ...config.vpn, mtu }, firewall: { ...config.firewall, enabled } },
+  const { tun, firewall } = await bringUpInterface(
+    { ...config, vpn: { ...config.vpn, mtu }, firewall: { ...config.firewall, enabled: guarded } },
     { own: addresses, peers: peers.list(), clock: systemClock, log, undo: (step) => undo.push(step) },
   );
   const gateway = createGateway(config, {
@@ -59,6 +60,16 @@ export async function startNetGateway(plan: NetGatewayPlan): Promise<NetGateway>
     onFatal: (error) => {
       throw error;
     },
+    onNamePorts: () => void reloader.followNamePorts(),
+  });
+  const reloader = new Reloader({
+    config,
+    paths: SYSTEM_PATHS,
+    read: async () => config,
+    gateway,
+    tun,
+    firewall,
+    log,
   });
   await gateway.start(new AbortController().signal);
   return {
@@ -66,6 +77,7 @@ export async function startNetGateway(plan: NetGatewayPlan): Promise<NetGateway>
     addresses,
     tun,
     stop: async () => {
+      await reloader.stop();
       await gateway.stop();
       for (const step of undo.reverse()) await step();
     },

@@ -5,13 +5,16 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { createTcpBridge } from '../../src/io/bridge-tcp.ts';
 import { systemClock } from '../../src/io/clock.ts';
 import { generateKeys } from '../../src/io/key-generate.ts';
+import { isSame } from '../../src/kit/same.ts';
 import { formatAddress } from '../../src/wire/i2p/address.ts';
+import { formatAllowRule } from '../../src/wire/packet/allow-rule.ts';
 import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
 import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
 import { OnionCat } from '../helpers/onioncat.ts';
@@ -186,6 +189,7 @@ await declareScenarios(import.meta.filename, {
           assert.match(ip('-6', 'route', 'get', formatAddress(to)), new RegExp(`src ${formatAddress(source)} `));
         }
       }
+      assert.equal(gateway.gateway.dns?.problem(), undefined);
       await ask();
       await until('it was heard', () => gateway.gateway.dns?.counters().notAPeer === 1);
       await end();
@@ -194,7 +198,8 @@ await declareScenarios(import.meta.filename, {
   'where every peer is denied everything, an OnionCat is told all the same, and a peer of our kind does not get so far':
     {
       run: async () => {
-        const { gateway, ask, end } = await withOnionCat(true);
+        const { gateway, ask, mayAsk, end } = await withOnionCat(true);
+        await until('the ports are open to it', () => isSame(mayAsk(), ['udp/53', 'udp/8060']));
         await ask();
         const denied = () =>
           execFileSync('nft', ['list', 'counter', 'ip6', 'garligate', 'denied'], { encoding: 'utf8' });
@@ -203,6 +208,26 @@ await declareScenarios(import.meta.filename, {
         await end();
       },
     },
+  'where another name server of this host has the port, an OnionCat does not reach that one': {
+    run: async () => {
+      const heard: string[] = [];
+      const another = createSocket('udp6', (bytes) => heard.push(String(bytes)));
+      another.bind(53, '::');
+      await once(another, 'listening');
+      const { gateway, cat, mayAsk, end } = await withOnionCat(true);
+      await until('the other port is open to it', () => isSame(mayAsk(), ['udp/8060']));
+      assert.match(gateway.gateway.dns?.problem()?.message ?? '', /UDP port 53 .* peers are kept from it/);
+      const { ocat4 } = gateway.addresses;
+      const asks = (port: number) => cat.send(udpPacket(cat.address, ocat4, [4_001, port], question(ocat4)));
+      asks(8060);
+      await until('it has dialled', () => cat.peers.length === 1);
+      for (const port of [53, 53, 8060]) asks(port);
+      await until('an answer', () => cat.delivered.some((one) => one[6] === 17));
+      assert.deepEqual(heard, []);
+      another.close();
+      await end();
+    },
+  },
 });
 
 /** A gateway with two peers of which neither has rules: an OnionCat, and one of our kind. */
@@ -219,7 +244,6 @@ async function withOnionCat(firewall: boolean) {
     ].join('\n'),
   });
   await until('the gateway accepts', () => gateway.gateway.accepting.armed > 0);
-  assert.equal(gateway.gateway.dns?.problem(), undefined);
   assert.equal(gateway.tun.state(), 'up');
   const cat = new OnionCat({
     name: server.b32,
@@ -233,6 +257,9 @@ async function withOnionCat(firewall: boolean) {
     gateway,
     server,
     other,
+    cat,
+    /** What the rules let the OnionCat reach. */
+    mayAsk: () => gateway.gateway.peers.byB32(server.b32)?.allow.map(formatAllowRule),
     /** The OnionCat asks at each of the two ports and is answered; then the other one asks. */
     ask: async () => {
       const { ocat4, oc } = gateway.addresses;

@@ -8,6 +8,7 @@ import type { UdpPort, UdpSocket } from '../../core/ports.ts';
 import type { Clock, Timer } from '../../kit/clock.ts';
 import { asGateError, GateError } from '../../kit/errors.ts';
 import { type Logger, logFailure } from '../../kit/log.ts';
+import { isSame } from '../../kit/same.ts';
 import type { Service } from '../../kit/service.ts';
 import { createTally } from '../../kit/tally.ts';
 import { TokenBucket } from '../../kit/token-bucket.ts';
@@ -31,6 +32,8 @@ export interface NameServerOptions {
   readonly udp: UdpPort;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Told whenever `ports` says something else than before. */
+  readonly portsChanged: () => void;
 }
 
 /** Each question is one of these; `notSent` counts answers besides that the kernel did not take. */
@@ -40,13 +43,15 @@ export type NameCounter = (typeof NAME_COUNTERS)[number];
 export interface NameServer extends Service {
   /** Listens while there is somebody who may ask. */
   peersChanged(): Promise<void>;
+  /** Where it answers, on both of our addresses. Elsewhere another program of this host may, which is not for peers. */
+  ports(): readonly number[];
   counters(): Readonly<Record<NameCounter, number>>;
   /** Why it does not listen everywhere it should; undefined when it does. */
   problem(): GateError | undefined;
 }
 
 /** OnionCat 4 asks on the first, older ones on the second. */
-export const NAME_PORTS = [53, 8060] as const;
+const NAME_PORTS = [53, 8060] as const;
 
 /** An OnionCat asks at most 5 times, 5 s apart, for each address that it does not know. */
 const QUERIES_BURST = 20;
@@ -69,6 +74,7 @@ export function createNameServer(options: NameServerOptions): NameServer {
     [own.addresses.oc, own.addresses.ocat4].map((address) => ({ address, port })),
   );
   const bound = new Map<(typeof wanted)[number], UdpSocket>();
+  let toldPorts: readonly number[] = [];
   let problem: GateError | undefined;
   let retry: Timer | undefined;
   let settled = Promise.resolve();
@@ -98,6 +104,15 @@ export function createNameServer(options: NameServerOptions): NameServer {
 
   const listens = () => !stopped && isAsked();
 
+  const ports = () => NAME_PORTS.filter((port) => wanted.every((place) => place.port !== port || bound.has(place)));
+
+  const tellPorts = () => {
+    const now = ports();
+    if (isSame(now, toldPorts)) return;
+    toldPorts = now;
+    options.portsChanged();
+  };
+
   const bindAll = async () => {
     retry?.cancel();
     problem = undefined;
@@ -114,6 +129,7 @@ export function createNameServer(options: NameServerOptions): NameServer {
       logFailure(log, problem, 'binding the name server');
       retry = clock.after(RETRY_MS, () => void settle());
     }
+    tellPorts();
   };
 
   /** One at a time, or two would want the same port. */
@@ -127,6 +143,7 @@ export function createNameServer(options: NameServerOptions): NameServer {
     problem = undefined;
     for (const socket of bound.values()) socket.close();
     bound.clear();
+    tellPorts();
   };
 
   return {
@@ -137,6 +154,7 @@ export function createNameServer(options: NameServerOptions): NameServer {
       stopped = true;
       closeAll();
     },
+    ports,
     counters: () => counts.snapshot(),
     problem: () => problem,
   };
@@ -154,8 +172,8 @@ function explain(error: GateError, port: number): GateError {
       );
     case 'udp.port-taken':
       return told(
-        `another program answers on UDP port ${port} of the VPN address already; keep it to its own addresses, or set ` +
-          'vpn.dns = "off"',
+        `another program answers on UDP port ${port} of the VPN address already, and peers are kept from it; keep it to ` +
+          'its own addresses, or set vpn.dns = "off"',
       );
     default:
       return error;

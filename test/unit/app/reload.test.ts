@@ -10,6 +10,7 @@ import { SYSTEM_PATHS } from '../../../src/io/paths.ts';
 import { GateError } from '../../../src/kit/errors.ts';
 import { silentLogger } from '../../../src/kit/log.ts';
 import { formatAddress } from '../../../src/wire/i2p/address.ts';
+import { formatAllowRule } from '../../../src/wire/packet/allow-rule.ts';
 import { FakeTun } from '../../helpers/fake-tun.ts';
 import { own } from '../core/support.ts';
 
@@ -48,6 +49,7 @@ function setting(toml: string, refuse?: 'rules' | 'routes') {
     },
   };
   const levels: string[] = [];
+  const answers: { on: readonly number[] } = { on: [] };
   const reloader = new Reloader({
     config: file.config,
     paths: SYSTEM_PATHS,
@@ -60,6 +62,7 @@ function setting(toml: string, refuse?: 'rules' | 'routes') {
     gateway: {
       own: ME,
       peers,
+      namePorts: () => answers.on,
       changePeers: async (plan) => {
         done.push('peers');
         plan.commit();
@@ -70,7 +73,7 @@ function setting(toml: string, refuse?: 'rules' | 'routes') {
     log: { ...silentLogger, setLevel: (level) => void levels.push(level) },
   });
   const names = () => peers.list().map(({ name }) => name);
-  return { file, reloader, done, tun, firewall, levels, names, peers };
+  return { file, reloader, done, tun, firewall, levels, names, peers, answers };
 }
 
 test('takes over who comes, who goes and who may do what, with rules and routes before the peers', async () => {
@@ -174,4 +177,34 @@ test('told to end, it lets the running one finish, and neither those that wait n
   assert.deepEqual((await running).added, ['alice']);
   await assert.rejects(reloader.reload(), { kind: 'shutdown' });
   assert.equal(file.reads, 1);
+});
+
+test('rules of an OnionCat follow the ports on which it is answered, and a reload leaves them as they are', async () => {
+  const { file, reloader, done, firewall, answers, peers } = setting(peerText('cat', 'compat = "onioncat4"\n'));
+  const rules = () => peers.list().map(({ allow }) => allow.map(formatAllowRule));
+  answers.on = [53, 8060];
+  await reloader.followNamePorts();
+  assert.deepEqual(rules(), [['udp/53', 'udp/8060']]);
+  assert.match(firewall.rules, /udp dport \{? ?53/);
+  await reloader.followNamePorts();
+  assert.deepEqual(done, ['rules', 'routes', 'peers'], 'nothing is done where nothing has changed');
+
+  file.config = config(`${peerText('cat', 'compat = "onioncat4"\n')}${peerText('alice')}`);
+  assert.deepEqual((await reloader.reload()).regulated, []);
+  answers.on = [8060];
+  await reloader.followNamePorts();
+  assert.deepEqual(rules(), [['udp/8060'], []]);
+  assert.doesNotMatch(firewall.rules, /dport \{? ?53/);
+
+  await reloader.stop();
+  answers.on = [];
+  await reloader.followNamePorts();
+  assert.equal(done.length, 9);
+});
+
+test('rules that cannot follow leave everything as it was, and the gateway goes on', async () => {
+  const { reloader, answers, peers, names } = setting(peerText('cat', 'compat = "onioncat4"\n'), 'rules');
+  answers.on = [53];
+  await reloader.followNamePorts();
+  assert.deepEqual([names(), peers.list()[0]?.allow], [['cat'], []]);
 });

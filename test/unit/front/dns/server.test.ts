@@ -14,16 +14,33 @@ const ME = own(1);
 const CAT = peer(2, { onionCat: { inbound: [] } });
 const OTHER = peer(3);
 
-async function setting({ tellsPeers = false, refuse }: { tellsPeers?: boolean; refuse?: GateError } = {}) {
+interface Setting {
+  readonly tellsPeers?: boolean;
+  readonly refuse?: GateError;
+  readonly refuses?: FakeUdp['refuses'];
+}
+
+async function setting({ tellsPeers = false, refuse, refuses = () => true }: Setting = {}) {
   const clock = new FakeClock();
   const udp = new FakeUdp();
   udp.refuse = refuse;
+  udp.refuses = refuses;
   const peers = createPeerTable([CAT, OTHER], ME.addresses);
-  const server = createNameServer({ own: ME, peers, tellsPeers, udp, clock, log: silentLogger });
+  /** What was told, in order. */
+  const ports: (readonly number[])[] = [];
+  const server = createNameServer({
+    own: ME,
+    peers,
+    tellsPeers,
+    udp,
+    clock,
+    log: silentLogger,
+    portsChanged: () => ports.push(server.ports()),
+  });
   await server.start(NEVER);
   const ask = (about: Buffer, from: Buffer = CAT.addresses.ocat4, to: Address = ME.addresses.ocat4, port = 53) =>
     udp.receive(question(about), to, port, from);
-  return { clock, udp, server, ask, peers };
+  return { clock, udp, server, ask, peers, ports };
 }
 
 function question(about: Buffer): Buffer {
@@ -114,6 +131,25 @@ test('a port that is taken does not keep the gateway from starting; it is told, 
   await server.stop();
   await clock.settle();
   assert.equal(clock.pending, 0);
+});
+
+test('tells where it answers: on both addresses, or another program of this host might', async () => {
+  const refuse = new GateError('local-io', 'udp.port-taken', 'taken');
+  const taken = (address: string, port: number) => port === 53 && address === formatAddress(ME.addresses.oc);
+  const { clock, udp, server, peers, ports } = await setting({ refuse, refuses: taken });
+  assert.deepEqual(ports, [[8060]]);
+  await clock.advance(60_000);
+  assert.deepEqual(ports, [[8060]], 'only what has changed is told');
+  udp.refuse = undefined;
+  await clock.advance(60_000);
+  assert.deepEqual(ports, [[8060], [53, 8060]]);
+  peers.plan([OTHER]).commit();
+  await server.peersChanged();
+  assert.deepEqual(ports.at(-1), []);
+  peers.plan([CAT]).commit();
+  await server.peersChanged();
+  await server.stop();
+  assert.deepEqual(ports.slice(-2), [[53, 8060], []]);
 });
 
 test('an answer that the kernel does not take is counted', async () => {
