@@ -51,6 +51,11 @@ export function neededCapabilities({ vpn, peer }: Config): readonly Capability[]
   return answersNames ? ['CAP_NET_ADMIN', 'CAP_NET_BIND_SERVICE'] : ['CAP_NET_ADMIN'];
 }
 
+/** What this config takes besides what was kept by the plan that was carried out. */
+export function missingCapabilities(plan: PrivilegePlan, config: Config): readonly Capability[] {
+  return plan.kind === 'stay-root' ? [] : neededCapabilities(config).filter((one) => !plan.keep.includes(one));
+}
+
 /** What this process would do. @throws GateError `permission` when there is no user to become */
 export async function foreseePrivileges(config: Config): Promise<PrivilegePlan> {
   return privilegePlan(config, process.geteuid?.() ?? 0, await findUser([config.privileges.user]));

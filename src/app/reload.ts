@@ -14,12 +14,14 @@ import { asGateError, GateError } from '../kit/errors.ts';
 import type { Gateway } from './gateway.ts';
 import { firewallText, routesOf } from './interface.ts';
 import { peerSettings } from './peers.ts';
-import { neededCapabilities } from './privileges.ts';
+import { missingCapabilities, type PrivilegePlan } from './privileges.ts';
 
 export interface ReloadParts {
   /** As the gateway was started with. */
   readonly config: Config;
   readonly paths: DefaultPaths;
+  /** What it kept of its rights. */
+  readonly privileges: PrivilegePlan;
   /** Reads the file again. @throws GateError when it cannot be read, or is not right */
   readonly read: () => Promise<Config>;
   readonly gateway: Pick<Gateway, 'own' | 'peers' | 'changePeers' | 'namePorts'>;
@@ -86,10 +88,10 @@ export class Reloader {
 
   async #reload(): Promise<ReloadReport> {
     if (this.#stopped) throw new GateError('shutdown', 'shutdown', 'nothing was changed: the gateway is ending');
-    const { paths, read, gateway, log } = this.#parts;
+    const { paths, privileges, read, gateway, log } = this.#parts;
     const wanted = await read().catch(explainUnreadable);
     const changes = configChanges(this.#config, wanted, paths);
-    demandTakeable(changes, this.#config, wanted);
+    demandTakeable(changes, missingCapabilities(privileges, wanted));
     const plan = gateway.peers.plan(peerSettings(wanted, gateway.namePorts()));
     const before = gateway.peers.list();
     const hasChanged = plan.added.length + plan.removed.length + plan.regulated.length > 0;
@@ -149,7 +151,7 @@ function named(peers: readonly Peer[]): string[] {
 }
 
 /** @throws GateError `config` when a running gateway cannot have it */
-function demandTakeable({ needRestart }: ConfigChanges, before: Config, wanted: Config): void {
+function demandTakeable({ needRestart }: ConfigChanges, missing: readonly string[]): void {
   if (needRestart.length > 0) {
     throw new GateError(
       'config',
@@ -157,13 +159,11 @@ function demandTakeable({ needRestart }: ConfigChanges, before: Config, wanted: 
       `nothing was changed: ${needRestart.join(', ')} can only change with a restart`,
     );
   }
-  const had = neededCapabilities(before);
-  const missing = neededCapabilities(wanted).filter((one) => !had.includes(one));
   if (missing.length === 0) return;
   throw new GateError(
     'config',
     'reload.needs-rights',
-    `nothing was changed: the first peer with compat = "onioncat4" takes ${missing.join(' ')}, which was given up at the ` +
+    `nothing was changed: the first peer with compat = "onioncat4" takes ${missing.join(' ')}, which was not kept at the ` +
       'start; restart, or set vpn.dns = "off"',
   );
 }

@@ -141,7 +141,7 @@ async function start(
     });
   };
   const exposure = () => exposureReport({ own, networks: config.vpn.networks, peers: peers.list() }, tun, firewall);
-  const reloader = new Reloader({ ...reading, config, gateway, tun, firewall, log });
+  const reloader = new Reloader({ ...reading, config, privileges, gateway, tun, firewall, log });
   const pinger = new Pinger({ gateway, bridge: router.bridge, credentials, clock: systemClock });
   const control = new ControlServer({
     path: config.control.socket,

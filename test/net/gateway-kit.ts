@@ -65,6 +65,7 @@ export async function startNetGateway(plan: NetGatewayPlan): Promise<NetGateway>
   const reloader = new Reloader({
     config,
     paths: SYSTEM_PATHS,
+    privileges: { kind: 'stay-root' },
     read: async () => config,
     gateway,
     tun,

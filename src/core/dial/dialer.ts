@@ -83,7 +83,7 @@ export function createDialer(parts: DialerParts): Dialer & PacketDialer {
     if (peer.knowsFlows === false) return throughTun(shownAddress(peer), port, signal);
     return overSession(GATEWAY, (lease) => {
       const labels = {
-        own: parts.label(),
+        own: parts.label,
         answered: (stream: Duplex, label: number | undefined) => parts.flowAnswered(peer, stream, label),
       };
       return dialFlow({

@@ -23,8 +23,8 @@ const REFUSED_RETRIES = [250, 500, 1_000];
 
 /** What two gateways tell each other of the sessions that a flow is made on (session/label.ts). */
 export interface FlowLabels {
-  /** Ours. */
-  readonly own: number;
+  /** Ours, asked for when the stream stands: while it is opened the session may become another. */
+  own(): number;
   /** The peer has answered on this stream; with its label where it says one. */
   answered(stream: Duplex, label: number | undefined): void;
 }
@@ -63,7 +63,7 @@ async function openFlow({ session, destination, port, labels, clock, signal }: F
         'flow.silent',
         "the peer's gateway did not answer; it may be offline or no gateway of our kind",
       );
-    const { status, label } = await drive(flowRequestMachine(port, labels.own), stream, {
+    const { status, label } = await drive(flowRequestMachine(port, labels.own()), stream, {
       doing: 'opening a connection to a peer',
       signal,
       limit: { clock, ms: ANSWER_DEADLINE_MS, late },

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { configuredPeers } from '../../../src/app/peers.ts';
+import type { PrivilegePlan } from '../../../src/app/privileges.ts';
 import { Reloader } from '../../../src/app/reload.ts';
 import { decodeConfig } from '../../../src/config/decode.ts';
 import type { Config } from '../../../src/config/schema.ts';
@@ -25,8 +26,13 @@ function peerText(name: string, more = ''): string {
   return `[[peer]]\nname = "${name}"\ndestination = "${(name[0] ?? 'a').repeat(51)}q.b32.i2p"\n${more}`;
 }
 
+const CAT = peerText('cat', 'compat = "onioncat4"\n');
+
+/** By a gateway without an OnionCat. */
+const KEPT: PrivilegePlan = { kind: 'stay', keep: ['CAP_NET_ADMIN'] };
+
 /** What was done, in order; `refuse` names the step that fails. */
-function setting(toml: string, refuse?: 'rules' | 'routes') {
+function setting(toml: string, refuse?: 'rules' | 'routes', privileges: PrivilegePlan = KEPT) {
   const file = { config: config(toml), reads: 0, readable: Promise.resolve() };
   const peers = configuredPeers(file.config, ME.addresses);
   const done: string[] = [];
@@ -53,6 +59,7 @@ function setting(toml: string, refuse?: 'rules' | 'routes') {
   const reloader = new Reloader({
     config: file.config,
     paths: SYSTEM_PATHS,
+    privileges,
     read: async () => {
       file.reads += 1;
       const found = file.config;
@@ -110,13 +117,27 @@ test('a file that has not changed changes nothing, and counts from the last one 
 
 for (const [what, toml, code] of [
   ['a key that needs a restart', `[vpn]\nmtu = 1400\n${peerText('bob')}`, 'reload.needs-restart'],
-  ['rights that were given up', peerText('bob', 'compat = "onioncat4"\n'), 'reload.needs-rights'],
+  ['rights that were not kept', peerText('bob', 'compat = "onioncat4"\n'), 'reload.needs-rights'],
 ] as const) {
   test(`${what}: nothing is changed`, async () => {
     const { file, reloader, done, names } = setting(peerText('alice'));
     file.config = config(toml);
     await assert.rejects(reloader.reload(), { code });
     assert.deepEqual([done, names()], [[], ['alice']]);
+  });
+}
+
+for (const [what, toml, privileges] of [
+  ['stayed root', '', { kind: 'stay-root' }],
+  ['was started with such a peer', CAT, { kind: 'stay', keep: ['CAP_NET_ADMIN', 'CAP_NET_BIND_SERVICE'] }],
+] as const) {
+  test(`an OnionCat may come, go and come again with a gateway that ${what}`, async () => {
+    const { file, reloader, names } = setting(toml, undefined, privileges);
+    for (const wanted of ['', CAT, '', CAT]) {
+      file.config = config(wanted);
+      await reloader.reload();
+      assert.deepEqual(names(), wanted === '' ? [] : ['cat']);
+    }
   });
 }
 
@@ -180,7 +201,7 @@ test('told to end, it lets the running one finish, and neither those that wait n
 });
 
 test('rules of an OnionCat follow the ports on which it is answered, and a reload leaves them as they are', async () => {
-  const { file, reloader, done, firewall, answers, peers } = setting(peerText('cat', 'compat = "onioncat4"\n'));
+  const { file, reloader, done, firewall, answers, peers } = setting(CAT, undefined, { kind: 'stay-root' });
   const rules = () => peers.list().map(({ allow }) => allow.map(formatAllowRule));
   answers.on = [53, 8060];
   await reloader.followNamePorts();
@@ -189,7 +210,7 @@ test('rules of an OnionCat follow the ports on which it is answered, and a reloa
   await reloader.followNamePorts();
   assert.deepEqual(done, ['rules', 'routes', 'peers'], 'nothing is done where nothing has changed');
 
-  file.config = config(`${peerText('cat', 'compat = "onioncat4"\n')}${peerText('alice')}`);
+  file.config = config(`${CAT}${peerText('alice')}`);
   assert.deepEqual((await reloader.reload()).regulated, []);
   answers.on = [8060];
   await reloader.followNamePorts();
@@ -203,7 +224,7 @@ test('rules of an OnionCat follow the ports on which it is answered, and a reloa
 });
 
 test('rules that cannot follow leave everything as it was, and the gateway goes on', async () => {
-  const { reloader, answers, peers, names } = setting(peerText('cat', 'compat = "onioncat4"\n'), 'rules');
+  const { reloader, answers, peers, names } = setting(CAT, 'rules');
   answers.on = [53];
   await reloader.followNamePorts();
   assert.deepEqual([names(), peers.list()[0]?.allow], [['cat'], []]);

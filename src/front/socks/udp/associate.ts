@@ -82,6 +82,8 @@ async function openAssociation(request: AssociateRequest, serving: Serving): Pro
     const bound = socket;
     const lock = sourceLock(clientAddress, request.port);
     const activity = idleWatch(serving);
+    const { isolate } = settings.isolation;
+    const oneSession = !isolate.has('destination') && !isolate.has('port');
     const association = new Association({
       environment: udp.environment,
       settings: udp.settings,
@@ -93,8 +95,9 @@ async function openAssociation(request: AssociateRequest, serving: Serving): Pro
       meaningOf: (target) => names.meaningOf(target, asker),
       mappedName: (target) => names.mappedName(target, asker),
       sessionFor: (target, port) => sessionFor({ ...facts, target, port }, settings.isolation),
-      oneSession: !settings.isolation.isolate.has('destination') && !settings.isolation.isolate.has('port'),
-      wantedPort: request.port,
+      oneSession,
+      // The same port on several destinations would say that they are one client's.
+      wantedPort: oneSession ? request.port : 0,
       toClient: (bytes) => {
         const to = lock.client();
         if (to === undefined) return 'clientUnknown';

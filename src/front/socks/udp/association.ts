@@ -10,6 +10,7 @@ import type { Resolver } from '../../../core/naming/resolver.ts';
 import { ownAddressFor, type PeerTable } from '../../../core/peers/table.ts';
 import type { UdpPort, UdpSocket } from '../../../core/ports.ts';
 import { mayReachPeers, type SessionKey } from '../../../core/session/key.ts';
+import { createSharedController } from '../../../kit/abort.ts';
 import { ExpiringCache } from '../../../kit/cache.ts';
 import { type Clock, within } from '../../../kit/clock.ts';
 import { GateError } from '../../../kit/errors.ts';
@@ -98,7 +99,7 @@ export class Association {
   readonly #sessions: AttachedSessions;
   readonly #routes = new ExpiringCache<OpenRoute>(ROUTES);
   readonly #pending: PendingDatagrams<OpenRoute, LossCause>;
-  readonly #closing = new AbortController();
+  readonly #closing = createSharedController();
   /** By the address of ours that they are on. */
   readonly #tun = new Map<Address, Promise<UdpSocket>>();
 

@@ -52,6 +52,7 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
   const peers = createPeerTable([peer(2), peer(3), whole], me);
   const throughTun: string[] = [];
   const labels: string[] = [];
+  const label = { now: 7 };
   const looked: string[] = [];
   const askers: SessionKey[] = [];
   const dial = createDialer({
@@ -79,7 +80,7 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
         }
       : undefined,
     maxDials,
-    label: () => 7,
+    label: () => label.now,
     flowAnswered: (peer, _stream, label) => labels.push(`${peer.name} says ${label}`),
   });
   /** What the router was asked to connect to, with the port. */
@@ -112,6 +113,7 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
     held,
     peers,
     throughTun,
+    label,
     labels,
     looked,
     askers,
@@ -124,6 +126,25 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
 function rejectsWith(promise: Promise<unknown>, code: string): Promise<void> {
   return assert.rejects(promise, (error) => error instanceof GateError && error.code === code);
 }
+
+test('a flow names the session on which its stream was opened, also where that came while it waited', async () => {
+  const { bridge, run, label, me, peers } = setting();
+  const [first = assert.fail()] = peers.list();
+  assert.notDeepEqual(first.addresses, me);
+  let said: Buffer | undefined;
+  bridge.rules.connect = ({ end }) => {
+    label.now = 8;
+    setImmediate(() =>
+      setImmediate(() => {
+        said = end.read();
+        end.write(flowAnswer('joined', 9));
+      }),
+    );
+    return STREAM_OK;
+  };
+  await run({ kind: 'address', address: first.addresses.oc });
+  assert.deepEqual(said, Buffer.from([0xf6, 1, 443 >> 8, 443 & 0xff, 5, 1, 3, 0, 0, 8]));
+});
 
 test('foreign destinations are dialled over the session asked for, by name or whole', async () => {
   const { clock, run, asked, held, sessions } = setting();

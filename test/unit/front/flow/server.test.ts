@@ -21,7 +21,7 @@ const CONNECT_MS = 20_000;
 /** The only one that the peer may not reach from the beginning. */
 const FORBIDDEN_PORT = 6000;
 
-const UNLABELLED = { own: 0, answered: () => {} };
+const UNLABELLED = { own: () => 0, answered: () => {} };
 type Behaviour = 'accept' | 'hang' | ErrorKind;
 
 function setting({ maxPerPeer = 10, maxPairs = 100, withTun = true, allowed = true } = {}) {
@@ -77,7 +77,7 @@ function setting({ maxPerPeer = 10, maxPairs = 100, withTun = true, allowed = tr
       : undefined,
   });
   const them = peer(2);
-  const dialling = { own: 7, answered: (_stream: Duplex, label: number) => labels.dialled.push(label) };
+  const dialling = { own: () => 7, answered: (_stream: Duplex, label: number) => labels.dialled.push(label) };
   /** A stream of the peer, as the switch hands it over. */
   const arrives = (...bytes: number[]): LineEnd => {
     const [ours, theirs] = line({ halfClose: false });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createPeerTable } from '../../../../../src/core/peers/table.ts';
 import type { UdpPort, UdpSocket } from '../../../../../src/core/ports.ts';
+import { type IsolationFact, USUAL_ISOLATION } from '../../../../../src/front/socks/isolation.ts';
 import { createSocksServer } from '../../../../../src/front/socks/server.ts';
 import { UDP_COUNTERS } from '../../../../../src/front/socks/udp/counters.ts';
 import { GateError } from '../../../../../src/kit/errors.ts';
@@ -11,6 +12,7 @@ import { Slots } from '../../../../../src/kit/slots.ts';
 import { createTally } from '../../../../../src/kit/tally.ts';
 import { addressesOf } from '../../../../../src/wire/i2p/address.ts';
 import { FakeUdp } from '../../../../helpers/fake-udp.ts';
+import { udpHeader } from '../../../../helpers/udp-client.ts';
 import { hex, spaced } from '../../../wire/socks/feed.ts';
 import { fakeParts, settle } from '../fakes.ts';
 import { attachment, newDestination } from './fakes.ts';
@@ -18,18 +20,27 @@ import { attachment, newDestination } from './fakes.ts';
 const ORIGIN = { address: '127.0.0.1', localAddress: '127.0.0.1' };
 const REQUEST = '05 01 00 05 03 00 01 00 00 00 00 00 00';
 
-/** @param bind how a socket towards the client is had */
-async function setUp(bind?: UdpPort['bind']) {
+/**
+ * @param bind how a socket towards the client is had
+ * @param isolate what keeps requests apart
+ */
+async function setUp(bind?: UdpPort['bind'], isolate: readonly IsolationFact[] = ['credentials']) {
   const parts = fakeParts();
   const udp = new FakeUdp();
   const slots = new Slots(1);
   const own = addressesOf(newDestination().b32);
   let leases = 0;
+  /** The I2P ports that were wanted, one for each session. */
+  const wanted: number[] = [];
   const sessions = {
     lease: () => {
       leases += 1;
+      const attach = (port: number) => {
+        wanted.push(port);
+        return attachment();
+      };
       return {
-        session: { attach: attachment, open: () => {} },
+        session: { attach, open: () => {} },
         release: () => {
           leases -= 1;
         },
@@ -37,33 +48,36 @@ async function setUp(bind?: UdpPort['bind']) {
     },
   };
   const { clock, names } = parts;
-  const server = createSocksServer({
-    ...parts,
-    udp: {
-      environment: {
-        sessions,
-        resolver: { resolve: nobody },
-        peers: createPeerTable([], own),
-        own,
-        vpn: undefined,
-        clock,
-        log: silentLogger,
+  const server = createSocksServer(
+    {
+      ...parts,
+      udp: {
+        environment: {
+          sessions,
+          resolver: { resolve: async (host) => (host.includes('.b32.') ? newDestination() : nobody()) },
+          peers: createPeerTable([], own),
+          own,
+          vpn: undefined,
+          clock,
+          log: silentLogger,
+        },
+        settings: { rate: 1000, queueBytes: 10_000, source: 'address' },
+        sockets: { bind: bind ?? ((address, port) => udp.bind(address, port === 0 ? 40_000 : port)) },
+        slots,
+        counts: createTally(UDP_COUNTERS),
       },
-      settings: { rate: 1000, queueBytes: 10_000, source: 'address' },
-      sockets: { bind: bind ?? ((address, port) => udp.bind(address, port === 0 ? 40_000 : port)) },
-      slots,
-      counts: createTally(UDP_COUNTERS),
+      names,
     },
-    names,
-  });
+    { isolation: { ...USUAL_ISOLATION, isolate: new Set(isolate) } },
+  );
   await server.start(new AbortController().signal);
-  const associate = () => {
+  const associate = (request = REQUEST) => {
     const app = parts.listener.connect(ORIGIN);
-    app.stream.write(hex(REQUEST));
+    app.stream.write(hex(request));
     return app;
   };
   const taken = () => ({ slots: slots.taken, sockets: udp.bound.size, leases, clients: server.snapshot().clients });
-  return { associate, clock, server, taken, udp };
+  return { associate, clock, server, taken, udp, wanted };
 }
 
 async function nobody(): Promise<never> {
@@ -112,3 +126,27 @@ test('a socket that cannot be had is answered 01, and its place is free again', 
   await settle();
   assert.deepEqual(taken(), NOTHING);
 });
+
+const FROM_4660 = '05 01 00 05 03 00 01 00 00 00 00 12 34';
+
+for (const [isolate, ports] of [
+  [['credentials'], [4660]],
+  [['destination'], [0, 0]],
+  [['port'], [0, 0]],
+] as const) {
+  test(`isolated by ${isolate}, the announced port is that of ${ports[0] === 0 ? 'no session' : 'the one session'}`, async () => {
+    const { associate, taken, udp, wanted } = await setUp(undefined, isolate);
+    const app = associate(FROM_4660);
+    await settle();
+    const [{ take } = assert.fail('no socket')] = udp.bound;
+    for (const [index, port] of [80, 81].entries()) {
+      const host = `${'ab'[index]?.repeat(51)}q.b32.i2p`;
+      take(Buffer.concat([udpHeader(host, port), Buffer.from('hello')]), { address: '127.0.0.1', port: 4660 });
+    }
+    await settle();
+    assert.deepEqual(wanted, ports);
+    app.stream.end();
+    await settle();
+    assert.deepEqual(taken(), NOTHING);
+  });
+}
