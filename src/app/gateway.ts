@@ -201,6 +201,7 @@ function createCore(config: Config, environment: GatewayEnvironment) {
       receivedElsewhere.add(stream);
       if (peer !== undefined) peerStreams.add(peer, stream, 'unanswered');
     },
+    openedThroughTun: (stream, peer) => peerStreams.add(peer, stream),
     label,
     flowAnswered: (peer, stream, said) => peerStreams.answered(peer, stream, said),
   });

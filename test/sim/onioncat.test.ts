@@ -1,10 +1,12 @@
 /** A gateway and an OnionCat, which is played after its wire description: in its good moods and in its bad ones. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { SocksClient } from 'socks';
 import { systemClock } from '../../src/io/clock.ts';
 import type { Clock } from '../../src/kit/clock.ts';
-import { addressesOf } from '../../src/wire/i2p/address.ts';
+import { addressesOf, formatAddress } from '../../src/wire/i2p/address.ts';
 import { flowLabelOf } from '../../src/wire/packet/ipv6.ts';
 import { encodeKeepalive } from '../../src/wire/packet/keepalive.ts';
 import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
@@ -12,7 +14,7 @@ import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
 import { FakeClock } from '../helpers/fake-clock.ts';
 import { OnionCat, type OnionCatOptions } from '../helpers/onioncat.ts';
 import { until } from '../helpers/until.ts';
-import { type RunningGateway, startGateway } from './gateway-kit.ts';
+import { closeServer, loopbackServer, type RunningGateway, startGateway } from './gateway-kit.ts';
 import { packet } from './packets.ts';
 import { type RawPeer, rawPeer } from './raw-peer.ts';
 
@@ -97,6 +99,27 @@ describe('a gateway and an OnionCat', () => {
     assert.deepEqual(await gateway.tun.has(1), [toGateway('answer')]);
     assert.deepEqual(link().state, { kind: 'up', direction: 'in' });
     assert.equal(cat.peers.filter(({ direction }) => direction === 'out').length, 1);
+  });
+
+  it('connections of SOCKS clients to it, which take the way through the interface, end when it is no peer any more', async () => {
+    await meet();
+    const service = await loopbackServer((client) => {
+      client.on('error', () => {}); // However it ends.
+      client.on('end', () => client.destroy()).resume();
+      client.write('hello');
+    });
+    gateway.serve(addressesOf(server.b32).ocat4, 80, service);
+    const { socket } = await SocksClient.createConnection({
+      proxy: { host: '127.0.0.1', port: gateway.socksPort, type: 5 },
+      command: 'connect',
+      destination: { host: formatAddress(cat.address), port: 80 },
+    });
+    socket.on('error', () => {}); // However it ends.
+    const [hello] = await once(socket, 'data');
+    assert.equal(String(hello), 'hello');
+    await gateway.gateway.changePeers(gateway.gateway.peers.plan([]));
+    await until('the client is told', () => socket.destroyed);
+    await closeServer(service);
   });
 
   for (const inbound of ['listed', 'its own'] as const) {

@@ -31,6 +31,8 @@ export interface DialerParts {
   readonly maxDials: number;
   /** Told of every stream that is opened over the gateway's session for a client, and of the peer that it leads to. */
   readonly openedOverGateway?: (stream: Duplex, peer: Peer | undefined) => void;
+  /** Told of every connection to a peer that is made through the TUN. */
+  readonly openedThroughTun?: (stream: Duplex, peer: Peer) => void;
   /** Of the gateway's session (session/label.ts). */
   readonly label: () => number;
   /** Told when a peer has answered on a stream that `openedOverGateway` was told of, with its label where it says one. */
@@ -78,9 +80,13 @@ export function createDialer(parts: DialerParts): Dialer & PacketDialer {
     }));
 
   /** Under the gateway's own destination, whatever the session: it is the only one that peers know. */
-  const toPeer = (peer: Peer, { session, port, signal }: DialOptions) => {
+  const toPeer = async (peer: Peer, { session, port, signal }: DialOptions) => {
     if (!mayReachPeers(session)) throw keptApart();
-    if (peer.knowsFlows === false) return throughTun(shownAddress(peer), port, signal);
+    if (peer.knowsFlows === false) {
+      const end = await throughTun(shownAddress(peer), port, signal);
+      parts.openedThroughTun?.(end.stream, peer);
+      return end;
+    }
     return overSession(GATEWAY, (lease) => {
       const labels = {
         own: parts.label,

@@ -13,6 +13,14 @@ export interface Anyone {
   readonly mayCome: (b32: B32) => boolean;
 }
 
+export interface Wanted {
+  readonly from: AwaitedFrom;
+  /** Asked when a stream comes, of whoever opened it: what was right when it was wanted may not be any more. */
+  readonly admits: (b32: B32) => boolean;
+  /** The port to have if it is free; 0 for any. */
+  readonly port: number;
+}
+
 export interface Expectation {
   /** 1..65535; none of two expectations has the same. */
   readonly port: number;
@@ -22,18 +30,15 @@ export interface Expectation {
 
 export interface AwaitedStreams {
   /**
-   * @param preferred the port to have if it is free; 0 for any
    * @param take called at most once, with a stream that is the caller's then
    * @throws GateError `limit` when streams are awaited on every port
    */
-  expect(from: AwaitedFrom, preferred: number, take: (inbound: InboundStream) => void): Expectation;
+  expect(wanted: Wanted, take: (inbound: InboundStream) => void): Expectation;
   /** @returns whether somebody awaited the stream, and has it now */
   offer(inbound: InboundStream): boolean;
 }
 
-interface Awaiting {
-  readonly from: AwaitedFrom;
-  readonly port: number;
+interface Awaiting extends Wanted {
   readonly take: (inbound: InboundStream) => void;
 }
 
@@ -45,9 +50,9 @@ export function createAwaitedStreams(): AwaitedStreams {
   const isMeant = ({ toPort }: InboundStream, port: number) => toPort === undefined || toPort === 0 || toPort === port;
 
   return {
-    expect: (from, preferred, take) => {
-      const port = freePort(awaiting, preferred);
-      const one: Awaiting = { from, port, take };
+    expect: (wanted, take) => {
+      const port = freePort(awaiting, wanted.port);
+      const one: Awaiting = { ...wanted, port, take };
       awaiting.set(port, one);
       return {
         port,
@@ -57,8 +62,8 @@ export function createAwaitedStreams(): AwaitedStreams {
       };
     },
     offer: (inbound) => {
-      const candidates = [...awaiting.values()].filter(({ port }) => isMeant(inbound, port));
       const { b32 } = inbound.from;
+      const candidates = [...awaiting.values()].filter(({ port, admits }) => isMeant(inbound, port) && admits(b32));
       // A destination that was named goes to whoever named it.
       const found =
         candidates.find(({ from }) => from === b32) ??

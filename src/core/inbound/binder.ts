@@ -98,17 +98,19 @@ export function createBinder({ sessions, peers, own, gateway, acceptor, refuse }
 
   const isPeer = (b32: B32) => b32 === own || peers.byOrigin(b32) !== undefined;
 
-  /** Whom the rules about peers leave of those that a client awaits. @throws GateError `policy` for nobody */
-  const permitted = (from: AwaitedFrom, key: SessionKey): AwaitedFrom => {
-    if (key.kind === 'gateway') {
-      // Strangers' streams are for the VPN too where a peer may come from anywhere.
-      if (typeof from === 'string' ? isPeer(from) : peers.hasUnverified) throw forTheVpn();
-      return from;
-    }
-    if (mayReachPeers(key)) return from;
-    if (typeof from !== 'string') return { mayCome: (b32) => !isPeer(b32) && from.mayCome(b32) };
-    if (isPeer(from)) throw strangeToPeers();
-    return from;
+  /** Strangers' streams to the gateway are for the VPN too where a peer may come from anywhere. */
+  const isForTheVpn = (from: AwaitedFrom) => (typeof from === 'string' ? isPeer(from) : peers.hasUnverified);
+
+  /** May somebody's stream be a client's, by the rules about peers as they are now? */
+  const admits = (from: AwaitedFrom, key: SessionKey, b32: B32): boolean => {
+    if (key.kind === 'gateway') return !isPeer(b32) && !isForTheVpn(from);
+    return mayReachPeers(key) || !isPeer(b32);
+  };
+
+  /** @throws GateError `policy` where nobody may come whom the client awaits */
+  const demandAdmitted = (from: AwaitedFrom, key: SessionKey) => {
+    if (key.kind === 'gateway' && isForTheVpn(from)) throw forTheVpn();
+    if (typeof from === 'string' && !admits(from, key, from)) throw strangeToPeers();
   };
 
   return {
@@ -119,7 +121,7 @@ export function createBinder({ sessions, peers, own, gateway, acceptor, refuse }
       await Promise.all([...running].map((accepting) => accepting.stop()));
     },
     bind: async ({ from, port, session: key, asker, signal }) => {
-      const guests = permitted(from, key);
+      demandAdmitted(from, key);
       const giveBack = shares.take(keyText(asker));
       if (giveBack === undefined) {
         throw new GateError(
@@ -134,7 +136,8 @@ export function createBinder({ sessions, peers, own, gateway, acceptor, refuse }
         const place = key.kind === 'gateway' ? gateway : await placeOn(lease.session);
         const { me, over } = await lease.session.ready(signal);
         await place.acceptor.whenArmed(signal);
-        return await boundPlace(me, over, lease, giveBack, (take) => place.awaited.expect(guests, port, take));
+        const wanted = { from, admits: (b32: B32) => admits(from, key, b32), port };
+        return await boundPlace(me, over, lease, giveBack, (take) => place.awaited.expect(wanted, take));
       } catch (error) {
         giveBack();
         lease?.release();

@@ -53,6 +53,7 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
   const throughTun: string[] = [];
   const labels: string[] = [];
   const label = { now: 7 };
+  const toldOf: string[] = [];
   const looked: string[] = [];
   const askers: SessionKey[] = [];
   const dial = createDialer({
@@ -80,6 +81,7 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
         }
       : undefined,
     maxDials,
+    openedThroughTun: (_stream, peer) => toldOf.push(peer.name),
     label: () => label.now,
     flowAnswered: (peer, _stream, label) => labels.push(`${peer.name} says ${label}`),
   });
@@ -113,6 +115,7 @@ function setting({ withTun = true, maxDials = 100 } = {}) {
     held,
     peers,
     throughTun,
+    toldOf,
     label,
     labels,
     looked,
@@ -242,7 +245,7 @@ test('a peer that is removed while its gateway is asked is not asked again', asy
 });
 
 test('a peer without flows, and our own addresses, are reached through the TUN', async () => {
-  const { run, asked, peers, throughTun, me, held } = setting();
+  const { run, asked, peers, throughTun, toldOf, me, held } = setting();
   const three = peers.list().find((one) => one.name === 'peer3');
   assert.ok(three !== undefined);
   three.knowsFlows = false;
@@ -253,6 +256,7 @@ test('a peer without flows, and our own addresses, are reached through the TUN',
   await run({ kind: 'address', address: me.ocat4 });
   const hex = (address: Buffer) => `${address.toString('hex')} 443`;
   assert.deepEqual(throughTun, [hex(three.addresses.oc), hex(three.addresses.oc), hex(me.oc), hex(me.ocat4)]);
+  assert.deepEqual(toldOf, ['peer3', 'peer3'], 'they end with the peer');
   assert.deepEqual([asked(), held], [[], []]);
 });
 

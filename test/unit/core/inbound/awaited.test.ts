@@ -1,7 +1,7 @@
 /** Who gets a stream that several may be waiting for, and who gets none. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type AwaitedFrom, createAwaitedStreams } from '../../../../src/core/inbound/awaited.ts';
+import { type AwaitedFrom, createAwaitedStreams, type Wanted } from '../../../../src/core/inbound/awaited.ts';
 import { destination, line } from '../support.ts';
 
 const [ANNA, BEN] = [destination(2), destination(3)];
@@ -11,7 +11,8 @@ function setting() {
   const got: string[] = [];
   return {
     got,
-    expect: (who: string, from: AwaitedFrom, port = 0) => awaited.expect(from, port, () => got.push(who)),
+    expect: (who: string, from: AwaitedFrom, port = 0, admits: Wanted['admits'] = () => true) =>
+      awaited.expect({ from, admits, port }, () => got.push(who)),
     offer: (from = ANNA, toPort?: number) => awaited.offer({ stream: line()[0], from, fromPort: undefined, toPort }),
   };
 }
@@ -21,6 +22,16 @@ test('only a stream from the destination that was named is taken', () => {
   expect('one', BEN.b32);
   assert.deepEqual([offer(ANNA), offer(BEN), offer(BEN)], [false, true, false]);
   assert.deepEqual(got, ['one']);
+});
+
+test('whoever must not come goes to nobody, though he was named, until he may', () => {
+  const { got, expect, offer } = setting();
+  let admitted = false;
+  expect('named', ANNA.b32, 0, () => admitted);
+  expect('anyone', { mayCome: () => true }, 0, () => admitted);
+  assert.equal(offer(ANNA), false);
+  admitted = true;
+  assert.deepEqual([offer(ANNA), got], [true, ['named']]);
 });
 
 test('whoever is named goes to who named him, and only others to who takes anyone', () => {

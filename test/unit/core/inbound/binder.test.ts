@@ -80,7 +80,7 @@ async function setting({ peers = [peer(2)] } = {}) {
     await clock.settle();
     assert.deepEqual([clock.pending, bridge.visits.length], [0, 0]);
   };
-  return { clock, bridge, sessions, service, refused, bind, bindFor, arrives, stop };
+  return { clock, bridge, sessions, service, refused, bind, bindFor, arrives, stop, peers: table };
 }
 
 async function hadBy(bound: Bound) {
@@ -219,6 +219,27 @@ for (const key of [ISOLATED, { kind: 'named', name: 'mail' } as const]) {
     await clock.advance(1);
     await arrives(9);
     assert.equal((await hadBy(bound)).from, destination(9).b32);
+    await stop();
+  });
+}
+
+for (const [what, key, from, joining] of [
+  ['the one who was awaited is a peer by now', ISOLATED, destination(9).b32, peer(9)],
+  ['a peer may come from anywhere by now', GATEWAY, ANYONE, peer(3, { onionCat: { inbound: 'unverified' } })],
+] as const) {
+  test(`peers may change while a client waits: ${what}`, async () => {
+    const { clock, bind, peers, refused, arrives, stop } = await setting();
+    const opening = bind(key, from);
+    await clock.settle();
+    const bound = await opening;
+    peers.plan([joining]).commit();
+    await arrives(9);
+    assert.deepEqual(
+      refused.map((inbound) => inbound.from.b32),
+      [destination(9).b32],
+    );
+    for (const { stream } of refused) stream.destroy();
+    bound.close();
     await stop();
   });
 }

@@ -41,7 +41,7 @@ test('a stranger is refused before anything is read', async () => {
 test('a stranger whom a client awaits goes to that client, once, and nobody else does', async () => {
   const { inbound, awaited, arrives } = setting();
   const got: Duplex[] = [];
-  awaited.expect(destination(100).b32, 0, ({ stream }) => got.push(stream));
+  awaited.expect({ from: destination(100).b32, admits: () => true, port: 0 }, ({ stream }) => got.push(stream));
   const other = arrives(101, 0x60);
   const meant = arrives(100, 0x60);
   const again = arrives(100, 0x60);
@@ -55,7 +55,9 @@ test('a stranger whom a client awaits goes to that client, once, and nobody else
 
 test("a peer's stream never goes to a client that awaits whoever comes first", async () => {
   const { clock, taken, awaited, arrives } = setting();
-  awaited.expect({ mayCome: () => true }, 0, () => assert.fail('a peer is not anyone'));
+  awaited.expect({ from: { mayCome: () => true }, admits: () => true, port: 0 }, () =>
+    assert.fail('a peer is not anyone'),
+  );
   arrives(2, 0x60);
   await clock.settle();
   assert.deepEqual(
