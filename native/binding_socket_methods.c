@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/un.h>
@@ -270,14 +271,22 @@ static napi_value address_of(napi_env env, napi_callback_info info, bool remote)
     napi_value text;
     uint32_t place;
     struct sockaddr_storage address;
-    char shown[INET6_ADDRSTRLEN];
+    /* With "%" and the interface behind it. */
+    char shown[INET6_ADDRSTRLEN + 1 + IF_NAMESIZE];
     struct socket_set *set = take_socket_call(env, info, 1, values, &place);
     if (set == NULL) return NULL;
     if (sockets_address(set->sockets, place, remote, &address) < 0) return undefined(env);
-    const void *bytes = address.ss_family == AF_INET ? (const void *)&((struct sockaddr_in *)&address)->sin_addr
-                                                     : (const void *)&((struct sockaddr_in6 *)&address)->sin6_addr;
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address;
+    const void *bytes = address.ss_family == AF_INET ? (const void *)&((const struct sockaddr_in *)&address)->sin_addr
+                                                     : (const void *)&six->sin6_addr;
     /* Of a unix socket there is none. */
-    if (inet_ntop(address.ss_family, bytes, shown, sizeof shown) == NULL) return undefined(env);
+    if (inet_ntop(address.ss_family, bytes, shown, INET6_ADDRSTRLEN) == NULL) return undefined(env);
+    /* A link-local address says nothing without the link. */
+    if (address.ss_family == AF_INET6 && six->sin6_scope_id != 0) {
+        size_t length = strlen(shown);
+        shown[length] = '%';
+        if (if_indextoname(six->sin6_scope_id, shown + length + 1) == NULL) shown[length] = 0;
+    }
     return napi_create_string_latin1(env, shown, NAPI_AUTO_LENGTH, &text) == napi_ok ? text : NULL;
 }
 

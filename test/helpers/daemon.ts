@@ -147,7 +147,7 @@ export async function startDaemon(plan: DaemonPlan): Promise<Daemon> {
   const pid = child.pid ?? assert.fail('no process');
   return {
     pid,
-    socksPort: Number(/^socks up: 127\.0\.0\.1:(\d+)/m.exec(said)?.[1] ?? assert.fail(said)),
+    socksPort: Number(/^socks up: (?:127\.0\.0\.1|\[::\]):(\d+)/m.exec(said)?.[1] ?? assert.fail(said)),
     status: async () => {
       const control = await connectControl(socket, systemClock, NEVER);
       try {

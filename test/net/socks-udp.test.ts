@@ -12,7 +12,7 @@ import { encodeKeepalive } from '../../src/wire/packet/keepalive.ts';
 import { startDaemon } from '../helpers/daemon.ts';
 import { FakeBridge } from '../helpers/fake-bridge/bridge.ts';
 import { FakeNetwork } from '../helpers/fake-bridge/network.ts';
-import { UdpClient } from '../helpers/udp-client.ts';
+import { UdpClient, udpHeader } from '../helpers/udp-client.ts';
 import { until } from '../helpers/until.ts';
 import { type RawPeer, rawPeer } from '../sim/raw-peer.ts';
 import { declareScenarios } from './namespace.ts';
@@ -96,6 +96,24 @@ await declareScenarios(import.meta.filename, {
         await daemon.stop();
         await bridge.stop();
       }
+    },
+  },
+  'a client that comes by a link-local address gets its association on that link': {
+    prepare:
+      'ip link add near type veth peer name far; ip link set far up; ip link set near up; ip -6 addr add fe80::9/64 dev near nodad',
+    run: async () => {
+      const bridge = await FakeBridge.start({ network: new FakeNetwork(), temperament: 'i2pd-2.45' });
+      const daemon = await startDaemon({ bridge: bridge.address, listen: '[::]:9160', socks: 'open = true' });
+      const [host, port] = ['fe80::9%near', 9160];
+      const client = await UdpClient.associate({ host, port });
+      assert.match(client.relay.address, /^fe80:.*:0009$/);
+      client.udp.send(Buffer.concat([udpHeader('nobody.i2p', 7), Buffer.from('hello')]), client.relay.port, host);
+      const counters = async () => (await daemon.status()).socks[0]?.udp?.counters ?? assert.fail('no UDP');
+      await until('it is the client who has sent', async () => ((await counters())['nameFailed'] ?? 0) === 1);
+      assert.equal((await counters())['foreignSource'], 0);
+      client.close();
+      await daemon.stop();
+      await bridge.stop();
     },
   },
 });

@@ -138,7 +138,9 @@ export function pingCommand(text: string): Uint8Array {
 
 /** @param text what stood behind the router's PING; all its bytes go back but those that would end the line */
 export function pongCommand(text: string): Uint8Array {
-  if (/[\r\n]|[^\0-\xff]/.test(text)) throw uncarried('the text behind PONG');
+  // It comes from the bridge, and is nobody's mistake here.
+  if (/[\r\n]|[^\0-\xff]/.test(text))
+    throw new GateError('router-protocol', 'sam.ping-text', 'the SAM bridge sent a PING that no line can answer');
   return Buffer.from(text === '' ? 'PONG\n' : `PONG ${text}\n`, 'latin1');
 }
 

@@ -135,6 +135,22 @@ test('java that could not be asked at first gets its ports all the same, and not
   assert.equal(clock.pending, 0);
 });
 
+test('whoever waits while a build ends of which nobody knew the router waits for the next one', async () => {
+  const { bridge, clock, session, user } = setting({ router: 'java' });
+  const { ping } = bridge.rules;
+  bridge.rules.ping = () => undefined;
+  const { attachment } = user(4242);
+  const ready = attachment.ready(NEVER);
+  await clock.settle();
+  bridge.rules.ping = ping;
+  for (const { end } of bridge.of('control')) end.destroy();
+  await clock.advance(20_000);
+  await ready;
+  assert.equal(attachment.send(SENDER, 53, Buffer.from('hello')), 'sent');
+  await session.close();
+  assert.equal(clock.pending, 0);
+});
+
 test('whoever waits no longer is let go, though it is not known which router it is', async () => {
   const { bridge, clock, session, user } = setting({ router: 'java' });
   bridge.rules.ping = () => undefined;

@@ -347,6 +347,18 @@ test('a waiter may give up without ending the attempt', async () => {
   await session.close();
 });
 
+test('a PING that no line can answer ends this build of the session, and another follows', async () => {
+  const { clock, bridge, session } = setting();
+  await session.ready(NEVER);
+  bridge.of('control')[0]?.end.write('PING a\rb\n');
+  await clock.settle();
+  const state = stateOf(session);
+  assert.ok(state.kind === 'waiting' && state.why.kind === 'router-protocol', JSON.stringify(state));
+  await clock.advance(20_000);
+  assert.equal(session.state.kind, 'ready');
+  await session.close();
+});
+
 test('answers PING, asks by itself, and takes silence for the end', async () => {
   const { clock, bridge, session } = setting((one) => {
     one.rules.version = '3.3';
