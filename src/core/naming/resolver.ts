@@ -6,10 +6,10 @@
  * out by the time an answer takes what another one looks up.
  */
 
-import { createSharedController } from '../../kit/abort.ts';
+import { createSharedController, unlessAborted } from '../../kit/abort.ts';
 import type { ExpiringCache } from '../../kit/cache.ts';
 import { type Clock, within } from '../../kit/clock.ts';
-import { abortError, asGateError, GateError } from '../../kit/errors.ts';
+import { asGateError, GateError } from '../../kit/errors.ts';
 import type { Service } from '../../kit/service.ts';
 import { Shares, type SharesSnapshot } from '../../kit/shares.ts';
 import type { NamedDestination } from '../../wire/i2p/destination.ts';
@@ -113,21 +113,13 @@ export function createResolver(options: ResolverOptions): Resolver {
       if (alias !== undefined) return alias;
       const who = keyText(asker);
       const cache = caches.of(asker);
-      const answer = cache.get(host, clock.now()) ?? (await unlessAborted(askOnce(host, who, cache), signal));
+      // One caller giving up must not end the lookup for the others.
+      const answer =
+        cache.get(host, clock.now()) ?? (await unlessAborted(askOnce(host, who, cache), signal, 'looking a name up'));
       if (answer.kind === 'unknown') throw new GateError(answer.why.kind, answer.why.code, answer.why.message);
       return answer.destination;
     },
     forgetUnknown: () => caches.deleteWhere(({ kind }) => kind === 'unknown'),
     lookups: () => shares.snapshot(),
   };
-}
-
-/** One caller giving up must not end the lookup for the others. */
-function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(abortError(signal, 'looking a name up'));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

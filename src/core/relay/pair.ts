@@ -188,14 +188,13 @@ export class RelayPair implements Silent, StreamOwner {
   #sideFinished(side: RelaySide, other: RelaySide): void {
     if (side.finished) return;
     side.finished = true;
-    if (other.end.halfClose || other.finished) this.#endTowards(other);
-    else this.#holdEnd(other);
     if (!side.end.halfClose) {
       // It hears nothing any more either, so whatever the other side still says is lost, and it may as well stop.
       this.#endTowards(side);
       this.#endTowards(other);
-    }
-    if (side.finished && other.finished) this.#endTowards(side);
+    } else if (other.end.halfClose || other.finished) this.#endTowards(other);
+    else this.#holdEnd(other);
+    if (other.finished) this.#endTowards(side);
   }
 
   /** Writes out what is buffered, then ends the direction towards `side`. */
