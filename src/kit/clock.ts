@@ -86,3 +86,16 @@ export async function within<T>(
     limit.clear();
   }
 }
+
+/**
+ * For work that heeds no signal.
+ *
+ * @returns whether it has come to its end within `ms`; what it does afterwards is nobody's business
+ * @throws what the work throws within that time
+ */
+export function isOverWithin(clock: Clock, ms: number, work: Promise<unknown>): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(ms, () => resolve(false));
+    work.then(() => resolve(true), reject).finally(() => timer.cancel());
+  });
+}

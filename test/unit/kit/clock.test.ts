@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
-import { type Clock, deadline, sleep, within } from '../../../src/kit/clock.ts';
+import { type Clock, deadline, isOverWithin, sleep, within } from '../../../src/kit/clock.ts';
 import { GateError } from '../../../src/kit/errors.ts';
 import { gateRejection } from './support.ts';
 
@@ -123,5 +123,17 @@ test('within tells the work when its time is over', async () => {
   const work = within(clock, 50, LATE, undefined, (signal) => sleep(clock, 1000, signal));
   clock.advance(50);
   assert.equal(await gateRejection('peer-timeout', work), LATE);
+  assert.equal(clock.timers, 0);
+});
+
+test('work that heeds no signal is waited for as long as was said, and leaves no timer', async () => {
+  const clock = new HandClock();
+  assert.equal(await isOverWithin(clock, 50, Promise.resolve(7)), true);
+  const bad = new GateError('policy', 'test', 'no');
+  assert.equal(await gateRejection('policy', isOverWithin(clock, 50, Promise.reject(bad))), bad);
+  assert.equal(clock.timers, 0);
+  const endless = isOverWithin(clock, 50, new Promise(() => {}));
+  clock.advance(50);
+  assert.equal(await endless, false);
   assert.equal(clock.timers, 0);
 });
