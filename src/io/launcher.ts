@@ -6,9 +6,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { stripVTControlCharacters } from 'node:util';
-import { type Clock, within } from '../kit/clock.ts';
-import { GateError } from '../kit/errors.ts';
-import { findProgram, type ProcessMark, type UserIds } from './processes.ts';
+import { type Clock, isOverWithin, within } from '../kit/clock.ts';
+import { abortError, GateError } from '../kit/errors.ts';
+import { findProgram, isAlive, type ProcessMark, type UserIds } from './processes.ts';
 
 export interface LauncherSettings {
   /** Whom everything runs as; ourselves when undefined. */
@@ -40,12 +40,18 @@ export interface Launcher {
    * One at a time.
    *
    * @param words the program, with its path, and its arguments
-   * @throws GateError `local-io` when it cannot be started, and ends then should it still begin; `launcher.gone` when the
-   *   launcher itself has ended
+   * @param signal gives it up
+   * @throws GateError `local-io` when it cannot be started, or the reason of the signal, and ends then should it still begin;
+   *   `launcher.gone` when the launcher itself has ended
    */
-  run(words: readonly string[]): Promise<LaunchedRun>;
-  /** Ends what still runs. Idempotent, never rejects. */
-  close(): Promise<void>;
+  run(words: readonly string[], signal: AbortSignal): Promise<LaunchedRun>;
+  /**
+   * Ends what still runs, and waits for that no longer than a moment: all runs have ended then, as far as anybody will hear.
+   * Idempotent, never rejects.
+   *
+   * @returns the process ids of what may go on: it is stopped or stuck, and another user's, whom we may not kill
+   */
+  close(): Promise<readonly number[]>;
 }
 
 /** Takes one word a line, and an empty line after the last one; runs them beside itself; ends with its input. */
@@ -81,7 +87,10 @@ const REPORT_RUN = [
 /** A router needs no capability, also none that we hold on behalf of the TUN. */
 const WITHOUT_RIGHTS = ['--no-new-privs', '--inh-caps=-all', '--ambient-caps=-all'];
 const START_MS = 10_000;
-const CLOSE_MS = 2_000;
+/** For shells that have nothing more to do. */
+const CLOSE_MS = 200;
+/** For what the kernel was told to kill. */
+const KILLED_MS = 250;
 /** Characters of a line that are kept for the reason of an end. */
 const LONGEST_REASON = 200;
 /** Whose end is not known, those that were given up included: a shell that is stopped ends nobody. */
@@ -109,6 +118,8 @@ export async function startLauncher({ user, directory, searchPath, clock }: Laun
     const why = await new Promise<string>((resolve) => shell.once('error', ({ message }) => resolve(message)));
     throw new GateError('local-io', 'launcher.start', `the shell that starts programs cannot be started: ${why}`);
   }
+  // That we may not kill it: its end, which does not come, says so.
+  shell.on('error', () => {});
   const reporting = (mark: string, words: readonly string[]) => {
     const become = [...boundTo('TERM', []), '/bin/sh', '-c', BECOME, 'sh', mark];
     return [...boundTo('KILL', []), '/bin/sh', '-c', REPORT_RUN, 'sh', mark, ...become, ...words];
@@ -137,12 +148,13 @@ class ShellLauncher implements Launcher {
   readonly #shell: ChildProcess;
   readonly #clock: Clock;
   readonly #reporting: Reporting;
-  readonly #closed: Promise<void>;
+  /** Resolves when the shell has ended, and all that it has started: nobody holds its output any more. */
+  readonly #over: Promise<void>;
   #isGone = false;
   /** By mark: the run that is wanted, and those given up of which it is not known that they have ended. */
   readonly #runs = new Map<string, Reports>();
-  /** Process ids of the programs that run. */
-  readonly #running = new Set<number>();
+  /** The programs that run, by process id. */
+  readonly #running = new Map<number, ProcessMark>();
   /** Lines so far. */
   #heard = 0;
   /** The last line that a program, or a shell, has said. */
@@ -159,29 +171,44 @@ class ShellLauncher implements Launcher {
       const hear = linesOf((line) => this.#hearLine(line));
       output?.on('data', (data) => hear(String(data)));
     }
-    this.#closed = new Promise((resolve) => {
-      shell.once('exit', () => {
-        this.#isGone = true;
-        for (const run of this.#runs.values()) run.lost();
+    shell.once('exit', () => {
+      this.#isGone = true;
+      this.#loseAll();
+    });
+    this.#over = new Promise((resolve) => {
+      shell.once('close', () => {
+        this.#running.clear();
         resolve();
       });
     });
   }
 
-  async run(words: readonly string[]): Promise<LaunchedRun> {
+  async run(words: readonly string[], signal: AbortSignal): Promise<LaunchedRun> {
     if (this.#isGone) throw gone();
     this.#forgetOldest();
     const late = new GateError('local-io', 'launcher.late', 'the shell that starts programs does not answer');
-    return within(this.#clock, START_MS, late, undefined, (limit) => this.#start(words, limit));
+    return within(this.#clock, START_MS, late, signal, (limit) => this.#start(words, limit));
   }
 
-  async close(): Promise<void> {
+  async close(): Promise<readonly number[]> {
     // Without setpriv nothing else would tell them.
-    for (const pid of this.#running) this.#signal(pid, 'TERM');
+    for (const pid of this.#running.keys()) this.#signal(pid, 'TERM');
     this.#shell.stdin?.end();
-    const late = new GateError('local-io', 'launcher.late', 'the shell that starts programs does not end');
-    // It ends with its input; where it is stopped or stuck, nothing here has to wait for it.
-    await within(this.#clock, CLOSE_MS, late, undefined, () => this.#closed).catch(() => {});
+    if (await isOverWithin(this.#clock, CLOSE_MS, this.#over)) return [];
+    // It is stopped or stuck, and so hears nothing of that.
+    for (const mark of this.#running.values()) await killIfWeMay(mark);
+    this.#shell.kill('SIGKILL');
+    if (await isOverWithin(this.#clock, KILLED_MS, this.#over)) return [];
+    this.#loseAll();
+    // Nothing of it shall keep us from ending.
+    this.#shell.unref();
+    for (const stream of this.#shell.stdio) stream?.destroy();
+    return [...(this.#isGone ? [] : [this.pid]), ...this.#running.keys()];
+  }
+
+  #loseAll(): void {
+    for (const run of this.#runs.values()) run.lost();
+    this.#runs.clear();
   }
 
   /**
@@ -202,6 +229,7 @@ class ShellLauncher implements Launcher {
 
   /** @param limit gives the run up; what was told to the shell cannot be taken back */
   #start(words: readonly string[], limit: AbortSignal): Promise<LaunchedRun> {
+    if (limit.aborted) throw abortError(limit, 'starting a program');
     this.#lastWords = '';
     const mark = randomUUID();
     return new Promise((resolve, reject) => {
@@ -213,7 +241,7 @@ class ShellLauncher implements Launcher {
           started: (process) => {
             const { pid } = process;
             running = pid;
-            this.#running.add(pid);
+            this.#running.set(pid, process);
             if (limit.aborted) this.#signal(pid, 'KILL');
             else resolve({ mark: process, ended, signal: (name) => this.#signal(pid, name) });
           },
@@ -251,6 +279,16 @@ class ShellLauncher implements Launcher {
     if (run === undefined) this.#lastWords = line === '' ? this.#lastWords : printable(line);
     else if (what === 'started') run.started({ pid: Number(number), startedAt });
     else run.ended({ how: wayOf(Number(number)), lastWords: this.#lastWords });
+  }
+}
+
+/** Another user's, without the rights for it, stays: its end, which does not come, says so. */
+async function killIfWeMay(mark: ProcessMark): Promise<void> {
+  if (!(await isAlive(mark))) return;
+  try {
+    process.kill(mark.pid, 'SIGKILL');
+  } catch {
+    // It stays, or has just ended.
   }
 }
 

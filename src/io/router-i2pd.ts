@@ -7,9 +7,9 @@ import type { TcpEndpoint } from '../config/endpoint.ts';
 import type { DatagramPortChoice } from '../config/values.ts';
 import type { RouterState } from '../control/status.ts';
 import type { DatagramBridgePort } from '../core/ports.ts';
-import { firstOf } from '../kit/abort.ts';
+import { firstOf, unlessAborted } from '../kit/abort.ts';
 import { type BackoffRange, backoffDelay } from '../kit/backoff.ts';
-import { type Clock, sleep } from '../kit/clock.ts';
+import { type Clock, isOverWithin, sleep } from '../kit/clock.ts';
 import { abortError, asGateError, GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import type { Service } from '../kit/service.ts';
@@ -42,8 +42,13 @@ const RESTART: BackoffRange = { firstMs: 500, longestMs: 60_000 };
 /** A router that ran this long did not fail to start. */
 const GOOD_RUN_MS = 60_000;
 const POLL_MS = 200;
-/** All of garligate is to be down within 5 s. i2pd loses nothing by being killed. */
-const TERMINATE_MS = 2_000;
+/**
+ * All of garligate is to be down within 5 s, of which SOCKS clients may have had three before a router is stopped. i2pd looks
+ * once a second whether it shall end, and loses nothing by being killed.
+ */
+const TERMINATE_MS = 1_200;
+/** To be gone, and for that to be told. */
+const KILLED_MS = 150;
 
 /** What `start` says where there is no i2pd, in parts. */
 export const NO_PROGRAM = {
@@ -51,6 +56,10 @@ export const NO_PROGRAM = {
   why: 'there is no SAM bridge at 127.0.0.1:7656 and no i2pd to start',
   advice: 'install i2pd (apt-get install i2pd), or set router.sam',
 } as const;
+
+const LEFT =
+  "garligate's own i2pd, or a shell that runs it, does not end, and this gateway may not kill it: " +
+  'kill -KILL does, and the next start ends the i2pd';
 
 /** What needs rights that the gateway has only at its start. */
 interface Prepared {
@@ -112,29 +121,33 @@ export class ManagedRouter implements Service {
   /**
    * Returns as soon as the program runs; its SAM bridge may need minutes at the very first start.
    *
+   * @param signal gives it up; `stop` may only be called when it has come to its end
    * @throws GateError `router-down` when there is no i2pd, and what `prepare` throws
    */
-  async start(): Promise<void> {
+  async start(signal: AbortSignal): Promise<void> {
     const program = await findProgram('i2pd', this.#parts.searchPath);
     if (program === undefined) throw noProgram();
     await this.prepare();
     try {
-      const first = await this.#launch(program);
-      this.#loop = this.#supervise(first, () => this.#launch(program));
+      const first = await this.#launch(program, signal);
+      this.#loop = this.#supervise(first, () => this.#launch(program, this.#stopping.signal));
     } catch (error) {
       throw asGateError(error, "starting garligate's own i2pd");
     }
   }
 
+  /** Waits a moment for what does not end, and then leaves it to the next start. */
   async stop(): Promise<void> {
     this.#stopping.abort(new GateError('shutdown', 'shutdown', 'the gateway is ending'));
-    const run = this.#run;
-    if (run !== undefined) await terminate(run, this.#parts.clock);
     await this.#loop;
     const prepared = this.#prepared;
     this.#prepared = undefined;
-    await prepared?.launcher.close();
-    await prepared?.record.release();
+    if (prepared === undefined) return;
+    const { launcher, record } = prepared;
+    const left = await launcher.close();
+    if (left.length === 0) return record.release();
+    this.#parts.log.warn(LEFT, { processes: left.join(' ') });
+    await record.keep();
   }
 
   state(): RouterState {
@@ -177,7 +190,8 @@ export class ManagedRouter implements Service {
     let run: RouterProcess | undefined = first;
     for (;;) {
       if (run !== undefined) {
-        this.#failure = explainEnd(await run.ended, run.ready);
+        const end = await this.#endOf(run);
+        if (end !== undefined) this.#failure = explainEnd(end, run.ready);
         failures = clock.now() - run.since > GOOD_RUN_MS ? 1 : failures + 1;
         this.#run = undefined;
       }
@@ -188,8 +202,6 @@ export class ManagedRouter implements Service {
         await sleep(clock, delay, this.#stopping.signal);
         this.#restarts += 1;
         run = await launch();
-        // Stopped while it was starting: nobody else knows of it yet.
-        if (this.#stopping.signal.aborted) await terminate(run, clock);
       } catch (error) {
         if (this.#stopping.signal.aborted) return;
         run = undefined;
@@ -199,13 +211,23 @@ export class ManagedRouter implements Service {
     }
   }
 
-  async #launch(program: string): Promise<RouterProcess> {
+  /** @returns how it ended; undefined where that was our wish, which is not heard of when it is stuck */
+  async #endOf(run: RouterProcess): Promise<ProgramEnd | undefined> {
+    try {
+      return await unlessAborted(run.ended, this.#stopping.signal, "running garligate's own i2pd");
+    } catch {
+      await terminate(run, this.#parts.clock);
+      return undefined;
+    }
+  }
+
+  async #launch(program: string, signal: AbortSignal): Promise<RouterProcess> {
     const { extraArguments, clock, log } = this.#parts;
     const prepared = this.#prepared;
     if (prepared === undefined) throw new GateError('bug', 'bug', 'a router was started that is not prepared');
     const { launcher, record } = prepared;
     const port = await freePort();
-    const launched = await launcher.run([program, ...i2pdArguments(port), ...extraArguments]);
+    const launched = await launcher.run([program, ...i2pdArguments(port), ...extraArguments], signal);
     const run: RouterProcess = { ...launched, port, since: clock.now(), ready: false };
     this.#run = run;
     try {
@@ -260,11 +282,12 @@ function abortedBy(ended: Promise<unknown>): AbortSignal {
   return controller.signal;
 }
 
+/** Waits for no end that does not come: closing the launcher does the rest. */
 async function terminate(run: RouterProcess, clock: Clock): Promise<void> {
   run.signal('TERM');
-  const timer = clock.after(TERMINATE_MS, () => run.signal('KILL'));
-  await run.ended;
-  timer.cancel();
+  if (await isOverWithin(clock, TERMINATE_MS, run.ended)) return;
+  run.signal('KILL');
+  await isOverWithin(clock, KILLED_MS, run.ended);
 }
 
 /** Never the gateway's own: who breaks into the router shall not have the gateway as well. */

@@ -4,9 +4,10 @@ import { formatEndpoint, type TcpEndpoint } from '../config/endpoint.ts';
 import type { RouterConfig } from '../config/schema.ts';
 import type { RouterState } from '../control/status.ts';
 import type { DatagramBridgePort } from '../core/ports.ts';
+import { unlessAborted } from '../kit/abort.ts';
 import { type Clock, within } from '../kit/clock.ts';
 import { drive } from '../kit/drive.ts';
-import { asGateError, GateError } from '../kit/errors.ts';
+import { abortError, asGateError, GateError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import type { Service } from '../kit/service.ts';
 import { conversationMachine, hello } from '../wire/sam/conversation.ts';
@@ -90,9 +91,9 @@ class ChosenRouter implements RouterService {
   readonly #log: Logger;
   readonly #clock: Clock;
   readonly #managed: ManagedRouter;
+  readonly #stopping = new AbortController();
   #chosen: RouterService | undefined;
   #choosing: Promise<RouterService> | undefined;
-  #isStopped = false;
   /** Why the start, which had rights that are given up by now, could not prepare garligate's own router. */
   #unprepared: GateError | undefined;
   #failure: Failure = { why: 'no router has been looked for yet', advice: 'wait a moment' };
@@ -117,15 +118,16 @@ class ChosenRouter implements RouterService {
     });
   }
 
-  async start(): Promise<void> {
-    await this.#choose().catch((error: unknown) => {
+  async start(signal: AbortSignal): Promise<void> {
+    await unlessAborted(this.#choose(), signal, 'choosing a router').catch((error: unknown) => {
+      if (signal.aborted) return;
       const { message, code } = asGateError(error, 'choosing a router');
       this.#log.warn(message, { code });
     });
   }
 
   async stop(): Promise<void> {
-    this.#isStopped = true;
+    this.#stopping.abort(new GateError('shutdown', 'shutdown', 'the gateway is ending'));
     await this.#choosing?.catch(() => {});
     await this.#managed.stop();
   }
@@ -144,16 +146,17 @@ class ChosenRouter implements RouterService {
   }
 
   async #look(): Promise<RouterService> {
-    if (this.#isStopped) throw new GateError('shutdown', 'shutdown', 'the gateway is ending');
+    const { signal } = this.#stopping;
     try {
       for (const endpoint of this.#candidates) {
-        if (!(await speaksSam(endpoint, this.#clock))) continue;
+        if (!(await speaksSam(endpoint, this.#clock, signal))) continue;
         this.#log.info('using the SAM bridge that is there', { at: formatEndpoint(endpoint) });
         this.#chosen = createExternalRouter(endpoint, this.#config, this.#clock);
         await this.#managed.stop();
         return this.#chosen;
       }
-      await this.#managed.start();
+      if (signal.aborted) throw abortError(signal, 'looking for a router');
+      await this.#managed.start(signal);
       this.#chosen = this.#managed;
       return this.#managed;
     } catch (error) {
@@ -189,10 +192,10 @@ function explain({ code, kind, message }: GateError, unprepared: GateError | und
 }
 
 /** Is it a SAM bridge of a version that we can use? A wrong password still proves that it is one. */
-async function speaksSam(endpoint: TcpEndpoint, clock: Clock): Promise<boolean> {
+async function speaksSam(endpoint: TcpEndpoint, clock: Clock, givenUp: AbortSignal): Promise<boolean> {
   const late = new GateError('router-down', 'router.no-answer', 'no greeting in time');
   try {
-    return await within(clock, PROBE_TIMEOUT_MS, late, undefined, async (signal) => {
+    return await within(clock, PROBE_TIMEOUT_MS, late, givenUp, async (signal) => {
       const socket = await createTcpBridge(endpoint, clock).open(signal);
       try {
         await drive(conversationMachine(hello()), socket, { doing: 'greeting the router', signal, onEnd: () => late });

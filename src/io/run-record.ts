@@ -14,6 +14,8 @@ export interface RunRecord {
   write(child: ProcessMark): Promise<void>;
   /** What was recorded does not run any more. Never rejects. */
   release(): Promise<void>;
+  /** What was recorded may go on without us: the next gateway ends it. Never rejects. */
+  keep(): Promise<void>;
 }
 
 interface RecordParts {
@@ -37,17 +39,18 @@ export async function claimRecord(path: string, directory: string, parts: Record
   const file = await open(path, flags, 0o600).catch((error: unknown) => {
     throw asGateError(error, `opening the record of garligate's own i2pd in ${path}`);
   });
+  // Harmless: what it names is looked at by the next start.
+  const report = (error: unknown) => {
+    const { message, code } = asGateError(error, "clearing the record of garligate's own i2pd");
+    parts.log.warn(message, { code });
+  };
   return {
     write: (child) =>
       write(file, child).catch((error: unknown) => {
         throw asGateError(error, `recording garligate's own i2pd in ${path}`);
       }),
+    keep: () => file.close().catch(report),
     release: async () => {
-      // Harmless: what it names does not run any more, and the next start sees that.
-      const report = (error: unknown) => {
-        const { message, code } = asGateError(error, "clearing the record of garligate's own i2pd");
-        parts.log.warn(message, { code });
-      };
       await file.truncate(0).catch(report);
       await file.close().catch(report);
       // Without the rights to remove it, it stays and names nothing.

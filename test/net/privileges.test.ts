@@ -24,8 +24,10 @@ import { findUser, isAlive, markOf } from '../../src/io/processes.ts';
 import { addressesOf, formatAddress, PREFIX_TEXT } from '../../src/wire/i2p/address.ts';
 import { until } from '../helpers/until.ts';
 import {
+  assertNoProcessLeft,
   assertNothingLeft,
   COMMAND,
+  DOWN_MS,
   hasInterface,
   ip,
   makePlace,
@@ -142,6 +144,36 @@ function asUnit(): readonly string[] {
   return ['setpriv', '--no-new-privs', `--bounding-set=${set}`, '--'];
 }
 
+function parentOf(pid: number): number {
+  return Number(mainThread(pid)?.get('PPid'));
+}
+
+/** @param stopped which processes somebody stops, by the process id of the router */
+async function comeDownWithoutRouter(stopped: (router: number) => readonly number[]): Promise<void> {
+  const place = makePlace(OWN_ROUTER);
+  const gateway = await run(place);
+  const router = (await markOf(await routerPid(gateway))) ?? assert.fail('no router');
+  const starter = parentOf(parentOf(router.pid));
+  for (const pid of stopped(router.pid)) process.kill(pid, 'SIGSTOP');
+  const sentAt = performance.now();
+  assert.equal(await gateway.kill('SIGTERM'), 0, gateway.said());
+  assert.ok(performance.now() - sentAt < DOWN_MS, `it took ${performance.now() - sentAt} ms`);
+  assertNothingLeft(place);
+  const [, told] = /"processes":"([\d ]*)".*may not kill it/.exec(gateway.said()) ?? [];
+  assert.equal(told, `${starter} ${router.pid}`, gateway.said());
+  assert.ok(await isAlive(router));
+
+  const next = await run(place);
+  await until('the next start has ended it', async () => !(await isAlive(router)));
+  assert.notEqual(await routerPid(next), router.pid);
+  assert.equal(await next.kill('SIGTERM'), 0, next.said());
+  assertNothingLeft(place);
+  // The shell hears of the end of its gateway when it goes on, and the other one ends with it.
+  process.kill(starter, 'SIGCONT');
+  await assertNoProcessLeft();
+  rmSync(place.directory, { recursive: true });
+}
+
 await declareScenarios(import.meta.filename, {
   'started by root it is another user, with one capability, and cleans up all the same': {
     longestMs: 60_000,
@@ -218,6 +250,12 @@ await declareScenarios(import.meta.filename, {
       assertNothingLeft(place);
       rmSync(place.directory, { recursive: true });
     },
+  },
+  'when the shell that starts its router is stopped, which it may not kill, it comes down, says so, and the next start ends the router':
+    { longestMs: 60_000, run: () => comeDownWithoutRouter((router) => [parentOf(parentOf(router))]) },
+  'when its router and both of its shells are stopped, it comes down, says so, and the next start ends the router': {
+    longestMs: 60_000,
+    run: () => comeDownWithoutRouter((router) => [router, parentOf(router), parentOf(parentOf(router))]),
   },
   'with no more than its unit gives root, it becomes its user, has a router of another one that cannot read the key, and reloads':
     {

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,6 +19,8 @@ import { drive } from '../../src/kit/drive.ts';
 import { GateError } from '../../src/kit/errors.ts';
 import { silentLogger } from '../../src/kit/log.ts';
 import { conversationMachine, hello } from '../../src/wire/sam/conversation.ts';
+import { FakeClock } from '../helpers/fake-clock.ts';
+import { processesIn } from '../helpers/processes-in.ts';
 
 const INSIDE = 'GARLIGATE_TEST_INSIDE_NAMESPACE';
 /** Never asks anybody for routers, and belongs to no public network. */
@@ -44,7 +46,7 @@ if (process.env[INSIDE] === undefined) {
 
   test('runs without privileges and opens nothing but a SAM bridge on loopback', async () => {
     const router = managed(join(directory, 'plain'));
-    await router.start();
+    await router.start(NEVER);
     try {
       await greet(router);
       const pid = pidOf(router);
@@ -72,7 +74,7 @@ if (process.env[INSIDE] === undefined) {
 
   test('is started again when it dies, and stopping leaves nothing', async () => {
     const router = managed(join(directory, 'restarted'));
-    await router.start();
+    await router.start(NEVER);
     await greet(router);
     const first = pidOf(router);
     process.kill(first, 'SIGKILL');
@@ -99,7 +101,7 @@ if (process.env[INSIDE] === undefined) {
       router.bridge.open(NEVER),
       (error) => error instanceof GateError && /record/.test(error.message),
     );
-    assert.deepEqual(childrenIn(place), []);
+    assert.deepEqual(processesIn(place), []);
     const state = router.state();
     assert.ok(
       state.kind === 'none' && state.why !== '' && /router\.directory/.test(state.advice),
@@ -108,19 +110,19 @@ if (process.env[INSIDE] === undefined) {
     await router.stop();
 
     const direct = managed(place);
-    await assert.rejects(direct.start());
+    await assert.rejects(direct.start(NEVER));
     await direct.stop();
   });
 
   test('stops at once also between two runs and at the very start', async () => {
     const router = managed(join(directory, 'stopped'), ['--no-such-option']);
-    await router.start();
+    await router.start(NEVER);
     await until(() => router.state().kind === 'none');
     const state = router.state();
     assert.ok(state.kind === 'none' && /it ended/.test(state.why));
     await router.stop();
     const early = managed(join(directory, 'early'));
-    await early.start();
+    await early.start(NEVER);
     const pid = pidOf(early);
     await early.stop();
     assert.equal(await markOf(pid), undefined);
@@ -139,7 +141,7 @@ if (process.env[INSIDE] === undefined) {
       assert.ok(mark !== undefined);
 
       await assert.rejects(
-        managed(place).start(),
+        managed(place).start(NEVER),
         (error) => error instanceof GateError && error.code === 'router.directory-in-use',
       );
       gateway.kill('SIGKILL');
@@ -147,7 +149,7 @@ if (process.env[INSIDE] === undefined) {
       if (searchPath === '/usr/sbin') {
         assert.ok(await isAlive(mark));
         const next = managed(place);
-        await next.start();
+        await next.start(NEVER);
         assert.equal(await isAlive(mark), false);
         await greet(next);
         await next.stop();
@@ -173,6 +175,23 @@ if (process.env[INSIDE] === undefined) {
       await router.stop();
       await new Promise((resolve) => server.close(resolve));
     }
+  });
+
+  test('a stop waits for no bridge that does not answer', async () => {
+    const config = configSchema({ keyFile: '/k', routerDirectory: join(directory, 'silent'), controlSocket: '/c' });
+    const server = createServer((client) => client.on('error', () => {}).resume());
+    await new Promise<void>((resolve) => server.listen(7656, '127.0.0.1', resolve));
+    const asked = new Promise((resolve) => server.once('connection', resolve));
+    const router = createRouter(config.parse({}).router, {
+      ...parts(),
+      clock: new FakeClock(),
+      extraArguments: OFFLINE,
+    });
+    const started = router.start(NEVER);
+    await asked;
+    await router.stop();
+    await started;
+    await new Promise((resolve) => server.close(resolve));
   });
 
   test('without any i2pd it says so, and finds a bridge that comes later', async () => {
@@ -210,18 +229,6 @@ function managed(directory: string, extraArguments = OFFLINE, searchPath = usual
   return new ManagedRouter({ ...parts(), directory, searchPath, extraArguments, udp: { kind: 'auto' } });
 }
 
-/** The processes that work in this directory. */
-function childrenIn(place: string): readonly string[] {
-  return readdirSync('/proc').filter((pid) => {
-    try {
-      return /^\d+$/.test(pid) && readlinkSync(`/proc/${pid}/cwd`) === place;
-    } catch {
-      // It ended meanwhile, and so does not count.
-      return false;
-    }
-  });
-}
-
 function pidOf(router: ManagedRouter): number {
   const state = router.state();
   assert.equal(state.kind, 'managed');
@@ -253,7 +260,7 @@ function firstLine(child: ChildProcess): Promise<string> {
 
 async function beAGatewayThatIsKilled(directory: string, searchPath: string): Promise<void> {
   const router = managed(directory, OFFLINE, searchPath);
-  await router.start();
+  await router.start(NEVER);
   await greet(router);
   process.stdout.write(`${pidOf(router)}\n`);
   setInterval(() => {}, 1000);

@@ -60,6 +60,19 @@ test('a record names the process and its gateway, closed to others, and goes', a
   assert.throws(() => statSync(path), { code: 'ENOENT' });
 });
 
+test('what its gateway could not end is left on record, and the next gateway ends it', async () => {
+  const { mark, end } = await sleepIn(directory);
+  const path = join(directory, 'kept.pid');
+  const record = await claimRecord(path, directory, parts);
+  await record.write(mark);
+  await record.keep();
+  assert.equal(await isAlive(mark), true);
+  const next = await claimRecord(path, directory, parts);
+  assert.equal(await isAlive(mark), false);
+  await next.release();
+  await end();
+});
+
 test('one that ends by itself before its signal comes is no trouble', async (t) => {
   const { mark, end } = await sleepIn(directory);
   const path = join(directory, 'quick.pid');
