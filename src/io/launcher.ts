@@ -101,10 +101,13 @@ const BY_SIGNAL = 128;
 /** @throws GateError `local-io` when there is no shell, or the user cannot be had */
 export async function startLauncher({ user, directory, searchPath, clock }: LauncherSettings): Promise<Launcher> {
   const setpriv = await findProgram('setpriv', searchPath);
-  /** With setpriv the kernel ends a child when its parent dies without a word. */
-  const boundTo = (signal: string, rights: readonly string[]) =>
-    setpriv === undefined ? [] : [setpriv, '--pdeathsig', signal, ...rights, '--'];
-  const [command = '/bin/sh', ...rest] = [...boundTo('TERM', WITHOUT_RIGHTS), '/bin/sh', '-c', TAKE_COMMANDS];
+  /**
+   * With setpriv the kernel ends a child when its parent dies without a word. A program that is stopped hears no TERM, and i2pd
+   * 2.45.1 hears it and never ends where it has not finished a session that somebody asked for.
+   */
+  const bound = (...rights: readonly string[]) =>
+    setpriv === undefined ? [] : [setpriv, '--pdeathsig', 'KILL', ...rights, '--'];
+  const [command = '/bin/sh', ...rest] = [...bound(...WITHOUT_RIGHTS), '/bin/sh', '-c', TAKE_COMMANDS];
   const shell = spawn(command, rest, {
     ...user,
     cwd: directory,
@@ -121,8 +124,8 @@ export async function startLauncher({ user, directory, searchPath, clock }: Laun
   // That we may not kill it: its end, which does not come, says so.
   shell.on('error', () => {});
   const reporting = (mark: string, words: readonly string[]) => {
-    const become = [...boundTo('TERM', []), '/bin/sh', '-c', BECOME, 'sh', mark];
-    return [...boundTo('KILL', []), '/bin/sh', '-c', REPORT_RUN, 'sh', mark, ...become, ...words];
+    const become = [...bound(), '/bin/sh', '-c', BECOME, 'sh', mark];
+    return [...bound(), '/bin/sh', '-c', REPORT_RUN, 'sh', mark, ...become, ...words];
   };
   return new ShellLauncher(shell, pid, clock, reporting);
 }
