@@ -6,9 +6,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { stripVTControlCharacters } from 'node:util';
-import { type Clock, isOverWithin, within } from '../kit/clock.ts';
+import { type Clock, isOverWithin, sleep, within } from '../kit/clock.ts';
 import { abortError, GateError } from '../kit/errors.ts';
-import { findProgram, isAlive, type ProcessMark, type UserIds } from './processes.ts';
+import { findProgram, hasEnded, isAlive, type ProcessMark, type UserIds } from './processes.ts';
 
 export interface LauncherSettings {
   /** Whom everything runs as; ourselves when undefined. */
@@ -76,7 +76,7 @@ const BECOME = [
   'unset parent; read -r stat < /proc/$$/stat; echo "$1 started $$ $(when $stat)"',
   'unset stat; shift; exec "$@"',
 ].join('; ');
-/** Tells, in such a line too, how it ended. Both in one line, as a word. */
+/** Tells, in such a line too, how it ended, unless somebody ends this shell before. Both in one line, as a word. */
 const REPORT_RUN = [
   WITH_PARENT,
   'mark=$1; shift',
@@ -91,6 +91,8 @@ const START_MS = 10_000;
 const CLOSE_MS = 200;
 /** For what the kernel was told to kill. */
 const KILLED_MS = 250;
+/** How often it is looked at whether a program is still there. */
+const LOOK_MS = 1_000;
 /** Characters of a line that are kept for the reason of an end. */
 const LONGEST_REASON = 200;
 /** Whose end is not known, those that were given up included: a shell that is stopped ends nobody. */
@@ -238,6 +240,7 @@ class ShellLauncher implements Launcher {
     return new Promise((resolve, reject) => {
       limit.addEventListener('abort', () => reject(limit.reason), { once: true });
       let running: number | undefined;
+      const over = new AbortController();
       const ended = new Promise<ProgramEnd>((end) => {
         this.#runs.set(mark, {
           heardBefore: this.#heard,
@@ -245,22 +248,40 @@ class ShellLauncher implements Launcher {
             const { pid } = process;
             running = pid;
             this.#running.set(pid, process);
+            const untold = { how: 'it ended with the shell that would have told how', lastWords: '' };
+            void this.#missing(process, over.signal).then(
+              () => this.#runs.get(mark)?.ended(untold),
+              () => {},
+            );
             if (limit.aborted) this.#signal(pid, 'KILL');
             else resolve({ mark: process, ended, signal: (name) => this.#signal(pid, name) });
           },
           ended: (why) => {
             if (running !== undefined) this.#running.delete(running);
             this.#runs.delete(mark);
+            over.abort();
             end(why);
           },
           lost: () => {
             reject(gone());
+            over.abort();
             end({ how: gone().message, lastWords: '' });
           },
         });
       });
       this.#tell(this.#reporting(mark, words));
     });
+  }
+
+  /**
+   * Resolves when it is missing twice: who tells how it ended has had the time for that in between.
+   *
+   * @throws the reason of the signal
+   */
+  async #missing(program: ProcessMark, signal: AbortSignal): Promise<void> {
+    for (let times = 0; times < 2; times = (await hasEnded(program)) ? times + 1 : 0) {
+      await sleep(this.#clock, LOOK_MS, signal);
+    }
   }
 
   /** Once it has ended, another process may have its number. */

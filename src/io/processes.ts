@@ -29,6 +29,20 @@ export async function isAlive(mark: ProcessMark): Promise<boolean> {
   return (await markOf(mark.pid))?.startedAt === mark.startedAt;
 }
 
+/** Also of another user's, whom /proc may hide from us. Remains that wait for their parent count as if it still ran. */
+export async function hasEnded(mark: ProcessMark): Promise<boolean> {
+  const there = await markOf(mark.pid);
+  return there === undefined ? !exists(mark.pid) : there.startedAt !== mark.startedAt;
+}
+
+function exists(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
+  }
+}
+
 /** 127.0.0.1 as /proc/net/tcp writes it: the four bytes in host order. */
 const LOOPBACK = '0100007F';
 const STATE_LISTEN = '0A';

@@ -26,6 +26,7 @@ import { until } from '../helpers/until.ts';
 import {
   assertNoProcessLeft,
   assertNothingLeft,
+  assertStops,
   COMMAND,
   DOWN_MS,
   hasInterface,
@@ -251,6 +252,27 @@ await declareScenarios(import.meta.filename, {
       rmSync(place.directory, { recursive: true });
     },
   },
+  'its router is started again when it ended with the shell that tells of that, also where /proc hides them from the gateway':
+    {
+      prepare: 'mount -t proc -o hidepid=2 none /proc',
+      longestMs: 60_000,
+      run: async () => {
+        const place = makePlace(OWN_ROUTER);
+        const gateway = await run(place);
+        const first = await routerPid(gateway);
+        process.kill(parentOf(first), 'SIGKILL');
+        await until(
+          'another router runs',
+          async () => {
+            const { router } = await gateway.status();
+            return router.kind === 'managed' && router.pid !== first;
+          },
+          START_MS,
+        );
+        await assertStops(gateway, place);
+        rmSync(place.directory, { recursive: true });
+      },
+    },
   'when the shell that starts its router is stopped, which it may not kill, it comes down, says so, and the next start ends the router':
     { longestMs: 60_000, run: () => comeDownWithoutRouter((router) => [parentOf(parentOf(router))]) },
   'when its router and both of its shells are stopped, it comes down, says so, and the next start ends the router': {

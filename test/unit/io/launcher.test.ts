@@ -112,6 +112,28 @@ for (const [who, isStopped] of [
   });
 }
 
+test('the end of a run is told, once, also when somebody has killed the shell that tells of it, and another one begins', async (context) => {
+  const directory = ownDirectory(context);
+  const clock = new FakeClock();
+  const launcher = await startLauncher({ ...settings, directory, clock });
+  const run = await launcher.run(['/bin/sleep', '60'], NEVER);
+  const ends: string[] = [];
+  void run.ended.then((end) => ends.push(told(end)));
+  await clock.advance(60_000);
+  assert.deepEqual(ends, []);
+  for (const pid of processesIn(directory)) if (pid !== launcher.pid) process.kill(pid, 'SIGKILL');
+  await until('it has ended', () => processesIn(directory).length === 1);
+  await until('its end is told', async () => {
+    await clock.advance(1_000);
+    return ends.length > 0;
+  });
+  assert.deepEqual(ends, ['it ended with the shell that would have told how']);
+  const next = await launcher.run(shell('exit 6'), NEVER);
+  assert.match(told(await next.ended), /^it ended with code 6/);
+  assert.deepEqual(await launcher.close(), []);
+  assert.equal(clock.pending, 0);
+});
+
 test('a run is given up when nobody wants it any more, also by a shell that does not answer', async (context) => {
   const directory = ownDirectory(context);
   const clock = new FakeClock();

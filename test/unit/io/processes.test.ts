@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
-import { findProgram, findUser, isAlive, listensAt, markOf } from '../../../src/io/processes.ts';
+import { findProgram, findUser, hasEnded, isAlive, listensAt, markOf } from '../../../src/io/processes.ts';
 
 test('a process is known by its number and its start', async () => {
   const child = spawn('sleep', ['60']);
@@ -10,9 +10,10 @@ test('a process is known by its number and its start', async () => {
   assert.ok(mark !== undefined);
   assert.equal(await isAlive(mark), true);
   assert.equal(await isAlive({ ...mark, startedAt: '1' }), false);
+  assert.deepEqual([await hasEnded(mark), await hasEnded({ ...mark, startedAt: '1' })], [false, true]);
   child.kill('SIGKILL');
   await new Promise((resolve) => child.once('close', resolve));
-  assert.equal(await isAlive(mark), false);
+  assert.deepEqual([await isAlive(mark), await hasEnded(mark)], [false, true]);
 });
 
 test('a listener is known to be of a user, on loopback only', async () => {

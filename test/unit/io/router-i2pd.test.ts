@@ -117,6 +117,18 @@ test('what an i2pd says that ends after its bridge has listened is told to nobod
   assert.match(await whyItEnded(context, `${LISTEN} print "${MARK}\\n"; exit 3;`), /it ended with code 3$/);
 });
 
+test('it is started again when it ended with the shell that tells of that', async (context) => {
+  const place = makePlace(context, 'sleep 60;');
+  const router = managed(place);
+  await router.start(NEVER);
+  const first = pidOf(router);
+  process.kill(parentOf(first), 'SIGKILL');
+  await until('its end is seen', () => router.state().kind === 'none', PATIENCE_MS);
+  await until('another one runs', () => router.state().kind === 'managed', PATIENCE_MS);
+  assert.notEqual(pidOf(router), first);
+  await assertStops(router, place.directory);
+});
+
 for (const [who, isStopped] of [
   ['it', (pid: number, router: number) => pid === router],
   ['the shell that tells of its end', (pid: number, router: number) => pid === parentOf(router)],
