@@ -63,7 +63,8 @@ export async function lockKeys(path: string): Promise<KeyLock> {
   if (file === undefined) throw refuse('missing', path, 'does not exist', 'make one with `garligate init`');
   try {
     await lock(file, path);
-    const { unusedMs, ended } = await noteUse(path);
+    const { destination } = parse((await file.readFile()).toString('latin1'), path);
+    const { unusedMs, ended } = await noteUse(path, destination.b32);
     return { unusedMs, release: () => ended().finally(() => file.close()) };
   } catch (error) {
     await file.close();

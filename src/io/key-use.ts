@@ -6,9 +6,10 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { asGateError } from '../kit/errors.ts';
+import type { B32 } from '../wire/i2p/destination.ts';
 
 export interface KeyUse {
-  /** Milliseconds since the use before this one ended: 0 when that is not known, infinite when there was none. */
+  /** Milliseconds since the use of this key before ended: 0 when that is not known, infinite when there was none. */
   readonly unusedMs: number;
   /** To be called when the key is let go. */
   ended(): Promise<void>;
@@ -18,17 +19,17 @@ export interface KeyUse {
 const FLAGS = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
- * To be called with the key locked. Where nothing can be noted, neither this start nor the next one knows the last use.
+ * To be called with the key locked. A note about another key, which stood in the file before, says that this one was not used. Where nothing can be noted, neither this start nor the next one knows the last use.
  *
  * @throws GateError `local-io` without room to note it. The next start would then go by what was noted before, hand the key
  * to a router that still holds it, and have a session that reaches nobody; so this start is refused, which loses nothing.
  */
-export async function noteUse(keyFile: string): Promise<KeyUse> {
+export async function noteUse(keyFile: string, key: B32): Promise<KeyUse> {
   const path = `${keyFile}.last-use`;
   try {
     const file = await openIfThere(path);
-    if (file !== undefined) return keyUse(file, await takeTime(file));
-    return keyUse(await open(path, FLAGS | constants.O_CREAT, 0o600), Number.POSITIVE_INFINITY);
+    if (file !== undefined) return keyUse(file, key, await takeTime(file, key));
+    return keyUse(await open(path, FLAGS | constants.O_CREAT, 0o600), key, Number.POSITIVE_INFINITY);
   } catch (error) {
     const why = asGateError(error, `noting in ${path} that the key is in use`);
     if (why.code === 'system.no-room') throw why;
@@ -48,31 +49,33 @@ async function openIfThere(path: string): Promise<FileHandle | undefined> {
 }
 
 /** Reads the time of the last use, and leaves none. @returns milliseconds since then */
-async function takeTime(file: FileHandle): Promise<number> {
+async function takeTime(file: FileHandle, key: B32): Promise<number> {
   try {
     const noted = (await file.readFile()).toString('latin1');
     await file.truncate(0);
-    return unusedMs(noted, Date.now());
+    return unusedMs(noted, key, Date.now());
   } catch (error) {
     await file.close();
     throw error;
   }
 }
 
-function keyUse(file: FileHandle, unusedFor: number): KeyUse {
+function keyUse(file: FileHandle, key: B32, unusedFor: number): KeyUse {
   return {
     unusedMs: unusedFor,
     ended: async () => {
       // An empty file means "not known", which is true and costs the next start some seconds.
-      await file.write(`${new Date().toISOString()}\n`, 0).catch(() => {});
+      await file.write(`${new Date().toISOString()} ${key}\n`, 0).catch(() => {});
       await file.close();
     },
   };
 }
 
 /** Whatever stands in the future was written by a clock that has been set back since. */
-function unusedMs(noted: string, now: number): number {
-  // Without its end, the time may be another one.
-  const endedAt = noted.endsWith('\n') ? Date.parse(noted.trimEnd()) : Number.NaN;
+function unusedMs(noted: string, key: B32, now: number): number {
+  // Without its end, the time may be another one, and so may the key. An older note names none.
+  const [, time = '', whose = key] = /^(\S+)(?: (\S+))?\n$/.exec(noted) ?? [];
+  if (whose !== key) return Number.POSITIVE_INFINITY;
+  const endedAt = Date.parse(time);
   return Number.isNaN(endedAt) || endedAt > now ? 0 : now - endedAt;
 }

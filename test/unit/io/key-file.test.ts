@@ -212,6 +212,13 @@ test('whoever holds a key learns how long nobody has used it', async () => {
   // One that was cut off, as by a full disk, would be the midnight before.
   writeFileSync(note, new Date(Date.now() - 48 * 3_600_000).toISOString().slice(0, 10));
   await expectUnused(0);
+  // Of the key that stood in the file before.
+  const replaced = await lockKeys(path);
+  writeFileSync(path, `${generateKeys().blob.reveal()}\n`);
+  await replaced.release();
+  const anew = await lockKeys(path);
+  assert.equal(anew.unusedMs, Number.POSITIVE_INFINITY);
+  await anew.release();
   // What cannot be noted is not known.
   rmSync(note);
   mkdirSync(note);
