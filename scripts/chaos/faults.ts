@@ -20,8 +20,7 @@ export const FAULTS: readonly Fault[] = [
   { ...routers('hop', 'a router that carries tunnels is killed and started again', [HOP]), mayBreak: [], blockedMs: 0 },
   stopped(10),
   cut(60),
-  // After three minutes without a sign of the peer the session is built anew.
-  { ...cut(300), isLong: true, mayBreak: SESSION_ENDS },
+  { ...cut(300), isLong: true },
   routers('own-router', 'the own router is killed with -9 and started again', [A]),
   routers('both-routers', 'the routers of both gateways are killed with -9 and started again', [A, B]),
   ...CLOCK_FAULTS,

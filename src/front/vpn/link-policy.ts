@@ -60,7 +60,7 @@ const IN_USE_MS = 60_000;
 /** How long a stream that is no longer used may still bring what was under way on it. */
 const RETIRE_AFTER_MS = 15_000;
 /** A stream may come back so long after its last word: for as long the routers repeat what was not acknowledged. */
-const DOUBTED_MS = 330_000;
+export const DOUBTED_MS = 330_000;
 
 /**
  * When both sides have dialled at the same time, both must settle on the same stream: the one dialled by the side whose

@@ -4,6 +4,7 @@
  * new one only after 120 s, and only when it is spoken to. On a new session of ours everything begins anew. But building
  * takes 20 s and more and ends every stream, so it is the last resort. Pure.
  */
+import { DOUBTED_MS } from './link-policy.ts';
 import type { LinkReach } from './link-report.ts';
 
 export interface SessionFacts {
@@ -19,11 +20,11 @@ export interface SessionFacts {
 }
 
 /**
- * A peer is lost when it is wanted, has not been heard for this long, and `LOST_DIALS` dials have come to nothing. Longer
- * than the 120 s after which i2pd 2.45.1 begins anew by itself, and the 40 s that may pass from one dial of the peer to the
- * next (30 s until one counts as unheard, a pause of 10 s), together.
+ * A peer is lost when it is wanted, has not been heard for this long, and `LOST_DIALS` dials have come to nothing: as long as
+ * its old stream may come back after a cut, which a new session would end. Also longer than the 120 s after which i2pd 2.45.1
+ * begins anew by itself, and the 40 s that may pass from one dial of the peer to the next, together.
  */
-export const LOST_MS = 180_000;
+export const LOST_MS = DOUBTED_MS;
 export const LOST_DIALS = 2;
 /** Who was heard so lately is alive; links are probed every minute. */
 export const ALIVE_MS = 90_000;
