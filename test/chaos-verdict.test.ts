@@ -139,6 +139,11 @@ describe('the time until all is back', () => {
       ['tcp needed 52.0 s, and the goal is 24.0 s'],
     ],
     [
+      'is compared with all that the bare stream was away, where the fault cut that one only at its end',
+      { away: { tcp: 27_000, ping: 28_000 }, bareAway: 20_000, blockedMs: 3_000, bareBlockedMs: 0 },
+      ['ping needed 25.0 s, and the goal is 24.0 s'],
+    ],
+    [
       'has to be 10 s where the bare stream says nothing about the routers',
       { away: { ping: 9_000, tcp: 11_000 }, bareAway: undefined },
       ['tcp needed 11.0 s, and the goal is 10.0 s, as the bare stream did not come back'],

@@ -21,6 +21,8 @@ export interface Fault {
   readonly mayBreak?: readonly Stream[];
   /** For so many milliseconds nothing can come through, whatever a gateway does; 0 unless told. */
   readonly blockedMs?: number;
+  /** The same for the bare stream; as long unless told. */
+  readonly bareBlockedMs?: number;
   happen(stage: Stage, signal: AbortSignal): Promise<void>;
 }
 

@@ -13,6 +13,8 @@ export const NEW_KEY: Fault = {
   // It has another address then.
   mayBreak: ['tcp', 'download', 'socks'],
   blockedMs: FAREWELL_MS + RESTART_AFTER_MS,
+  // It gets its new key when all of that is over, and is away from then on.
+  bareBlockedMs: 0,
   happen: async ({ a, b, traffic }, signal) => {
     const keys = generateKeys();
     // Whoever held on would write into its own kernel, for an address that is nobody's any more.

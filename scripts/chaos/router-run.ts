@@ -55,7 +55,7 @@ export async function sufferOnRouters(run: RouterRun): Promise<ReadonlyMap<strin
   say(HEAD);
   try {
     for (const fault of Array.from({ length: rounds }, () => faults).flat()) {
-      const { what, mayBreak = [], blockedMs = 0, happen } = fault;
+      const { what, mayBreak = [], blockedMs = 0, bareBlockedMs = blockedMs, happen } = fault;
       running ??= await startRunning(await openLab(), clocks, signal);
       const { stage, traffic } = running;
       const gateways = [stage.a, stage.b].map((gateway) => ({ gateway, warned: listen(gateway) }));
@@ -69,7 +69,7 @@ export async function sufferOnRouters(run: RouterRun): Promise<ReadonlyMap<strin
       const { first } = running;
       const watched = gateways.map((one, index) => ({ ...one, first: first[index], before: before[index] }));
       const sides = await untilLittleIsHeld(watched, signal);
-      const findings = { ...outage, blockedMs, mayBreak, changes: sides.flatMap(changesOn) };
+      const findings = { ...outage, blockedMs, bareBlockedMs, mayBreak, changes: sides.flatMap(changesOn) };
       found.set(fault, [...(found.get(fault) ?? []), findings]);
       say(describe(what, outage, sides, judge(findings)));
       if (isAllBack(outage)) continue;

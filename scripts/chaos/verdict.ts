@@ -54,6 +54,8 @@ export interface Findings {
   readonly bareAway: number | undefined;
   /** For so many milliseconds the fault itself let nothing through; nobody can be back before. */
   readonly blockedMs: number;
+  /** The same for the bare stream, where that is less: it may be cut later. */
+  readonly bareBlockedMs?: number;
   /** By kind of traffic, what was wrong with what came; undefined where nothing was. */
   readonly wrong: Readonly<Record<string, string | undefined>>;
   readonly broken: readonly Broken[];
@@ -123,9 +125,9 @@ function underWay({ inFlight, pace }: Broken, awayMs = Number.POSITIVE_INFINITY)
 }
 
 /** What never came back is no matter of time. Without a bare stream to compare with nobody can say that the routers took longer. */
-function lateOf({ away, bareAway, blockedMs }: Findings): readonly string[] {
+function lateOf({ away, bareAway, blockedMs, bareBlockedMs = blockedMs }: Findings): readonly string[] {
   const needed = (ms: number) => Math.max(ms - blockedMs, 0);
-  const ofRouters = bareAway === undefined ? 0 : SHARE_OF_ROUTERS * needed(bareAway);
+  const ofRouters = bareAway === undefined ? 0 : SHARE_OF_ROUTERS * Math.max(bareAway - bareBlockedMs, 0);
   const goal = Math.max(ofRouters, BACK_WITHIN_MS);
   const without = bareAway === undefined ? ', as the bare stream did not come back' : '';
   return Object.entries(away).flatMap(([kind, ms]) =>
