@@ -75,7 +75,7 @@ export function judge(findings: Findings): Judgement {
   return { failures: failuresOf(findings), late: lateOf(findings) };
 }
 
-/** Of one fault that happened several times: no time may have failed, and the times until all was back are judged by their medians. */
+/** Of one fault that happened several times: none may have failed, and how long all was away is judged by the medians. */
 export function judgeTogether(times: readonly [Findings, ...Findings[]]): Judgement {
   return { failures: times.flatMap(failuresOf), late: lateOf({ ...times[0], ...medianTimes(times) }) };
 }

@@ -1,7 +1,7 @@
 /**
  * Takes over a changed config file while the gateway runs: its peers, their rules, and how much is logged. All of it or
- * nothing: what would need a restart, or cannot be had, leaves everything as it was. Also has the rules of peers who ask the gateway
- * for names follow the ports on which it answers.
+ * nothing: what would need a restart, or cannot be had, leaves everything as it was. Also has the rules of peers who ask
+ * the gateway for names follow the ports on which it answers.
  */
 import { type ConfigChanges, configChanges } from '../config/changes.ts';
 import type { Config, DefaultPaths } from '../config/schema.ts';

@@ -35,7 +35,7 @@ export function i2pdArguments(port: number): readonly string[] {
 }
 
 /** Another program can take the port before i2pd does; then i2pd ends, and the next run tries another one. */
-export function freePort(): Promise<number> {
+export function freeTcpPort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once('error', reject);

@@ -19,7 +19,8 @@ export interface KeyUse {
 const FLAGS = constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /**
- * To be called with the key locked. A note about another key, which stood in the file before, says that this one was not used. Where nothing can be noted, neither this start nor the next one knows the last use.
+ * To be called with the key locked. A note about another key, which stood in the file before, says that this one was not
+ * used. Where nothing can be noted, neither this start nor the next one knows the last use.
  *
  * @throws GateError `local-io` without room to note it. The next start would then go by what was noted before, hand the key
  * to a router that still holds it, and have a session that reaches nobody; so this start is refused, which loses nothing.

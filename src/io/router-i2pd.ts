@@ -15,7 +15,7 @@ import type { Logger } from '../kit/log.ts';
 import type { Service } from '../kit/service.ts';
 import { createTcpBridge } from './bridge-tcp.ts';
 import { openBridgeDatagrams } from './bridge-udp.ts';
-import { freePort, i2pdArguments } from './i2pd-program.ts';
+import { freeTcpPort, i2pdArguments } from './i2pd-program.ts';
 import { type LaunchedRun, type Launcher, type ProgramEnd, startLauncher } from './launcher.ts';
 import { findProgram, findUser, listensAt, type UserIds } from './processes.ts';
 import { claimRecord, type RunRecord } from './run-record.ts';
@@ -226,7 +226,7 @@ export class ManagedRouter implements Service {
     const prepared = this.#prepared;
     if (prepared === undefined) throw new GateError('bug', 'bug', 'a router was started that is not prepared');
     const { launcher, record } = prepared;
-    const port = await freePort();
+    const port = await freeTcpPort();
     const launched = await launcher.run([program, ...i2pdArguments(port), ...extraArguments], signal);
     const run: RouterProcess = { ...launched, port, since: clock.now(), ready: false };
     this.#run = run;

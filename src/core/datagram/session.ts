@@ -131,8 +131,8 @@ export class DatagramSession {
         ready: async (signal: AbortSignal) => {
           if (!isAttached)
             throw new GateError('cancelled', 'datagram.detached', 'nobody sends datagrams here any more');
+          // Until that is known, it is not known either how the router wants its datagrams. A build may be over before.
           let router: RouterKind | undefined;
-          // Until that is known, it is not known either how the router wants its datagrams; nor after a build that was over first.
           while (router === undefined) {
             // Cuts a pause short where that is allowed, and waits for its end where it is not.
             const session = await this.#life.ready(signal).catch(() => this.#life.readySomeTime(signal));
