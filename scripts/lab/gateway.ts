@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { addressesOf, formatAddress } from '../../src/wire/i2p/address.ts';
 import type { Destination } from '../../src/wire/i2p/destination.ts';
 import { type BackgroundProgram, startInBackground } from './background.ts';
-import { runCommand, waitUntil } from './command.ts';
+import { messageOf, runCommand, waitUntil } from './command.ts';
 import type { I2pNetwork } from './i2p-network.ts';
 import { type NamespaceHelper, startHelper } from './namespace-helper.ts';
 import { runInside } from './namespaces.ts';
@@ -79,6 +79,8 @@ export interface Gateway {
   /** Of its process; undefined before the first start. */
   pid(): number | undefined;
   said(lines?: number): string;
+  /** What `garligate peers` shows of it, or why that shows nothing. */
+  peersShown(): Promise<string>;
   /** kill -9 for it and everything in its namespace that the lab started. */
   remove(): Promise<void>;
 }
@@ -109,6 +111,8 @@ export async function createGateway(network: I2pNetwork, plan: GatewayPlan): Pro
   const namespace = await network.segment.add(plan.name, plan.address);
   const helper = await startHelper(namespace);
   const logFile = join(directory, 'garligate.log');
+  const command = (name: string) =>
+    runInside(namespace, process.execPath, [GATEWAY_COMMAND, name, '--config', configFile]);
   let program: BackgroundProgram | undefined;
   const said = (lines?: number) => program?.said(lines) ?? '';
   const inVain = () => {
@@ -132,6 +136,7 @@ export async function createGateway(network: I2pNetwork, plan: GatewayPlan): Pro
     alive: () => program?.alive() ?? false,
     pid: () => program?.pid,
     said,
+    peersShown: () => command('peers').catch(messageOf),
     start: async (signal) => {
       if (program?.alive()) throw new Error(`gateway ${plan.name} runs already`);
       const args = [GATEWAY_COMMAND, 'run', '--config', configFile];
@@ -156,7 +161,7 @@ export async function createGateway(network: I2pNetwork, plan: GatewayPlan): Pro
     changePeers: async (change) => {
       peers = peers.map(change);
       await writeConfig();
-      await runInside(namespace, process.execPath, [GATEWAY_COMMAND, 'reload', '--config', configFile]);
+      await command('reload');
     },
     stop: async () => {
       const willingly = (await program?.stop(STOP_MS)) ?? true;

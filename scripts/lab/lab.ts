@@ -5,6 +5,7 @@
 
 import type { ExpectedFile } from './checks.ts';
 import { untilPingable } from './checks.ts';
+import { messageOf } from './command.ts';
 import { generateKeys } from './destination-keys.ts';
 import { createGateway, type Gateway, type GatewayPlan } from './gateway.ts';
 import { type I2pNetwork, type NetworkOptions, startNetwork } from './i2p-network.ts';
@@ -68,7 +69,8 @@ export const ECHO_PORT = 2222;
 /** Behind it is the same web server, and no rule lets peers in. */
 export const CLOSED_PORT = 8081;
 const ALLOWED = ['icmp', `tcp/${WEB_PORT}`, `tcp/${ECHO_PORT}`, `udp/${ECHO_PORT}`];
-const LINK_MS = 90_000;
+/** For 120 s i2pd 2.45.1 may keep to an encrypted session that the other router does not know; a dial comes after it. */
+const LINK_MS = 150_000;
 
 /** @throws Error when a part does not come up; nothing is left then */
 export async function startLab(options: LabOptions): Promise<Lab> {
@@ -133,9 +135,7 @@ export async function startLab(options: LabOptions): Promise<Lab> {
         () => gateway.addresses.oc,
       );
     await allOrFirstFailure([start(a, planOfA.router), start(b, planOfB.router)]);
-    await progress.step('the gateways reach each other', () =>
-      untilPingable(a.namespace, b.addresses.oc, LINK_MS, signal),
-    );
+    await progress.step('the gateways reach each other', () => untilLinked(a, b, signal));
     await progress.step('servers behind the gateways', async () => {
       for (const gateway of [a, b]) await serveEcho(gateway);
       await serveWeb(b);
@@ -146,6 +146,17 @@ export async function startLab(options: LabOptions): Promise<Lab> {
     if (!signal.aborted) await onFailure();
     await stop();
     throw error;
+  }
+}
+
+/** @throws Error with what each of them knows of the other */
+async function untilLinked(a: Gateway, b: Gateway, signal: AbortSignal): Promise<void> {
+  try {
+    await untilPingable(a.namespace, b.addresses.oc, LINK_MS, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    const shown = [a, b].map(async (gateway) => `gateway ${gateway.name}: ${await gateway.peersShown()}`);
+    throw new Error([messageOf(error), ...(await Promise.all(shown))].join('\n'), { cause: error });
   }
 }
 
