@@ -114,7 +114,7 @@ export function createGateway(config: Config, environment: GatewayEnvironment) {
     flows,
     ...(vpn === undefined ? [] : [vpn]),
     ...(dns === undefined ? [] : [dns]),
-    { name: 'inbound', start: async () => {}, stop: async () => inbound.stop() },
+    { start: async () => {}, stop: async () => inbound.stop() },
     accepting,
     datagrams,
     binder,
@@ -293,7 +293,6 @@ function createInbound(
 function serviceOf(services: readonly Service[]): Service {
   let stopAll = async () => {};
   return {
-    name: 'gateway',
     start: async (signal) => {
       stopAll = await startInOrder(services, signal);
     },

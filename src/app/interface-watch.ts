@@ -71,7 +71,6 @@ export function createInterfaceWatch(
   };
 
   return {
-    name: 'interface watch',
     get restored() {
       return restored;
     },

@@ -65,7 +65,6 @@ export interface ControlServerSnapshot {
 }
 
 export class ControlServer implements Service {
-  readonly name = 'control socket';
   readonly #parts: ControlServerParts;
   readonly #counts = createTally(CONTROL_COUNTERS);
   readonly #calls = new Slots(MOST_CALLS);

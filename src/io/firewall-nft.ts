@@ -27,7 +27,6 @@ export interface FirewallParts {
 const LOOK_MS = 1_000;
 
 export class NftFirewall implements Service, FirewallPort {
-  readonly name = 'firewall';
   readonly #parts: FirewallParts;
   #rules: string;
   #nft: Nft | undefined;

@@ -76,7 +76,6 @@ interface RouterProcess extends LaunchedRun {
 }
 
 export class ManagedRouter implements Service {
-  readonly name = 'router';
   readonly bridge: DatagramBridgePort;
   readonly #parts: ManagedRouterParts;
   readonly #stopping = new AbortController();

@@ -70,7 +70,6 @@ export function createRouter(config: RouterConfig, parts: RouterParts): RouterSe
 
 function createExternalRouter(endpoint: TcpEndpoint, { udp }: RouterConfig, clock: Clock): RouterService {
   return {
-    name: 'router',
     bridge: withDatagrams(createTcpBridge(endpoint, clock), endpoint, udp),
     prepare: async () => {},
     start: async () => {},
@@ -84,7 +83,6 @@ function createExternalRouter(endpoint: TcpEndpoint, { udp }: RouterConfig, cloc
  * a connection looks again, because the operator may have started or installed a router meanwhile.
  */
 class ChosenRouter implements RouterService {
-  readonly name = 'router';
   readonly bridge: DatagramBridgePort;
   readonly #candidates: readonly TcpEndpoint[];
   readonly #config: RouterConfig;

@@ -3,7 +3,6 @@
  * `stop` may be called at any time, any number of times, and never throws.
  */
 export interface Service {
-  readonly name: string;
   start(signal: AbortSignal): Promise<void>;
   stop(): Promise<void>;
 }

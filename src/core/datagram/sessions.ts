@@ -58,7 +58,6 @@ export function createDatagramSessions(
     },
   );
   return {
-    name: 'datagrams',
     start: async () => pool.start(),
     stop: () => pool.stop(),
     lease: (key) => pool.lease({ kind: 'isolated', token: keyText(key), tunnels: labelOf(key) }),

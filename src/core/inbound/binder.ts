@@ -114,7 +114,6 @@ export function createBinder({ sessions, peers, own, gateway, acceptor, refuse }
   };
 
   return {
-    name: 'binder',
     start: async () => {},
     stop: async () => {
       stopping.abort(new GateError('shutdown', 'shutdown', 'the gateway is stopping'));

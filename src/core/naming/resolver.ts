@@ -102,7 +102,6 @@ export function createResolver(options: ResolverOptions): Resolver {
   };
 
   return {
-    name: 'names',
     start: async () => {},
     stop: async () => {
       stopping.abort(new GateError('shutdown', 'shutdown', 'the gateway is stopping'));

@@ -162,7 +162,6 @@ export function createAcceptor(options: AcceptorOptions): Acceptor {
   };
 
   return {
-    name: 'acceptor',
     get armed() {
       return armed;
     },

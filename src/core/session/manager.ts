@@ -93,7 +93,6 @@ export function createSessionManager(
   let stopped = false;
 
   return {
-    name: 'sessions',
     start: async () => {
       gateway.open();
       for (const { session } of named.values()) session.open();

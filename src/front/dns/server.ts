@@ -147,7 +147,6 @@ export function createNameServer(options: NameServerOptions): NameServer {
   };
 
   return {
-    name: 'dns',
     start: () => settle(),
     peersChanged: () => settle(),
     stop: async () => {

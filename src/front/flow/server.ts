@@ -161,7 +161,6 @@ export function createFlowServer(options: FlowServerOptions): FlowServer {
   };
 
   return {
-    name: 'flows',
     start: async () => {},
     stop: async () => {
       stopping.abort(new GateError('shutdown', 'shutdown', 'the gateway is stopping'));

@@ -204,7 +204,6 @@ export function createSocksServer(parts: SocksServerParts, given: Partial<SocksS
   };
 
   return {
-    name: 'socks',
     start: async (signal) => {
       if (signal.aborted) throw abortError(signal, 'starting the SOCKS front');
       listener.accept(take);

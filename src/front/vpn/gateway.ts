@@ -143,7 +143,6 @@ export function createVpnGateway(options: VpnOptions): VpnGateway {
   let isRunning = false;
   let unwatchSession = () => {};
   return {
-    name: 'vpn',
     start: async () => {
       isRunning = true;
       tun.onPackets((run, rows) => egress.send(run, rows));

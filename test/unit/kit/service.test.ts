@@ -8,7 +8,6 @@ const { signal } = new AbortController();
 function recorder() {
   const log: string[] = [];
   const service = (name: string, faults: { start?: Error; stop?: Error } = {}): Service => ({
-    name,
     start: async (given) => {
       assert.equal(given, signal);
       log.push(`start ${name}`);
