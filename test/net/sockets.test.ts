@@ -164,7 +164,7 @@ for (const [what, pauseEvery] of [
   test(`many relays with ${what} readers carry every byte through the shared buffers`, async () => {
     const relay = createRelayCore({ clock: systemClock, maxPairs: 10, heldEndMs: 60_000 });
     const { signal } = new AbortController();
-    await Promise.all(
+    const lengths = await Promise.all(
       Array.from({ length: 4 }, async (_, seed) => {
         const [near, far] = await Promise.all([pair(), pair()]);
         const over = relay.join(
@@ -178,9 +178,12 @@ for (const [what, pauseEvery] of [
         far.theirs.end(whole);
         assert.deepEqual(await arrived, { length: whole.length, sha256: hashOf(whole) });
         near.theirs.end();
-        assert.deepEqual(await over, { bytesOut: 0, bytesIn: whole.length, ended: 'both-finished' });
+        assert.deepEqual(await over, { ended: 'both-finished' });
+        return whole.length;
       }),
     );
+    const { bytesOut, bytesIn } = relay.counters();
+    assert.deepEqual([bytesOut, bytesIn], [0, lengths.reduce((sum, length) => sum + length, 0)]);
   });
 }
 

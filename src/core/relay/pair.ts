@@ -42,8 +42,6 @@ interface RelaySide {
   readonly name: 'near' | 'far';
   readonly end: RelayEnd;
   readonly stream: Duplex;
-  /** Bytes read from this side. */
-  bytes: number;
   /** It sends nothing more. */
   finished: boolean;
   /** Nothing more is written to it. */
@@ -148,7 +146,7 @@ export class RelayPair implements Silent, StreamOwner {
     idle.delete(this);
     listeners.detach(this.#near.stream);
     listeners.detach(this.#far.stream);
-    const report = { bytesOut: this.#near.bytes, bytesIn: this.#far.bytes, ended: this.#outcome };
+    const report = { ended: this.#outcome };
     this.#shared.over(report);
     this.#tell(report);
   }
@@ -172,7 +170,6 @@ export class RelayPair implements Silent, StreamOwner {
       this.#shared.counts.add('bytesDiscarded', chunk.length);
       return;
     }
-    from.bytes += chunk.length;
     this.#shared.counts.add(counter, chunk.length);
     if (!to.stream.write(chunk)) from.stream.pause();
   }
@@ -309,5 +306,5 @@ export class RelayPair implements Silent, StreamOwner {
 
 function sideOf(name: 'near' | 'far', end: RelayEnd, now: number): RelaySide {
   const { stream } = end;
-  return { name, end, stream, bytes: 0, finished: false, ending: false, closed: false, lastRead: now };
+  return { name, end, stream, finished: false, ending: false, closed: false, lastRead: now };
 }

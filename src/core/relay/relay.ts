@@ -68,7 +68,7 @@ export function createRelayCore({ clock, maxPairs, heldEndMs }: RelayCoreOptions
       if (reserved !== undefined) return reserved.join(near, far, how);
       abandon(near.stream);
       abandon(far.stream);
-      return Promise.resolve({ bytesOut: 0, bytesIn: 0, ended: 'limit' });
+      return Promise.resolve({ ended: 'limit' });
     },
   };
 }

@@ -13,15 +13,13 @@ export interface RelayOptions {
 }
 
 export interface RelayReport {
-  /** Bytes from `near` to `far` that were handed to the far stream. */
-  readonly bytesOut: number;
-  readonly bytesIn: number;
   readonly ended: 'both-finished' | 'near-failed' | 'far-failed' | 'idle' | 'cancelled' | 'limit';
 }
 
 export const RELAY_COUNTERS = [
   'joined',
   'refusedLimit',
+  /** From `near` to `far`, handed to the far stream. */
   'bytesOut',
   'bytesIn',
   'bytesDiscarded',

@@ -24,7 +24,11 @@ export function line(options: LineOptions = {}): readonly [LineEnd, LineEnd] {
   return [one, other];
 }
 
+type Written = (error: Error | null | undefined) => void;
+
 export class LineEnd extends Duplex {
+  /** Bytes that it was given to write, whatever became of them. */
+  given = 0;
   readonly #capacity: number;
   readonly #halfClose: boolean;
   #other: LineEnd | undefined;
@@ -85,6 +89,11 @@ export class LineEnd extends Duplex {
   /** As TCP does: the address of the other end, while there is one. */
   get remoteAddress(): string | undefined {
     return this.destroyed ? undefined : '::1';
+  }
+
+  override write(chunk: Uint8Array | string, encoding?: BufferEncoding | Written, written?: Written): boolean {
+    this.given += Buffer.byteLength(chunk);
+    return typeof encoding === 'string' ? super.write(chunk, encoding, written) : super.write(chunk, encoding);
   }
 
   override _read(): void {

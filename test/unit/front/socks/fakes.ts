@@ -229,7 +229,7 @@ function fakeRelay(): FakeRelay {
       const over = (ended: RelayReport['ended']) => {
         near.stream.destroy();
         far.stream.destroy();
-        resolve({ bytesOut: 0, bytesIn: 0, ended });
+        resolve({ ended });
       };
       near.stream.once('close', () => over('both-finished'));
       far.stream.once('close', () => over('both-finished'));
