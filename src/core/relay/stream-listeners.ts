@@ -3,6 +3,7 @@
  * pair would hold 700 bytes more, and tens of thousands of pairs stand at a time.
  */
 import type { Duplex } from 'node:stream';
+import { GateError } from '../../kit/errors.ts';
 import { isLending, type Loan } from '../ports.ts';
 
 /** Who is told of what happens on its streams. */
@@ -33,8 +34,16 @@ export class StreamListeners {
   readonly #take = (bytes: Uint8Array, lender: Duplex): Loan =>
     this.#owners.get(lender)?.borrowed(lender, bytes) ?? 'done';
 
-  /** Once for each stream. @param borrows takes what the stream can lend */
+  /**
+   * Once for each stream: a second owner would take it from the first, and be told everything twice.
+   *
+   * @param borrows takes what the stream can lend
+   * @throws GateError `bug` the second time
+   */
   attach(stream: Duplex, owner: StreamOwner, borrows: boolean): void {
+    if (this.#listeners.some(([event, listener]) => stream.listenerCount(event, listener) > 0)) {
+      throw new GateError('bug', 'bug', 'a stream was joined twice');
+    }
     this.#owners.set(stream, owner);
     for (const [event, listener] of this.#listeners) stream.on(event, listener);
     if (borrows && isLending(stream)) stream.lend(this.#take);
