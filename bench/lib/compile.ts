@@ -27,7 +27,7 @@ export async function compileLoadPrograms(): Promise<LoadPrograms> {
 
 /** @throws SetUpError with the compiler's words */
 export async function compileTunnelPrograms(): Promise<TunnelPrograms> {
-  return { line: await compile('line'), relay: await compile('relay'), datagrams: await compile('datagrams') };
+  return { line: await compile('line', ['way']), relay: await compile('relay'), datagrams: await compile('datagrams') };
 }
 
 /** @returns the path of the proxy that does nothing but what it must. @throws SetUpError with the compiler's words */
@@ -35,10 +35,12 @@ export function compileBareProxy(): Promise<string> {
   return compile('bare-proxy');
 }
 
-async function compile(name: string): Promise<string> {
+/** @param parts the other files that the program is made of */
+async function compile(name: string, parts: readonly string[] = []): Promise<string> {
   const folder = join(ROOT, 'build/bench');
   mkdirSync(folder, { recursive: true });
   const target = join(folder, name);
-  await mustRun(`Compiling ${name}.c`, 'cc', [...FLAGS, join(ROOT, 'bench/load', `${name}.c`), '-o', target]);
+  const sources = [name, ...parts].map((file) => join(ROOT, 'bench/load', `${file}.c`));
+  await mustRun(`Compiling ${name}.c`, 'cc', [...FLAGS, ...sources, '-o', target]);
   return target;
 }

@@ -9,30 +9,18 @@
  * NAMESPACE: a path such as /run/netns/a.
  */
 #include "socket.h"
+#include "way.h"
 
 #include <fcntl.h>
 #include <sched.h>
-#include <stdbool.h>
-#include <time.h>
 
 #define SAM_PORT 7656
 #define PLAIN_PORT 7700
 #define LINE_LENGTH 8192
-#define PIPE_SIZE (1024 * 1024)
-#define LONGEST_CHUNK 16384
 /* A destination whose key has no padding of its own: 391 bytes, of which the last two are the kind of its key. */
 #define DESTINATION_CHARACTERS 524
 
 enum state { LISTENING, SPEAKING, STAYING, ACCEPTING, CONNECTING, JOINED };
-
-/* Bytes on their way, when they are given time for it. */
-struct chunk {
-  struct chunk *next;
-  double due;
-  size_t length;
-  size_t sent;
-  char bytes[];
-};
 
 struct end {
   int fd;
@@ -43,16 +31,7 @@ struct end {
   size_t length;
   struct end *next;  /* in a queue of those who wait for the other side */
   struct end *other; /* joined to it */
-  bool over;         /* nothing more comes from here */
-  bool shut;         /* the other side has been told */
-  /* From here to the other side: a pipe without rate or delay, else chunks. */
-  int pipe[2];
-  size_t in_pipe;
-  struct chunk *first;
-  struct chunk *last;
-  size_t held;
-  double tokens;
-  double counted;
+  struct way way;    /* from here to there, once it is joined */
 };
 
 struct side {
@@ -63,20 +42,8 @@ struct side {
 };
 
 static int queue;
-static double rate;
-static double delay;
 static struct side sides[2];
 static struct end *joined; /* every stream, by one of its ends */
-
-static double now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
-}
-
-static bool shaped(void) {
-  return rate > 0 || delay > 0;
-}
 
 static void enter(const char *namespace) {
   int fd = open(namespace, O_RDONLY | O_CLOEXEC);
@@ -123,15 +90,7 @@ static void say(struct end *end, const char *text) {
 }
 
 static void release(struct end *end) {
-  struct chunk *chunk;
-  while ((chunk = end->first) != NULL) {
-    end->first = chunk->next;
-    free(chunk);
-  }
-  if (end->pipe[0] > 0) {
-    close(end->pipe[0]);
-    close(end->pipe[1]);
-  }
+  if (end->state == JOINED) release_way(&end->way);
   close(end->fd);
   free(end->line);
   free(end);
@@ -153,27 +112,23 @@ static void finish(struct end *end) {
   release(other);
 }
 
-static void prepare(struct end *end) {
-  if (!shaped()) {
-    if (pipe2(end->pipe, O_NONBLOCK | O_CLOEXEC) < 0) fail("pipe");
-    fcntl(end->pipe[1], F_SETPIPE_SZ, PIPE_SIZE);
-  } else if (rate > 0) {
-    /* A router that is slow takes little ahead. */
-    int bytes = 65536;
-    setsockopt(end->fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
-  }
-  end->counted = now();
+/* Returns false when the stream is gone: one of its sockets has failed, or both ways have come to their end. */
+static bool move(struct end *end) {
+  if (move_way(&end->way) && !(end->way.shut && end->other->way.shut)) return true;
+  finish(end);
+  return false;
+}
+
+static void prepare(struct end *end, struct end *other) {
+  end->other = other;
+  open_way(&end->way, end->fd, other->fd);
   end->state = JOINED;
   watch(queue, EPOLL_CTL_MOD, end->fd, EPOLLIN | EPOLLOUT | EPOLLET, end);
 }
 
-static bool move(struct end *end);
-
 static void join(struct end *one, struct end *other) {
-  one->other = other;
-  other->other = one;
-  prepare(one);
-  prepare(other);
+  prepare(one, other);
+  prepare(other, one);
   push(&joined, one);
   if (move(one)) move(other);
 }
@@ -251,89 +206,6 @@ static void take(struct end *listener) {
   }
 }
 
-/* Returns false when the stream is gone. */
-static bool lost(struct end *end) {
-  finish(end);
-  return false;
-}
-
-static bool pass_end(struct end *end) {
-  if (!end->over || end->shut || end->in_pipe > 0 || end->first != NULL) return true;
-  end->shut = true;
-  shutdown(end->other->fd, SHUT_WR);
-  return !end->other->shut || lost(end);
-}
-
-static bool move_at_once(struct end *end) {
-  for (bool moved = true; moved;) {
-    moved = false;
-    if (!end->over) {
-      ssize_t got = splice(end->fd, NULL, end->pipe[1], NULL, PIPE_SIZE, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-      if (got == 0) end->over = true;
-      else if (got > 0) end->in_pipe += (size_t)got, moved = true;
-      else if (errno != EAGAIN) return lost(end);
-    }
-    if (end->in_pipe > 0) {
-      ssize_t put =
-          splice(end->pipe[0], NULL, end->other->fd, NULL, end->in_pipe, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-      if (put > 0) end->in_pipe -= (size_t)put, moved = true;
-      else if (put < 0 && errno != EAGAIN) return lost(end);
-    }
-  }
-  return pass_end(end);
-}
-
-static size_t allowance(struct end *end, double time) {
-  /* What fits on the way, and a little in the hands of whoever waits at its end. */
-  double most = rate > 0 ? rate * delay + 2 * LONGEST_CHUNK : 8.0 * PIPE_SIZE;
-  if ((double)end->held >= most) return 0;
-  if (rate == 0) return LONGEST_CHUNK;
-  end->tokens += (time - end->counted) * rate;
-  end->counted = time;
-  double burst = rate / 100 < LONGEST_CHUNK ? LONGEST_CHUNK / 4 : rate / 100;
-  if (end->tokens > burst) end->tokens = burst;
-  return end->tokens < 1 ? 0 : end->tokens > LONGEST_CHUNK ? LONGEST_CHUNK : (size_t)end->tokens;
-}
-
-static bool move_in_time(struct end *end) {
-  double time = now();
-  size_t allowed;
-  while (!end->over && (allowed = allowance(end, time)) > 0) {
-    struct chunk *chunk = malloc(sizeof *chunk + allowed);
-    if (chunk == NULL) fail("malloc");
-    ssize_t got = recv(end->fd, chunk->bytes, allowed, 0);
-    if (got <= 0) {
-      free(chunk);
-      if (got < 0 && errno == EAGAIN) break;
-      if (got < 0) return lost(end);
-      end->over = true;
-      break;
-    }
-    *chunk = (struct chunk){.due = time + delay, .length = (size_t)got};
-    if (end->first == NULL) end->first = chunk;
-    else end->last->next = chunk;
-    end->last = chunk;
-    end->held += (size_t)got;
-    if (rate > 0) end->tokens -= (double)got;
-  }
-  while (end->first != NULL && end->first->due <= time) {
-    struct chunk *chunk = end->first;
-    ssize_t put = send(end->other->fd, chunk->bytes + chunk->sent, chunk->length - chunk->sent, MSG_NOSIGNAL);
-    if (put < 0 && errno == EAGAIN) break;
-    if (put < 0) return lost(end);
-    chunk->sent += (size_t)put;
-    end->held -= (size_t)put;
-    if (chunk->sent < chunk->length) break;
-    end->first = chunk->next;
-    free(chunk);
-  }
-  return pass_end(end);
-}
-
-static bool move(struct end *end) {
-  return shaped() ? move_in_time(end) : move_at_once(end);
-}
-
 static void serve(struct end *end) {
   char byte;
   switch (end->state) {
@@ -353,8 +225,7 @@ static void serve(struct end *end) {
 int main(int count, char **words) {
   struct epoll_event event;
   if (count != 5) return fprintf(stderr, "line RATE DELAY NAMESPACE NAMESPACE\n"), 2;
-  rate = atof(words[1]);
-  delay = atof(words[2]) / 1000;
+  shape_ways(atof(words[1]), atof(words[2]) / 1000);
   queue = epoll_create1(EPOLL_CLOEXEC);
   for (int side = 0; side < 2; side++) {
     enter(words[3 + side]);
@@ -367,10 +238,10 @@ int main(int count, char **words) {
   fflush(stdout);
   for (;;) {
     /* One at a time: serving one may end another that would be in the same list. */
-    int found = epoll_wait(queue, &event, 1, shaped() && joined != NULL ? 1 : -1);
+    int found = epoll_wait(queue, &event, 1, ways_take_time() && joined != NULL ? 1 : -1);
     if (found > 0 && event.data.ptr == NULL) return 0;
     if (found > 0) serve(event.data.ptr);
-    if (!shaped()) continue;
+    if (!ways_take_time()) continue;
     for (struct end *end = joined, *next; end != NULL; end = next) {
       next = end->next;
       if (move(end)) move(end->other);

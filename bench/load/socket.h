@@ -1,4 +1,4 @@
-/* What both load programs need of sockets. A failure that leaves nothing to measure ends the program. */
+/* What the load programs need of sockets. A failure that leaves nothing to measure ends the program. */
 #ifndef BENCH_SOCKET_H
 #define BENCH_SOCKET_H
 
