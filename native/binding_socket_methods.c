@@ -4,12 +4,9 @@
  */
 #include "binding_sockets.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <string.h>
-#include <sys/un.h>
+
+#include "binding_socket_address.h"
 
 /* Written in one call. */
 enum { MOST_PARTS = 64 };
@@ -60,36 +57,6 @@ static napi_value answer_now(napi_env env, ssize_t value, const char *stage)
     return napi_create_int32(env, -1, &number) == napi_ok ? number : NULL;
 }
 
-/* An address of 4 or 16 bytes and a port. */
-static bool take_tcp(napi_env env, const napi_value *values, struct sockaddr_storage *address, socklen_t *length)
-{
-    struct sockaddr_in *ipv4 = (struct sockaddr_in *)address;
-    struct sockaddr_in6 *ipv6 = (struct sockaddr_in6 *)address;
-    uint32_t port;
-    memset(address, 0, sizeof *address);
-    if (!take_uint32(env, values[1], &port)) return false;
-    if (take_bytes(env, values[0], (uint8_t *)&ipv4->sin_addr, sizeof ipv4->sin_addr)) {
-        ipv4->sin_family = AF_INET;
-        ipv4->sin_port = htons((uint16_t)port);
-        *length = sizeof *ipv4;
-        return true;
-    }
-    if (!take_bytes(env, values[0], (uint8_t *)&ipv6->sin6_addr, sizeof ipv6->sin6_addr)) return false;
-    ipv6->sin6_family = AF_INET6;
-    ipv6->sin6_port = htons((uint16_t)port);
-    *length = sizeof *ipv6;
-    return true;
-}
-
-static bool take_path(napi_env env, napi_value value, struct sockaddr_storage *address, socklen_t *length)
-{
-    struct sockaddr_un *local = (struct sockaddr_un *)address;
-    memset(address, 0, sizeof *address);
-    local->sun_family = AF_UNIX;
-    *length = sizeof *local;
-    return take_text(env, value, local->sun_path, sizeof local->sun_path);
-}
-
 /* To be called after everything that changes the number of sockets. */
 static int counted(struct socket_set *set, int result)
 {
@@ -116,7 +83,7 @@ static napi_value listen_tcp(napi_env env, napi_callback_info info)
     socklen_t length;
     struct socket_set *set = take_call(env, info, 3, values);
     if (set == NULL) return NULL;
-    if (!take_tcp(env, values, &address, &length)) return throw_argument(env);
+    if (!take_tcp_address(env, values, &address, &length)) return throw_argument(env);
     return listen_at(env, set, &address, length, values[2]);
 }
 
@@ -128,7 +95,7 @@ static napi_value listen_unix(napi_env env, napi_callback_info info)
     socklen_t length;
     struct socket_set *set = take_call(env, info, 2, values);
     if (set == NULL) return NULL;
-    if (!take_path(env, values[0], &address, &length)) return throw_argument(env);
+    if (!take_path_address(env, values[0], &address, &length)) return throw_argument(env);
     return listen_at(env, set, &address, length, values[1]);
 }
 
@@ -157,7 +124,8 @@ static napi_value connect_tcp(napi_env env, napi_callback_info info)
     socklen_t length;
     struct socket_set *set = take_call(env, info, 2, values);
     if (set == NULL) return NULL;
-    return take_tcp(env, values, &address, &length) ? connect_at(env, set, &address, length) : throw_argument(env);
+    if (!take_tcp_address(env, values, &address, &length)) return throw_argument(env);
+    return connect_at(env, set, &address, length);
 }
 
 /* (path) */
@@ -168,8 +136,8 @@ static napi_value connect_unix(napi_env env, napi_callback_info info)
     socklen_t length;
     struct socket_set *set = take_call(env, info, 1, values);
     if (set == NULL) return NULL;
-    return take_path(env, values[0], &address, &length) ? connect_at(env, set, &address, length)
-                                                        : throw_argument(env);
+    if (!take_path_address(env, values[0], &address, &length)) return throw_argument(env);
+    return connect_at(env, set, &address, length);
 }
 
 /* (place) */
@@ -271,22 +239,11 @@ static napi_value address_of(napi_env env, napi_callback_info info, bool remote)
     napi_value text;
     uint32_t place;
     struct sockaddr_storage address;
-    /* With "%" and the interface behind it. */
-    char shown[INET6_ADDRSTRLEN + 1 + IF_NAMESIZE];
+    char shown[ADDRESS_TEXT_SIZE];
     struct socket_set *set = take_socket_call(env, info, 1, values, &place);
     if (set == NULL) return NULL;
     if (sockets_address(set->sockets, place, remote, &address) < 0) return undefined(env);
-    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)&address;
-    const void *bytes = address.ss_family == AF_INET ? (const void *)&((const struct sockaddr_in *)&address)->sin_addr
-                                                     : (const void *)&six->sin6_addr;
-    /* Of a unix socket there is none. */
-    if (inet_ntop(address.ss_family, bytes, shown, INET6_ADDRSTRLEN) == NULL) return undefined(env);
-    /* A link-local address says nothing without the link. */
-    if (address.ss_family == AF_INET6 && six->sin6_scope_id != 0) {
-        size_t length = strlen(shown);
-        shown[length] = '%';
-        if (if_indextoname(six->sin6_scope_id, shown + length + 1) == NULL) shown[length] = 0;
-    }
+    if (!address_text(&address, shown)) return undefined(env);
     return napi_create_string_latin1(env, shown, NAPI_AUTO_LENGTH, &text) == napi_ok ? text : NULL;
 }
 
@@ -311,9 +268,7 @@ static napi_value local_port(napi_env env, napi_callback_info info)
     struct socket_set *set = take_socket_call(env, info, 1, values, &place);
     if (set == NULL) return NULL;
     int failed = sockets_address(set->sockets, place, false, &address);
-    bool has_port = failed == 0 && (address.ss_family == AF_INET || address.ss_family == AF_INET6);
-    /* The port of an IPv4 address stands at the same place. */
-    return answer(env, has_port ? ntohs(((struct sockaddr_in6 *)&address)->sin6_port) : failed, "address");
+    return answer(env, failed == 0 ? address_port(&address) : failed, "address");
 }
 
 /* (place, reset) */
