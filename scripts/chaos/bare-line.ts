@@ -4,6 +4,7 @@
  * lets the one through that was restarted; and a session that has ended is made again with the same keys. It is the least
  * that whoever uses SAM has to do.
  */
+import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type DestinationKeys, generateKeys } from '../lab/destination-keys.ts';
@@ -70,7 +71,10 @@ function keepSession(
         current = await openSession((stop) => network.openBridge(router, stop), used.base64, signal);
         const over = new AbortController();
         void current.ended.then(() => over.abort());
-        await use(current, AbortSignal.any([signal, over.signal]));
+        const either = AbortSignal.any([signal, over.signal]);
+        // Each stream listens to it, and a cut leaves many.
+        setMaxListeners(0, either);
+        await use(current, either);
       } catch {
         // The router is not there, or not yet what it was.
         await pause(AGAIN_MS, undefined, { signal }).catch(() => {});

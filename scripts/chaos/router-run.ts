@@ -21,8 +21,11 @@ import {
   medianTimes,
 } from './verdict.ts';
 
-/** From the repair on. What routers of i2pd 2.45.1 need by themselves is 125 s at most. */
-const PATIENCE_MS = 240_000;
+/**
+ * From the repair on. i2pd 2.45.1 mostly needs 125 s at most; what it does not mend by then goes with the tunnels and lease sets,
+ * which live for ten minutes.
+ */
+const PATIENCE_MS = 660_000;
 /** A stream that is doubted is kept for 330 s (ADR 23). */
 const LINGERS_MS = 345_000;
 const LOOK_EVERY_MS = 1_000;
