@@ -22,8 +22,12 @@ export interface FairQueueLimits {
 /** `overflow`: no room; `age`: waited in vain; `congestion`: its sender has to slow down; `tooBig`: the peer takes no such packet. */
 export type DropCause = 'overflow' | 'age' | 'congestion' | 'tooBig';
 
-/** Told about each packet that is dropped, except those of a queue that is cleared. Borrowed until it returns. */
-export type OnPacketDrop = (bytes: Buffer, start: number, end: number, cause: DropCause) => void;
+/**
+ * Told about each packet that is dropped, except those of a queue that is cleared. Borrowed until it returns.
+ *
+ * @param left packets of its flow that wait on
+ */
+export type OnPacketDrop = (bytes: Buffer, start: number, end: number, cause: DropCause, left: number) => void;
 
 /** Flows without a packet that wait for their turn to end. */
 const MOST_LEAVING = 256;
@@ -269,7 +273,7 @@ export class FairQueue {
     const { bytes } = run.block;
     const length = packetLength(bytes, start);
     this.#remove(flow, run, length, 1);
-    this.#onDrop(bytes, start, start + length, cause);
+    this.#onDrop(bytes, start, start + length, cause, flow.packets);
   }
 
   /** Takes the first packets off the flow's first run. */

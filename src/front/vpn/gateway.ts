@@ -22,7 +22,7 @@ import type { Logger } from '../../kit/log.ts';
 import type { Service } from '../../kit/service.ts';
 import { type Addresses, ROUTED_ECHO } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
-import { codeForAbsence } from '../../wire/packet/icmpv6.ts';
+import { codeForAbsence, type Waiting } from '../../wire/packet/icmpv6.ts';
 import type { Prefix } from '../../wire/packet/prefix.ts';
 import { PacketAdmission } from './admission.ts';
 import { EchoProbe } from './echo-probe.ts';
@@ -90,7 +90,10 @@ export function createVpnGateway(options: VpnOptions): VpnGateway {
   const blocks = new Blocks(RUN_BLOCK, SPARE_BLOCKS);
   const admission = new PacketAdmission(own.addresses, peers.list(), options.networks);
   const errors = new IcmpErrors(own.addresses.oc, clock, (error) => tun.write(error));
-  const undeliverable = (packet: Buffer) => errors.answerUnreachable(packet, codeForAbsence(packet));
+  const away = (packet: Buffer, waiting: Waiting) => {
+    const code = codeForAbsence(packet, waiting);
+    if (code !== undefined) errors.answerUnreachable(packet, code);
+  };
   const echo = new EchoProbe(Math.floor(random() * 0x10000));
   const ownEcho = new OwnEcho({
     own,
@@ -100,7 +103,7 @@ export function createVpnGateway(options: VpnOptions): VpnGateway {
     random,
     dial: options.dialOurselves,
     deliver: (run) => tun.write(run),
-    undeliverable,
+    undeliverable: (packet) => away(packet, 'expired-last'),
     overflowed: () => egress.drops.add('ownEchoOverflow'),
   });
   const egress = new Egress({ tun, peers, links, admission, errors, ownEcho });
@@ -125,7 +128,7 @@ export function createVpnGateway(options: VpnOptions): VpnGateway {
         tun.write(run, segment);
       },
       cut: () => tun.cutAll(),
-      undeliverable,
+      away,
       tooBig: (packet) => errors.answerTooBig(packet, longestFor(peer)),
     });
     links.set(peer, link);

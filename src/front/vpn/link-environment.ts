@@ -8,6 +8,7 @@ import type { Clock } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/log.ts';
 import type { Addresses } from '../../wire/i2p/address.ts';
 import type { B32 } from '../../wire/i2p/destination.ts';
+import type { Waiting } from '../../wire/packet/icmpv6.ts';
 import type { PacketAdmission } from './admission.ts';
 import type { BigPacketsOffer } from './big-packets.ts';
 import type { FairQueueLimits } from './fair-queue.ts';
@@ -38,8 +39,8 @@ export interface LinkEnvironment {
   deliver(run: PacketRun, segment: number | undefined): void;
   /** Super-packets to some peer are to be cut again. */
   cut(): void;
-  /** A packet waited for the peer until it was too old. */
-  undeliverable(packet: Buffer): void;
+  /** The peer is away, and a packet waits for it, or has waited in vain. Borrowed until it returns. */
+  away(packet: Buffer, waiting: Waiting): void;
   /** A packet waited for the peer, which takes none so long. */
   tooBig(packet: Buffer): void;
 }

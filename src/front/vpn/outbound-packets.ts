@@ -15,8 +15,8 @@ export interface OutboundParts {
   /** 32 bits that nobody outside knows. */
   readonly seed: number;
   dropped(cause: DropCause): void;
-  /** A packet waited for the peer until it was too old; borrowed until it returns. */
-  undeliverable(packet: Buffer): void;
+  /** A packet waited for the peer until it was too old; borrowed until it returns. @param isLast no other of its flow waits */
+  expired(packet: Buffer, isLast: boolean): void;
   /** A packet is longer than the peer takes, which it said while the packet waited; borrowed until it returns. */
   tooBig(packet: Buffer): void;
 }
@@ -31,11 +31,11 @@ export class OutboundPackets {
   readonly #seed: number;
   readonly #queue: FairQueue;
 
-  constructor({ limits, blocks, seed, dropped, undeliverable, tooBig }: OutboundParts) {
+  constructor({ limits, blocks, seed, dropped, expired, tooBig }: OutboundParts) {
     this.#seed = seed;
-    this.#queue = new FairQueue(limits, blocks, (bytes, start, end, cause) => {
+    this.#queue = new FairQueue(limits, blocks, (bytes, start, end, cause, left) => {
       dropped(cause);
-      if (cause === 'age') undeliverable(bytes.subarray(start, end));
+      if (cause === 'age') expired(bytes.subarray(start, end), left === 0);
       else if (cause === 'tooBig') tooBig(bytes.subarray(start, end));
     });
   }

@@ -11,6 +11,7 @@ import { createSharedController } from '../../kit/abort.ts';
 import type { Timer } from '../../kit/clock.ts';
 import { blamesPeer, GateError } from '../../kit/errors.ts';
 import { logFailure } from '../../kit/log.ts';
+import { packetLength } from '../../wire/packet/ipv6.ts';
 import { eachRow } from '../../wire/packet/rows.ts';
 import { agreedSegment, BigPackets, fits } from './big-packets.ts';
 import type { DropCause } from './fair-queue.ts';
@@ -57,7 +58,7 @@ export class PeerLink {
       blocks: environment.blocks,
       seed: Math.floor(environment.random() * 2 ** 32),
       dropped: (cause) => this.#ledger.drops.add(DROPS[cause]),
-      undeliverable: (packet) => environment.undeliverable(packet),
+      expired: (packet, isLast) => environment.away(packet, isLast ? 'expired-last' : 'expired'),
       tooBig: (packet) => environment.tooBig(packet),
     });
     this.#preferred = preferredDirection(environment.own.b32, peer.b32);
@@ -124,6 +125,8 @@ export class PeerLink {
   /** What was enqueued leaves with the next `flush`. @param row alike packets to this peer, borrowed */
   enqueue(row: PacketRun, packets: number): void {
     this.#outbound.push(row, packets, this.#environment.clock.now());
+    // One of them is enough: they are of one flow.
+    if (this.#streams.chosen === undefined) this.#environment.away(row.subarray(0, packetLength(row, 0)), 'queued');
   }
 
   flush(): void {

@@ -1,6 +1,6 @@
 /**
- * Which packets belong to the same conversation: those with the same addresses, protocol, ports and flow label (RFC 6437,
- * RFC 8290 section 3.2). Reads bytes in place.
+ * Which packets belong to the same conversation: those with the same addresses, protocol and ports (RFC 8290, section 3.2), or
+ * where there are no ports the same flow label (RFC 6437). Reads bytes in place.
  */
 import { HEADER_LENGTH, NEXT_HEADER_OFFSET, NEXT_HEADER_TCP, NEXT_HEADER_UDP, SOURCE_OFFSET } from './ipv6.ts';
 
@@ -14,16 +14,16 @@ const PORTS_END = HEADER_LENGTH + 4;
 
 /**
  * A number for the flow of the packet at `[at, end)`; different flows rarely have the same, and nobody who does not know
- * the seed can make them.
+ * the seed can make them. Beside ports the label says nothing: Linux gives a connection another one whenever it repeats a
+ * segment that was not acknowledged in time.
  *
  * @param seed 32 bits
  * @returns 32 bits, unsigned
  */
 export function flowNumber(bytes: Buffer, at: number, end: number, seed: number): number {
-  let hash = mix(seed, bytes.readUInt32BE(at) & FLOW_LABEL);
-  hash = mix(hash, bytes[at + NEXT_HEADER_OFFSET] ?? 0);
+  let hash = mix(seed, bytes[at + NEXT_HEADER_OFFSET] ?? 0);
   for (let word = SOURCE_OFFSET; word < ADDRESSES_END; word += 4) hash = mix(hash, bytes.readUInt32BE(at + word));
-  return finish(mix(hash, ports(bytes, at, end)));
+  return finish(mix(hash, ports(bytes, at, end) ?? bytes.readUInt32BE(at) & FLOW_LABEL));
 }
 
 /**
@@ -41,9 +41,10 @@ export function isAlike(bytes: Buffer, one: number, oneEnd: number, other: numbe
   return true;
 }
 
-/** Both ports where the protocol has them right behind the header; 0 for all else, fragments too. */
-function ports(bytes: Buffer, at: number, end: number): number {
-  return hasPorts(bytes[at + NEXT_HEADER_OFFSET]) && end - at >= PORTS_END ? bytes.readUInt32BE(at + HEADER_LENGTH) : 0;
+/** Both ports where the protocol has them right behind the header; undefined for all else, fragments too. */
+function ports(bytes: Buffer, at: number, end: number): number | undefined {
+  const isThere = hasPorts(bytes[at + NEXT_HEADER_OFFSET]) && end - at >= PORTS_END;
+  return isThere ? bytes.readUInt32BE(at + HEADER_LENGTH) : undefined;
 }
 
 /** TCP, UDP, DCCP, SCTP, UDP-Lite. */

@@ -116,15 +116,30 @@ function extensionLength(header: number, said: number): number {
 }
 
 /**
- * What to say of a packet whose destination is away for now. `noRoute` is the one code after which TCP takes back the doubling of
- * its pauses (RFC 6069, section 3; Linux from 5.8 on), and so asks often enough to notice that the destination is back. Who
- * only begins to connect would be told by it that his own network is down; he, and all that is not TCP, hears that the host is
- * away.
+ * Where a packet stands whose destination is away for now. `queued`: it begins to wait. `expired`: it was dropped, and a later
+ * one of its flow waits. `expired-last`: it was dropped, and none does.
  */
-export function codeForAbsence(packet: Buffer): UnreachableCode {
+export type Waiting = 'queued' | 'expired' | 'expired-last';
+
+/**
+ * What to say of a packet whose destination is away, if anything.
+ *
+ * A segment of a TCP connection that stands hears `noRoute`, the one code after which TCP takes back one doubling of its pauses
+ * (RFC 6069, section 3; Linux from 5.8 on). Once for each time that it is repeated, and the pauses stay as they are; once more
+ * where a pause was longer than packets wait, and they shrink until there is always a segment that waits. Twice for each would
+ * shrink them to nothing.
+ *
+ * Who only begins to connect would be told by that code that his own network is down; he, and all that is not TCP, hears at
+ * the end that the host is away.
+ */
+export function codeForAbsence(packet: Buffer, waiting: Waiting): UnreachableCode | undefined {
+  if (!isOfConnection(packet)) return waiting === 'queued' ? undefined : UNREACHABLE.address;
+  return waiting === 'expired' ? undefined : UNREACHABLE.noRoute;
+}
+
+function isOfConnection(packet: Buffer): boolean {
   const flags = packet[HEADER_LENGTH + TCP_FLAGS_OFFSET];
-  if (packet[NEXT_HEADER_OFFSET] !== NEXT_HEADER_TCP || flags === undefined) return UNREACHABLE.address;
-  return (flags & TCP_SYN) === 0 ? UNREACHABLE.noRoute : UNREACHABLE.address;
+  return packet[NEXT_HEADER_OFFSET] === NEXT_HEADER_TCP && flags !== undefined && (flags & TCP_SYN) === 0;
 }
 
 /** @param about the packet that cannot be delivered; it is quoted as far as it fits */

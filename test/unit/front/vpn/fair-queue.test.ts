@@ -16,12 +16,13 @@ const ECT0 = 0x20;
 interface Drop {
   readonly tag: number;
   readonly cause: DropCause;
+  readonly left: number;
 }
 
 function queue(limits: Partial<FairQueueLimits> = {}) {
   const drops: Drop[] = [];
-  const fair = new FairQueue({ ...ROOMY, ...limits }, new Blocks(4096, 2), (bytes, start, end, cause) =>
-    drops.push({ tag: tagOf(bytes.subarray(start, end)), cause }),
+  const fair = new FairQueue({ ...ROOMY, ...limits }, new Blocks(4096, 2), (bytes, start, end, cause, left) =>
+    drops.push({ tag: tagOf(bytes.subarray(start, end)), cause, left }),
   );
   return { fair, drops };
 }
@@ -240,7 +241,7 @@ test('a packet is kept for its whole age and not longer; one that alone is over 
   const { fair, drops } = queue({ bytes: 3_000, ageMs: 50 });
   fair.push(tagged(1, 1_000), 1, 1, 0);
   fair.push(tagged(2, 5_000), 1, 2, 0);
-  assert.deepEqual(drops, [{ tag: 2, cause: 'overflow' }]);
+  assert.deepEqual(drops, [{ tag: 2, cause: 'overflow', left: 0 }]);
   fair.expire(50);
   assert.equal(fair.length, 1);
   fair.expire(51);
@@ -280,8 +281,8 @@ test('packets that turn out longer than the peer takes are dropped in their turn
   const left = split(fair.pull(100_000, 1) ?? assert.fail()).map(tagOf);
   assert.deepEqual(left, [0, 2, 4]);
   assert.deepEqual(drops, [
-    { tag: 1, cause: 'tooBig' },
-    { tag: 3, cause: 'tooBig' },
+    { tag: 1, cause: 'tooBig', left: 3 },
+    { tag: 3, cause: 'tooBig', left: 1 },
   ]);
   assert.deepEqual([fair.length, fair.bytes], [0, 0]);
 });

@@ -11,6 +11,7 @@ import { Blocks } from '../../../../src/kit/blocks.ts';
 import { abortError, GateError } from '../../../../src/kit/errors.ts';
 import { silentLogger } from '../../../../src/kit/log.ts';
 import type { Address } from '../../../../src/wire/i2p/address.ts';
+import type { Waiting } from '../../../../src/wire/packet/icmpv6.ts';
 import { packetLength } from '../../../../src/wire/packet/ipv6.ts';
 import { encodeKeepalive } from '../../../../src/wire/packet/keepalive.ts';
 import type { FakeClock } from '../../../helpers/fake-clock.ts';
@@ -61,7 +62,10 @@ export interface Node {
   /** Our own addresses. */
   readonly address: Buffer;
   readonly delivered: Buffer[];
+  /** Packets that waited for the peer in vain. */
   readonly undeliverable: Buffer[];
+  /** What was told of packets for the peer while it was away. */
+  readonly told: Waiting[];
   readonly streams: LineEnd[];
   readonly relay: ReturnType<typeof createRelayCore>;
   /** Of what came: how long the packets are that big ones stand for. */
@@ -93,6 +97,7 @@ export function node(options: NodeOptions): Node {
   const them = peer(options.them, { connect: options.connect ?? 'demand', onionCat: options.onionCat });
   const delivered: Buffer[] = [];
   const undeliverable: Buffer[] = [];
+  const told: Waiting[] = [];
   const streams: LineEnd[] = [];
   const segments = new Set<number | undefined>();
   let cuts = 0;
@@ -118,7 +123,10 @@ export function node(options: NodeOptions): Node {
     cut: () => {
       cuts += 1;
     },
-    undeliverable: (bytes) => undeliverable.push(Buffer.from(bytes)),
+    away: (bytes, waiting) => {
+      told.push(waiting);
+      if (waiting !== 'queued') undeliverable.push(Buffer.from(bytes));
+    },
     tooBig: () => assert.fail('no peer of these tests takes less than it is sent'),
   });
   return {
@@ -127,6 +135,7 @@ export function node(options: NodeOptions): Node {
     address: me.addresses.oc,
     delivered,
     undeliverable,
+    told,
     streams,
     relay,
     segments,

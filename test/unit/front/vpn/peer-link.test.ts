@@ -232,15 +232,18 @@ test('the queue drops its oldest packets, without a word, when it overflows', as
   await checkStopped(clock, me, [far]);
 });
 
-test('a packet that nobody could take is answered by undeliverable when it is too old', async () => {
+test('of packets for a peer that is away is told when they begin to wait, and of each that was too old', async () => {
   const { clock, me, link, own, them } = manual();
   link.start();
-  link.send(Buffer.concat([packet(own.oc, them.oc, 1), packet(own.oc, them.oc, 2)]));
+  const [one, other] = [packet(own.oc, them.oc, 1), packet(own.oc, them.oc, 2)];
+  link.send(Buffer.concat([one, one, other]));
+  assert.deepEqual(me.told, ['queued', 'queued'], 'once for a row');
   await clock.advance(QUEUE.ageMs);
   assert.equal(me.undeliverable.length, 0);
   await clock.advance(2_100);
-  assert.deepEqual(me.undeliverable.map(tagOf), [1, 2]);
-  assert.equal(link.report().drops.queueAge, 2);
+  assert.deepEqual(me.undeliverable.map(tagOf), [1, 1, 2]);
+  assert.deepEqual(me.told.slice(2), ['expired', 'expired-last', 'expired-last']);
+  assert.equal(link.report().drops.queueAge, 3);
   assert.equal(link.report().queued.packets, 0);
   await checkStopped(clock, me);
 });
@@ -647,7 +650,7 @@ test('a peer that reads nothing makes the queue drop, and only the queue', async
   const underWay = traffic.packetsOut * (size + 40);
   assert.ok(underWay <= 300 * 1024, `${underWay} bytes under way`);
   assert.equal(traffic.packetsOut + drops.queueOverflow + drops.queueAge + queued.packets, sent);
-  assert.deepEqual(me.undeliverable, []);
+  assert.deepEqual(me.told, [], 'the peer was never away');
   far.destroy();
   await checkStopped(clock, me);
 });

@@ -91,7 +91,7 @@ test('the codes are those of RFC 4443, section 3.1', () => {
   assert.deepEqual(UNREACHABLE, { noRoute: 0, address: 3, sourcePolicy: 5 });
 });
 
-test('of an absent host only a TCP segment without SYN hears that there is no route', () => {
+test('of an absent host only a TCP segment without SYN hears that there is no route, and hears it at once', () => {
   const segment = (flags: number) =>
     packet(Buffer.concat([noise(13, 1), Buffer.from([flags]), noise(6, 2)]), { next: 6 });
   const codes: ReadonlyArray<readonly [name: string, bytes: Buffer, code: number]> = [
@@ -106,7 +106,11 @@ test('of an absent host only a TCP segment without SYN hears that there is no ro
     ['an echo request', packet(noise(20, 5), { next: ICMPV6 }), 3],
     ['TCP behind options', packet(noise(40, 6), { next: 60 }), 3],
   ];
-  for (const [name, bytes, code] of codes) assert.equal(codeForAbsence(bytes), code, name);
+  for (const [name, bytes, code] of codes) {
+    assert.equal(codeForAbsence(bytes, 'expired-last'), code, name);
+    assert.equal(codeForAbsence(bytes, 'queued'), code === 0 ? 0 : undefined, name);
+    assert.equal(codeForAbsence(bytes, 'expired'), code === 0 ? undefined : code, name);
+  }
 });
 
 test('an answer does not change the packet that it is about', () => {
