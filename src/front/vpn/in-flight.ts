@@ -156,11 +156,14 @@ export class InFlight {
     this.#wasFull = false;
   }
 
-  /** @param received bytes that the peer says have arrived; what was never sent is not believed */
-  answered(stamp: number, received: number, now: number): void {
+  /**
+   * @param received bytes that the peer says have arrived; what was never sent is not believed
+   * @returns when the answer was asked for; undefined where it was not
+   */
+  answered(stamp: number, received: number, now: number): number | undefined {
     const index = this.#asks.findIndex((one) => one.stamp === stamp);
     const ask = this.#asks[index];
-    if (ask === undefined) return;
+    if (ask === undefined) return undefined;
     this.#asks.splice(0, index + 1);
     const before = this.#arrived;
     // What stood before the keepalive on the stream has arrived in any case.
@@ -172,6 +175,7 @@ export class InFlight {
     const elapsed = Math.max(now - ask.arrivedAt, ask.at - ask.arrivedSentAt, SHORTEST_SAMPLE_MS);
     this.#noteRate((this.#arrived - ask.arrived) / elapsed, ask);
     this.#limit = this.#nextLimit(this.#arrived - before, now);
+    return ask.at;
   }
 
   #noteRoundTrip(sample: number, ask: Ask, now: number): void {

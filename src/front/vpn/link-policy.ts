@@ -9,8 +9,9 @@ export type Direction = 'out' | 'in';
 
 /**
  * How far a stream is trusted.
- * - `new`: the peer has not spoken on it. That it was opened proves nothing: routers say OK for peers that are gone.
- * - `heard`: the peer has spoken on it, and it may carry our packets.
+ * - `new`: the peer has not spoken on it, or not answered where it could. That it was opened proves nothing: routers say OK for
+ *   peers that are gone, and bring streams that have been given up.
+ * - `heard`: the peer is there, and it may carry our packets (docs/adr/0035).
  * - `doubted`: it has fallen silent, and another is dialled; it is kept in case that only the line was cut.
  * - `retired`: we have ended it. It may still bring something, but carries nothing of ours any more.
  */
@@ -20,7 +21,7 @@ export interface StreamFacts {
   readonly direction: Direction;
   readonly standing: StreamStanding;
   readonly openedAt: number;
-  /** When the peer first spoke on it: both sides know that within a round trip. Of a new one: when it was opened. */
+  /** When the peer was first heard on it: both sides know that within a round trip. Of a new one: when it was opened. */
   readonly firstHeardAt: number;
   readonly lastHeardAt: number;
   readonly lastSentAt: number;
@@ -96,13 +97,21 @@ function isBetter(one: StreamFacts, other: StreamFacts, preferred: Direction): b
   return Math.abs(later) > CROSSING_MS ? later > 0 : one.direction === preferred;
 }
 
-/** The stream to give up for a newer one: an ended one, else a stranger's, else the oldest that is not chosen. */
+/**
+ * The stream to give up for a newer one: an ended one, else a stranger's, else the oldest that the peer has opened and not
+ * answered on, as it has mostly given that up, else the oldest that is not chosen.
+ */
 export function leastUseful<Stream extends StreamFacts>(
   streams: Iterable<Stream>,
   chosen: Stream | undefined,
 ): Stream | undefined {
   const idle = [...streams].filter((stream) => stream !== chosen);
-  return idle.find(({ standing }) => standing === 'retired') ?? idle.find(({ mayCarry }) => !mayCarry) ?? idle[0];
+  return (
+    idle.find(({ standing }) => standing === 'retired') ??
+    idle.find(({ mayCarry }) => !mayCarry) ??
+    idle.find(({ direction, standing }) => direction === 'in' && standing === 'new') ??
+    idle[0]
+  );
 }
 
 /** @param roundTripMs to this peer, on whatever stream; undefined while it is unknown */

@@ -36,7 +36,7 @@ export interface LinkStreamParts {
   pull(stream: LinkStream, room: number): Buffer | undefined;
   /** What was pulled last is still in use. */
   kept(): void;
-  /** The peer has spoken, with whatever comes next. @param before how the stream stood until now */
+  /** The peer is there, at the other end of this stream. @param before how the stream stood until now */
   heard(stream: LinkStream, before: 'new' | 'doubted'): void;
   /** Packets for the TUN; borrowed until it returns. */
   packets(run: PacketRun, count: number): void;
@@ -86,12 +86,16 @@ export class LinkStream implements StreamFacts {
   #isVouched = false;
   /** The peer says what has arrived, so that what is under way can be bounded. */
   #isMeasured = false;
+  /** An answer that was asked for before proves nothing: the stream was another one then, or the way was not yet cut. */
+  #suspectSince: number;
+  #wasAskedForProof = false;
 
   constructor(parts: LinkStreamParts) {
     this.#parts = parts;
     this.direction = parts.direction;
     this.mayCarry = parts.origin === 'verified';
     this.openedAt = parts.clock.now();
+    this.#suspectSince = this.openedAt;
     this.firstHeardAt = this.openedAt;
     this.lastHeardAt = this.openedAt;
     this.lastSentAt = this.openedAt;
@@ -99,7 +103,8 @@ export class LinkStream implements StreamFacts {
     this.#limitUnsent(UNSENT.least);
     const inbound = new InboundPackets(parts.judge, {
       packets: (run, count) => {
-        this.#noteHeard();
+        if (this.#takesProof()) this.sendKeepalive(true);
+        this.#noteHeard(false);
         parts.packets(run, count);
       },
       keepalive: (packet) => this.#receivedKeepalive(packet),
@@ -168,6 +173,8 @@ export class LinkStream implements StreamFacts {
   /** Carries nothing of ours until the peer is heard on it again. */
   doubt(): void {
     this.#standing = 'doubted';
+    this.#suspectSince = this.#parts.clock.now();
+    this.#wasAskedForProof = false;
   }
 
   /** Ends it in a regular way; what the peer still says on it is heard. */
@@ -186,15 +193,33 @@ export class LinkStream implements StreamFacts {
     this.#noteArrival();
   }
 
-  /** The peer has spoken on this stream. */
-  #noteHeard(): void {
+  /**
+   * The peer has spoken on this stream. Where it measures, that alone proves little: routers bring what was said on streams
+   * that the peer has long given up, and after a cut one direction may stand before the other.
+   *
+   * @param isProof it has answered something that we asked for since the stream is new, or doubted
+   */
+  #noteHeard(isProof: boolean): void {
     this.#isVouched = false;
-    this.#noteArrival();
+    if (isProof || !this.#isMeasured) this.#noteArrival();
+    else this.#noteWord();
+  }
+
+  /** Is an answer to be asked for that proves that the peer is there? Once since the stream is new, or doubted. */
+  #takesProof(): boolean {
+    const isOpen = this.#standing === 'new' || this.#standing === 'doubted';
+    if (!isOpen || !this.#isMeasured || this.#wasAskedForProof) return false;
+    this.#wasAskedForProof = true;
+    return true;
+  }
+
+  #noteWord(): void {
+    this.lastHeardAt = this.#parts.clock.now();
+    this.probedAt = undefined;
   }
 
   #noteArrival(): void {
-    this.lastHeardAt = this.#parts.clock.now();
-    this.probedAt = undefined;
+    this.#noteWord();
     const before = this.#standing;
     if (before === 'heard' || before === 'retired') return;
     if (before === 'new') this.firstHeardAt = this.lastHeardAt;
@@ -256,17 +281,18 @@ export class LinkStream implements StreamFacts {
     this.answers = announcement !== undefined;
     const measurement = announcement?.measurement;
     this.#isMeasured ||= measurement !== undefined;
+    let askedAt: number | undefined;
     if (measurement?.echo !== undefined) {
-      this.#inFlight.answered(measurement.echo, measurement.received, this.#parts.clock.now());
+      askedAt = this.#inFlight.answered(measurement.echo, measurement.received, this.#parts.clock.now());
       this.#fitSocket();
     }
     // Before it counts as heard, and packets that wait may go: they have to fit it, and come behind our own announcement.
     this.#parts.announced(announcement, flowLabelOf(packet));
-    if (announcement?.wantsAnswer === true) {
-      this.#toEcho = measurement?.stamp;
-      this.sendKeepalive(false);
-    }
-    this.#noteHeard();
+    const isProof = askedAt !== undefined && askedAt >= this.#suspectSince;
+    const asks = !isProof && this.#takesProof();
+    if (announcement?.wantsAnswer === true) this.#toEcho = measurement?.stamp;
+    if (announcement?.wantsAnswer === true || asks) this.sendKeepalive(asks);
+    this.#noteHeard(isProof);
     this.wake();
   }
 

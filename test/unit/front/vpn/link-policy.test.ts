@@ -5,6 +5,7 @@ import {
   chooseStream,
   type Direction,
   fateOf,
+  leastUseful,
   longestPauseMs,
   preferredDirection,
   type StreamFacts,
@@ -48,6 +49,31 @@ test('chooses among streams', () => {
     const streams = list.map((one) => ({ ...FACTS, ...one }));
     assert.equal(chooseStream(streams, 'out'), streams[chosen], name);
   }
+});
+
+test('gives up for a newer stream what is of the least use', () => {
+  const cases: ReadonlyArray<readonly [name: string, streams: ReadonlyArray<Partial<StreamFacts>>, victim: number]> = [
+    ['one that we have ended', [{ direction: 'in', standing: 'new' }, { mayCarry: false }, { standing: 'retired' }], 2],
+    ["a stranger's", [{ direction: 'in', standing: 'new' }, { mayCarry: false }], 1],
+    [
+      'the oldest on which the peer has not answered, before our dial and the old stream that may come back',
+      [
+        { standing: 'doubted' },
+        { standing: 'new' },
+        { direction: 'in', standing: 'new' },
+        { direction: 'in', standing: 'new' },
+      ],
+      2,
+    ],
+    ['the oldest', [{}, { direction: 'in' }], 0],
+    ['nobody', [], -1],
+  ];
+  for (const [name, list, victim] of cases) {
+    const streams = list.map((one) => ({ ...FACTS, ...one }));
+    assert.equal(leastUseful(streams, undefined), streams[victim], name);
+  }
+  const [chosen, other] = [{ ...FACTS }, { ...FACTS }];
+  assert.equal(leastUseful([chosen, other], chosen), other, 'never the one in use');
 });
 
 test('decides what becomes of a stream', () => {

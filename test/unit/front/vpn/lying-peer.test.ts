@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { InFlight } from '../../../../src/front/vpn/in-flight.ts';
-import { encodeKeepalive, type Measurement } from '../../../../src/wire/packet/keepalive.ts';
+import { encodeKeepalive, type Measurement, parseKeepalive } from '../../../../src/wire/packet/keepalive.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 import { line, own, peer } from '../../core/support.ts';
 import { node, packet } from './packets.ts';
@@ -44,14 +44,20 @@ test('who says that all has arrived, as soon as anything has, is sent 16 MiB mor
   }
 });
 
-/** Sends whatever it can for some seconds to a peer whose router takes all, while the peer answers what it likes. */
-async function sendTo(answer: (round: number) => Measurement | undefined): Promise<number> {
+/**
+ * Sends whatever it can for some seconds to a peer whose router takes all, while the peer answers what it likes.
+ *
+ * @param isHonestOnce answers the first question as it should, without which it gets no packet at all
+ */
+async function sendTo(answer: (round: number) => Measurement | undefined, isHonestOnce = true): Promise<number> {
   const clock = new FakeClock();
   const me = node({ clock, me: 1, them: 2, queue: { packets: 1_024, bytes: 2 * KIB * KIB, ageMs: 5_000 } });
   me.link.start();
   const [ours, theirs] = line({ halfClose: false });
   let out = 0;
+  let question: Buffer = Buffer.alloc(0);
   theirs.on('data', (bytes: Buffer) => {
+    if (out === 0) question = bytes;
     out += bytes.length;
   });
   const say = (measurement: Measurement | undefined) =>
@@ -71,6 +77,9 @@ async function sendTo(answer: (round: number) => Measurement | undefined): Promi
     );
   say({ stamp: 1, echo: undefined, received: 0 });
   me.link.accept(ours, 'verified');
+  await clock.advance(10);
+  const stamp = parseKeepalive(question).announcement?.measurement?.stamp ?? assert.fail('it asks first');
+  if (isHonestOnce) say({ stamp: 2, echo: stamp, received: out });
   const one = packet(me.address, me.peer.addresses.oc, 1, PACKET - 40);
   for (let round = 1; round <= 1_000; round += 1) {
     for (let count = 0; count < 50; count += 1) me.link.send(one);
@@ -80,6 +89,11 @@ async function sendTo(answer: (round: number) => Measurement | undefined): Promi
   await me.link.stop();
   return out;
 }
+
+test('who answers nothing that was asked is sent no packet', async () => {
+  const out = await sendTo((round) => ({ stamp: round, echo: round, received: EVERYTHING }), false);
+  assert.ok(out > 0 && out < PACKET, `${out} bytes were sent`);
+});
 
 test('stamps cannot be guessed: who answers what he has not had gets the first 16 KiB and nothing more', async () => {
   const out = await sendTo((round) => ({ stamp: round, echo: round, received: EVERYTHING }));

@@ -65,8 +65,25 @@ function manual(options: { readonly connect?: 'always' | 'demand'; readonly queu
       name: me.peer.b32,
       announcement: { wantsAnswer, knowsFlows: true },
     });
+  /** Of a peer that measures. @param echo the stamp of the keepalive that it answers */
+  const measured = (wantsAnswer: boolean, echo?: number) =>
+    encodeKeepalive({
+      source: them.oc,
+      destination: own().oc,
+      flowLabel: 1,
+      name: me.peer.b32,
+      announcement: { wantsAnswer, knowsFlows: true, mtu: 1_500, measurement: { stamp: 7, echo, received: 0 } },
+    });
   const own = () => peer(1).addresses;
-  return { clock, me, link: me.link, them, own: own(), dials, far, sent, arrives, keepalive, labels };
+  return { clock, me, link: me.link, them, own: own(), dials, far, sent, arrives, keepalive, measured, labels };
+}
+
+/** The stamps of the keepalives among what was sent that ask for an answer. */
+function questions(packets: readonly Buffer[]): number[] {
+  return packets.flatMap((one) => {
+    const announcement = isKeepalive(one, 0) ? parseKeepalive(one).announcement : undefined;
+    return announcement?.wantsAnswer === true ? (announcement.measurement?.stamp ?? []) : [];
+  });
 }
 
 async function checkStopped(clock: FakeClock, one: Node, streams: readonly LineEnd[] = []): Promise<void> {
@@ -108,6 +125,57 @@ test('a packet makes the link dial; what waits meanwhile is delivered in order',
   await network.stop();
   await clock.settle();
   assert.deepEqual([clock.pending, network.open], [0, 0]);
+});
+
+test('a stream that the peer has opened carries packets when it has answered us there, and brings some before', async () => {
+  const { clock, me, link, own, them, sent, arrives, measured, dials } = manual();
+  link.start();
+  link.send(packet(own.oc, them.oc, 1));
+  // Given up by the peer long ago, and brought by the routers only now.
+  const old = arrives(measured(true), packet(them.oc, own.oc, 2));
+  const stream = arrives(measured(true), packet(them.oc, own.oc, 3));
+  await clock.settle();
+  assert.deepEqual(me.delivered.map(tagOf), [2, 3]);
+  assert.equal(questions(sent(old)).length, 1);
+  const said = sent(stream);
+  const [stamp] = questions(said);
+  assert.equal(said.length, 1, 'it answers, and asks in the same breath');
+  assert.deepEqual([link.report().state.kind, link.report().queued.packets, dials.length], ['dialing', 1, 1]);
+  stream.write(measured(false, ((stamp ?? 0) ^ 1) >>> 0));
+  await clock.settle();
+  assert.deepEqual(sent(stream), [], 'a stamp that was never sent proves nothing');
+  stream.write(measured(false, stamp));
+  await clock.settle();
+  assert.deepEqual(link.report().state, { kind: 'up', direction: 'in' });
+  assert.deepEqual(sent(stream).map(tagOf), [1]);
+  assert.deepEqual(sent(old), []);
+  await checkStopped(clock, me, [old, stream]);
+});
+
+test('a doubted stream carries packets again when the peer has answered what was asked since', async () => {
+  const { clock, me, link, own, them, sent, arrives, measured } = manual();
+  link.start();
+  const stream = arrives(measured(true));
+  await clock.settle();
+  stream.write(measured(false, questions(sent(stream))[0]));
+  await clock.settle();
+  assert.equal(link.report().state.kind, 'up');
+  await clock.advance(100);
+  link.send(packet(own.oc, them.oc, 1));
+  await clock.advance(UNHEARD_MS + 2_000);
+  assert.notEqual(link.report().state.kind, 'up');
+  const [probe] = questions(sent(stream));
+  link.send(packet(own.oc, them.oc, 2));
+  stream.write(measured(false, probe));
+  await clock.settle();
+  assert.notEqual(link.report().state.kind, 'up', 'that was asked before, and says nothing of the way as it is now');
+  const said = sent(stream);
+  assert.equal(said.length, 1);
+  stream.write(measured(false, questions(said)[0]));
+  await clock.settle();
+  assert.deepEqual(link.report().state, { kind: 'up', direction: 'in' });
+  assert.deepEqual(sent(stream).map(tagOf), [2]);
+  await checkStopped(clock, me, [stream]);
 });
 
 test('keepalives never reach the TUN and are no traffic', async () => {
