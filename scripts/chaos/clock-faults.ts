@@ -16,6 +16,8 @@ export const CLOCK_FAULTS: readonly Fault[] = [
     // Other routers refuse one that is more than a minute off, and whoever reaches nobody for long builds its session anew.
     mayBreak: SESSION_ENDS,
     blockedMs: WRONG_MS,
+    // What was published in the wrong hour stands in the other routers, and is newer than all that comes after it.
+    spoils: true,
   },
 ];
 

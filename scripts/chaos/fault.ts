@@ -23,6 +23,8 @@ export interface Fault {
   readonly blockedMs?: number;
   /** The same for the bare stream; as long unless told. */
   readonly bareBlockedMs?: number;
+  /** Leaves something in the routers that the next faults would be blamed for: they happen in a new network. */
+  readonly spoils?: true;
   happen(stage: Stage, signal: AbortSignal): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Runs the faults of routers, lines and hosts, one after the other on the same two gateways, and tells a row of each. Where not
- * everything comes back from one, the next ones happen in a new network.
+ * everything comes back from one, or it spoils the routers, the next ones happen in a new network.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Gateway } from '../lab/gateway.ts';
@@ -58,7 +58,7 @@ export async function sufferOnRouters(run: RouterRun): Promise<ReadonlyMap<strin
   say(HEAD);
   try {
     for (const fault of Array.from({ length: rounds }, () => faults).flat()) {
-      const { what, mayBreak = [], blockedMs = 0, bareBlockedMs = blockedMs, happen } = fault;
+      const { what, mayBreak = [], blockedMs = 0, bareBlockedMs = blockedMs, spoils = false, happen } = fault;
       running ??= await startRunning(await openLab(), clocks, signal);
       const { stage, traffic } = running;
       const gateways = [stage.a, stage.b].map((gateway) => ({ gateway, warned: listen(gateway) }));
@@ -75,7 +75,7 @@ export async function sufferOnRouters(run: RouterRun): Promise<ReadonlyMap<strin
       const findings = { ...outage, blockedMs, bareBlockedMs, mayBreak, changes: sides.flatMap(changesOn) };
       found.set(fault, [...(found.get(fault) ?? []), findings]);
       say(describe(what, outage, sides, judge(findings)));
-      if (isAllBack(outage)) continue;
+      if (isAllBack(outage) && !spoils) continue;
       traffic.stop();
       running = undefined;
     }
