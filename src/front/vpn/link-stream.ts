@@ -86,7 +86,7 @@ export class LinkStream implements StreamFacts {
   #isVouched = false;
   /** The peer says what has arrived, so that what is under way can be bounded. */
   #isMeasured = false;
-  /** An answer that was asked for before proves nothing: the stream was another one then, or the way was not yet cut. */
+  /** Since the stream is new, or doubted: an answer that was asked for before may be from before the way was cut. */
   #suspectSince: number;
   #wasAskedForProof = false;
 
