@@ -103,7 +103,7 @@ export class LinkStream implements StreamFacts {
     this.#limitUnsent(UNSENT.least);
     const inbound = new InboundPackets(parts.judge, {
       packets: (run, count) => {
-        if (this.#takesProof()) this.sendKeepalive(true);
+        if (this.#beginProof()) this.sendKeepalive(true);
         this.#noteHeard(false);
         parts.packets(run, count);
       },
@@ -205,8 +205,8 @@ export class LinkStream implements StreamFacts {
     else this.#noteWord();
   }
 
-  /** Is an answer to be asked for that proves that the peer is there? Once since the stream is new, or doubted. */
-  #takesProof(): boolean {
+  /** @returns whether the peer is to be asked now for an answer that proves it: once since the stream is new, or doubted */
+  #beginProof(): boolean {
     const isOpen = this.#standing === 'new' || this.#standing === 'doubted';
     if (!isOpen || !this.#isMeasured || this.#wasAskedForProof) return false;
     this.#wasAskedForProof = true;
@@ -289,7 +289,7 @@ export class LinkStream implements StreamFacts {
     // Before it counts as heard, and packets that wait may go: they have to fit it, and come behind our own announcement.
     this.#parts.announced(announcement, flowLabelOf(packet));
     const isProof = askedAt !== undefined && askedAt >= this.#suspectSince;
-    const asks = !isProof && this.#takesProof();
+    const asks = !isProof && this.#beginProof();
     if (announcement?.wantsAnswer === true) this.#toEcho = measurement?.stamp;
     if (announcement?.wantsAnswer === true || asks) this.sendKeepalive(asks);
     this.#noteHeard(isProof);
