@@ -207,9 +207,10 @@ export class NativeSocket
     const large = this.#large;
     // Whoever takes may end this socket.
     this.#large = undefined;
-    // Every other socket reads into the small one too, so nobody may go on using it.
-    const loan = take(large === undefined ? Buffer.from(bytes) : bytes, this);
-    const again = loan === 'kept' ? undefined : large;
+    const lent = large === undefined ? buffers.lendable(bytes) : bytes;
+    const isKept = take(lent, this) === 'kept';
+    if (isKept && large === undefined) buffers.leave(lent);
+    const again = isKept ? undefined : large;
     if (isFlood && this.#place !== GONE) this.#large = again ?? buffers.borrow();
     else if (again !== undefined) buffers.giveBack(again);
   }

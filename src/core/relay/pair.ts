@@ -114,8 +114,10 @@ export class RelayPair implements Silent, StreamOwner {
   borrowed(stream: Duplex, bytes: Uint8Array): Loan {
     const from = this.#sideOf(stream);
     const to = this.#otherOf(from);
-    this.#pass(from, to, bytes);
-    return to.stream.writableLength === 0 ? 'done' : 'kept';
+    // Behind others they stay for certain, and one whole buffer in each direction is enough.
+    const waits = to.stream.writableLength > 0;
+    this.#pass(from, to, waits ? Buffer.from(bytes) : bytes);
+    return waits || to.stream.writableLength === 0 ? 'done' : 'kept';
   }
 
   drained(stream: Duplex): void {

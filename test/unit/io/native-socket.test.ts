@@ -1,6 +1,7 @@
 /** What no real peer can be made to do at will; all else of these sockets is shown on real ones, in test/net. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Loan } from '../../../src/core/ports.ts';
 import { NativeSocket } from '../../../src/io/native-socket.ts';
 import { type NativeSockets, SOCKET_EVENT } from '../../../src/io/native-sockets.ts';
 import { ReadBuffers } from '../../../src/io/read-buffers.ts';
@@ -46,4 +47,50 @@ test('a socket that is never empty leaves the others their turn', () => {
   assert.equal(Math.max(...sizes), 256 * 1024);
   assert.equal(lent, 64 * 1024 + 23 * 256 * 1024);
   socket.destroy();
+});
+
+/** Sockets that read into the same buffers, and what each lent last. */
+function readers(): (place: number, length: number, value: number, loan: Loan) => Uint8Array {
+  let next = { length: 0, value: 0 };
+  const read = (_place: number, into: Uint8Array) => {
+    into.fill(next.value, 0, next.length);
+    return next.length;
+  };
+  const home = { native: { ...UNUSED, read }, buffers: new ReadBuffers(), occupy: () => {}, close: () => {} };
+  const sockets = [0, 1].map((place) => new NativeSocket(home, place, {}));
+  return (place, length, value, loan) => {
+    next = { length, value };
+    let lent: Uint8Array | undefined;
+    const socket = sockets[place];
+    assert.ok(socket !== undefined);
+    socket.lend((bytes) => {
+      lent = bytes;
+      return loan;
+    });
+    socket.resume();
+    socket.ready(SOCKET_EVENT.readable);
+    assert.ok(lent !== undefined);
+    assert.deepEqual(Buffer.from(lent), Buffer.alloc(length, value));
+    return lent;
+  };
+}
+
+for (const length of [100, 5_000]) {
+  test(`${length} bytes that are kept stay as they are, whoever reads next`, () => {
+    const read = readers();
+    const kept = read(0, length, 1, 'kept');
+    read(1, length, 2, 'done');
+    read(0, length, 3, 'kept');
+    assert.deepEqual(Buffer.from(kept), Buffer.alloc(length, 1));
+  });
+}
+
+test('pieces that nobody keeps are lent from the same memory, and a few bytes that somebody keeps hold little of it', () => {
+  const read = readers();
+  const first = read(0, 5_000, 1, 'done');
+  assert.equal(read(1, 60_000, 2, 'done').buffer, first.buffer);
+  const small = read(0, 100, 3, 'kept');
+  assert.ok(small.buffer.byteLength < 64 * 1024);
+  assert.equal(read(1, 5_000, 4, 'kept').buffer, first.buffer);
+  assert.notEqual(read(0, 5_000, 5, 'done').buffer, first.buffer);
 });
