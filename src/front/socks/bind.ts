@@ -50,7 +50,7 @@ function open(request: BindRequest, asked: DialTarget | 'anyone', serving: Servi
   const { facts, asker, environment } = serving;
   const { names, settings } = environment;
   const target = asked === 'anyone' ? undefined : names.meaningOf(asked, asker);
-  const session = sessionFor({ ...facts, target, port: request.port }, settings.isolation);
+  const session = sessionFor(facts, { target, port: request.port }, settings.isolation);
   const whom = async (limit: AbortSignal): Promise<AwaitedFrom> => {
     if (target === undefined)
       return { mayCome: (b32) => environment.access.objectionTo(hostNameOf(b32), b32) === undefined };

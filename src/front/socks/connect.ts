@@ -20,7 +20,7 @@ export async function connect(request: ConnectRequest, asked: DialTarget, servin
   const { facts, asker, environment, refuse } = serving;
   const { access, counts, names, settings } = environment;
   const target = names.meaningOf(asked, asker);
-  const session = sessionFor({ ...facts, target, port: request.port }, settings.isolation);
+  const session = sessionFor(facts, { target, port: request.port }, settings.isolation);
   const permit = (host: string, b32: B32) => {
     const error = access.objectionTo(host, b32);
     if (error !== undefined) throw error;

@@ -14,7 +14,8 @@ export const ISOLATION_FACTS = ['credentials', 'client', 'destination', 'port', 
 
 export type IsolationFact = (typeof ISOLATION_FACTS)[number];
 
-export interface RequestFacts {
+/** What is known of a client, whatever it asks for. */
+export interface ClientFacts {
   /**
    * Empty ones count. A SOCKS4 user id is none: most clients send the login name unasked.
    */
@@ -23,6 +24,10 @@ export interface RequestFacts {
   readonly clientAddress: string | undefined;
   /** Where the client came in, unlike every other listener. */
   readonly listener: string;
+}
+
+/** Where a request leads. */
+export interface Aim {
   /** Undefined where there is no single one, as for UDP. */
   readonly target: DialTarget | undefined;
   readonly port: number;
@@ -40,13 +45,18 @@ export interface IsolationRules {
 /** What docs/adr/0006 decides: the gateway's own destination, and a separate one for each pair of credentials. */
 export const USUAL_ISOLATION: IsolationRules = { identity: GATEWAY, isolate: new Set(['credentials']) };
 
-export function sessionFor(facts: RequestFacts, { identity, isolate, tunnels }: IsolationRules): SessionKey {
-  const enabled = ISOLATION_FACTS.filter((fact) => isolate.has(fact)).map(
-    (fact) => [fact, valueOfFact(fact, facts)] as const,
-  );
-  if (identity.kind !== 'isolated' && enabled.every(([, value]) => value === undefined)) return identity;
+/** @param aim undefined where it does not matter where a request leads */
+export function sessionFor(
+  client: ClientFacts,
+  aim: Aim | undefined,
+  { identity, isolate, tunnels }: IsolationRules,
+): SessionKey {
+  const isShown = (fact: IsolationFact) => isolate.has(fact) && valueOfFact(fact, client, aim) !== undefined;
+  if (identity.kind !== 'isolated' && !ISOLATION_FACTS.some(isShown)) return identity;
   const hash = createHash('sha256').update('socks-isolation');
-  for (const [fact, value] of enabled) {
+  for (const fact of ISOLATION_FACTS) {
+    if (!isolate.has(fact)) continue;
+    const value = valueOfFact(fact, client, aim);
     hash.update(framed([fact]));
     // A fact that is missing is like no value that it can have.
     if (value !== undefined) hash.update('=').update(framed(value));
@@ -63,29 +73,27 @@ export function sessionFor(facts: RequestFacts, { identity, isolate, tunnels }: 
  * Who asks, whatever for: what one request of an asker has found out helps the next one, wherever the two lead. Lookups of
  * different credentials, clients and listeners stay apart as far as the rules keep their streams apart.
  */
-export function askerFor(
-  facts: Omit<RequestFacts, 'target' | 'port'>,
-  { isolate, ...rules }: IsolationRules,
-): SessionKey {
-  const ofClient = [...isolate].filter((fact) => fact !== 'destination' && fact !== 'port');
-  return sessionFor({ ...facts, target: undefined, port: 0 }, { ...rules, isolate: new Set(ofClient) });
+export function askerFor(client: ClientFacts, rules: IsolationRules): SessionKey {
+  return sessionFor(client, undefined, rules);
 }
 
-function valueOfFact(fact: IsolationFact, facts: RequestFacts): ReadonlyArray<Uint8Array | string> | undefined {
+type FactValue = ReadonlyArray<Uint8Array | string> | undefined;
+
+function valueOfFact(fact: IsolationFact, client: ClientFacts, aim: Aim | undefined): FactValue {
   switch (fact) {
     case 'credentials': {
-      if (facts.credentials === undefined) return undefined;
-      const { user, password } = facts.credentials.reveal();
+      if (client.credentials === undefined) return undefined;
+      const { user, password } = client.credentials.reveal();
       return [user, password];
     }
     case 'client':
-      return facts.clientAddress === undefined ? undefined : [facts.clientAddress];
+      return client.clientAddress === undefined ? undefined : [client.clientAddress];
     case 'destination':
-      return facts.target === undefined ? undefined : destinationOf(facts.target);
+      return aim?.target === undefined ? undefined : destinationOf(aim.target);
     case 'port':
-      return [String(facts.port)];
+      return aim === undefined ? undefined : [String(aim.port)];
     case 'listener':
-      return [facts.listener];
+      return [client.listener];
     default:
       return fact satisfies never;
   }

@@ -13,7 +13,7 @@ import type { Tally } from '../../kit/tally.ts';
 import type { ErrorCodes } from '../../wire/socks/reply.ts';
 import type { Access } from './access.ts';
 import type { Authenticate } from './authentication.ts';
-import type { IsolationRules, RequestFacts } from './isolation.ts';
+import type { ClientFacts, IsolationRules } from './isolation.ts';
 import type { UdpService } from './udp/service.ts';
 
 /** How the way of a client into I2P ended: each client ends in exactly one of these. */
@@ -95,7 +95,7 @@ export interface Serving {
   /** Paused; owned by the command. */
   readonly client: Duplex;
   /** What is known of the client, whatever it asks for. */
-  readonly facts: Omit<RequestFacts, 'target' | 'port'>;
+  readonly facts: ClientFacts;
   /** Whose lookups are this client's too. */
   readonly asker: SessionKey;
   readonly origin: ClientOrigin;

@@ -94,7 +94,7 @@ async function openAssociation(request: AssociateRequest, serving: Serving): Pro
       asker,
       meaningOf: (target) => names.meaningOf(target, asker),
       mappedName: (target) => names.mappedName(target, asker),
-      sessionFor: (target, port) => sessionFor({ ...facts, target, port }, settings.isolation),
+      sessionFor: (target, port) => sessionFor(facts, { target, port }, settings.isolation),
       oneSession,
       // The same port on several destinations would say that they are one client's.
       wantedPort: oneSession ? request.port : 0,

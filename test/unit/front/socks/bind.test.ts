@@ -53,7 +53,7 @@ test('where streams are isolated by destination and port, those of BIND are too'
   await settle();
   const facts = { credentials: undefined, clientAddress: '127.0.0.1', listener: listener.where };
   const target = { kind: 'host', host: 'service.i2p' } as const;
-  assert.deepEqual(binder.only().options.session, sessionFor({ ...facts, target, port: 21 }, isolation));
+  assert.deepEqual(binder.only().options.session, sessionFor(facts, { target, port: 21 }, isolation));
 });
 
 test('of the streams that are awaited a client has one share, also where they are isolated by where they lead', async () => {

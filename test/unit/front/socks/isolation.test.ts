@@ -5,11 +5,12 @@ import fc from 'fast-check';
 import type { DialTarget } from '../../../../src/core/dial/target.ts';
 import { GATEWAY, type SessionKey } from '../../../../src/core/session/key.ts';
 import {
+  type Aim,
   askerFor,
+  type ClientFacts,
   ISOLATION_FACTS,
   type IsolationFact,
   type IsolationRules,
-  type RequestFacts,
   sessionFor,
   USUAL_ISOLATION,
 } from '../../../../src/front/socks/isolation.ts';
@@ -22,7 +23,9 @@ const NAMED: SessionKey = { kind: 'named', name: 'mail' };
 const DESTINATION = parseDestination(madeUp(1).base64);
 const B32 = DESTINATION.b32;
 
-const FACTS: RequestFacts = {
+type Request = ClientFacts & Aim;
+
+const FACTS: Request = {
   credentials: undefined,
   clientAddress: '127.0.0.1',
   listener: '127.0.0.1:9160',
@@ -30,7 +33,7 @@ const FACTS: RequestFacts = {
   port: 80,
 };
 
-function credentials(user: Uint8Array | string, password: Uint8Array | string): RequestFacts['credentials'] {
+function credentials(user: Uint8Array | string, password: Uint8Array | string): ClientFacts['credentials'] {
   return new Sensitive({ user: Buffer.from(user), password: Buffer.from(password) });
 }
 
@@ -40,20 +43,22 @@ function rules(isolate: readonly IsolationFact[], identity: IsolationRules['iden
 
 const ISOLATED: IsolationRules['identity'] = { kind: 'isolated' };
 
+const keyOf = (request: Request, how: IsolationRules) => sessionFor(request, request, how);
+
 const sessionOf = (user: string, password: string) =>
-  sessionFor(
+  keyOf(
     { ...FACTS, credentials: credentials(Buffer.from(user, 'latin1'), Buffer.from(password, 'latin1')) },
     USUAL_ISOLATION,
   );
 
 test('without credentials a client gets the identity of the listener', () => {
-  assert.equal(sessionFor(FACTS, USUAL_ISOLATION), GATEWAY);
-  assert.equal(sessionFor(FACTS, rules(['credentials'], NAMED)), NAMED);
+  assert.equal(keyOf(FACTS, USUAL_ISOLATION), GATEWAY);
+  assert.equal(keyOf(FACTS, rules(['credentials'], NAMED)), NAMED);
 });
 
 test('without credentials a client of an isolated listener gets a session that has nothing of the gateway', () => {
-  assert.equal(sessionFor(FACTS, rules(['credentials'], ISOLATED)).kind, 'isolated');
-  assert.equal(sessionFor(FACTS, rules([], ISOLATED)).kind, 'isolated');
+  assert.equal(keyOf(FACTS, rules(['credentials'], ISOLATED)).kind, 'isolated');
+  assert.equal(keyOf(FACTS, rules([], ISOLATED)).kind, 'isolated');
 });
 
 test('the same credentials give the same session', () => {
@@ -64,7 +69,7 @@ test('the same credentials give the same session', () => {
 test('isolated sessions with tunnels of their own, or with others, belong to somebody else, who asks as another too', () => {
   const isolated = rules(['credentials'], ISOLATED);
   const [plain, one, other] = [isolated, { ...isolated, tunnels: 'short' }, { ...isolated, tunnels: 'long' }];
-  for (const keyFor of [sessionFor, askerFor]) {
+  for (const keyFor of [keyOf, askerFor]) {
     const keys = [plain, one, other].map((each) => JSON.stringify(keyFor(FACTS, each)));
     assert.equal(new Set(keys).size, 3, keyFor.name);
   }
@@ -74,12 +79,12 @@ test('D5 empty credentials are credentials', () => {
   assert.equal(sessionOf('', '').kind, 'isolated');
   const isolated = rules(['credentials'], ISOLATED);
   const empty = { ...FACTS, credentials: credentials('', '') };
-  assert.notDeepEqual(sessionFor(empty, isolated), sessionFor(FACTS, isolated));
+  assert.notDeepEqual(keyOf(empty, isolated), keyOf(FACTS, isolated));
 });
 
 test('with credentials too a client of a listener with the identity of the gateway may go to peers, and no other', () => {
   const mayReach = [GATEWAY, NAMED, ISOLATED].map((identity) => {
-    const session = sessionFor({ ...FACTS, credentials: credentials('a', 'b') }, rules(['credentials'], identity));
+    const session = keyOf({ ...FACTS, credentials: credentials('a', 'b') }, rules(['credentials'], identity));
     assert.ok(session.kind === 'isolated');
     return session.mayReachPeers;
   });
@@ -87,7 +92,7 @@ test('with credentials too a client of a listener with the identity of the gatew
 });
 
 test('credentials select nothing where they are not asked for', () => {
-  assert.equal(sessionFor({ ...FACTS, credentials: credentials('a', 'b') }, rules([])), GATEWAY);
+  assert.equal(keyOf({ ...FACTS, credentials: credentials('a', 'b') }, rules([])), GATEWAY);
 });
 
 const DIFFERENT: ReadonlyArray<readonly [string, string, string, string]> = [
@@ -137,7 +142,7 @@ const FIELD_OF = {
   listener: ({ listener }) => listener,
 } as const satisfies Record<IsolationFact, (drawn: Drawn) => unknown>;
 
-function asFacts(drawn: Drawn): RequestFacts {
+function asFacts(drawn: Drawn): Request {
   const { credentials: given } = drawn;
   return { ...drawn, credentials: given === undefined ? undefined : credentials(given.user, given.password) };
 }
@@ -149,7 +154,7 @@ test('property: two requests share a session exactly when they agree in every fa
       const agree = isolate.every(
         (fact) => JSON.stringify(FIELD_OF[fact](one)) === JSON.stringify(FIELD_OF[fact](other)),
       );
-      const [first, second] = [one, other].map((drawn) => sessionFor(asFacts(drawn), rules(isolate, whose)));
+      const [first, second] = [one, other].map((drawn) => keyOf(asFacts(drawn), rules(isolate, whose)));
       assert.equal(JSON.stringify(first) === JSON.stringify(second), agree);
     }),
     { numRuns: 2000 },
@@ -159,14 +164,14 @@ test('property: two requests share a session exactly when they agree in every fa
 test('property: a request to an isolated listener never gets another identity', () => {
   fc.assert(
     fc.property(facts, fc.subarray([...ISOLATION_FACTS]), (drawn, isolate) => {
-      assert.equal(sessionFor(asFacts(drawn), rules(isolate, ISOLATED)).kind, 'isolated');
+      assert.equal(keyOf(asFacts(drawn), rules(isolate, ISOLATED)).kind, 'isolated');
     }),
   );
 });
 
 test('a destination is the same by its hash and in full, and another one by a name of the address book', () => {
   const byDestination = rules(['destination'], ISOLATED);
-  const session = (target: DialTarget) => sessionFor({ ...FACTS, target }, byDestination);
+  const session = (target: DialTarget) => keyOf({ ...FACTS, target }, byDestination);
   assert.deepEqual(session({ kind: 'b32', b32: B32 }), session({ kind: 'destination', destination: DESTINATION }));
   assert.notDeepEqual(session({ kind: 'b32', b32: B32 }), session({ kind: 'host', host: 'a.i2p' }));
 });
