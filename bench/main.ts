@@ -101,7 +101,7 @@ await main(async () => {
       : undefined;
   if (lab !== undefined) console.log(printSocksLabReport(lab));
   const report = { tunnel, tunnelScale, tunnelLab, vpn, vpnPeers, vpnLab, loopback, lab };
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report, undefined, 2)}\n`);
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(report)}\n`);
   if (values.picture !== undefined && tunnel !== undefined) writeFileSync(values.picture, drawTunnelReport(tunnel));
 });
 // What was interrupted may still wait for something.
