@@ -85,9 +85,12 @@ export function startProgram(
 export async function untilSaid(program: Program, pattern: RegExp, timeoutMs: number): Promise<RegExpExecArray> {
   const start = performance.now();
   for (;;) {
+    const isOver = !isAlive(program.pid);
+    // What it said last may still be under way.
+    if (isOver) await program.finish();
     const found = pattern.exec(program.said());
     if (found !== null) return found;
-    if (!isAlive(program.pid) || performance.now() - start > timeoutMs) {
+    if (isOver || performance.now() - start > timeoutMs) {
       throw new Error(`program ${program.pid} never said ${pattern}: ${program.said()}${program.complained()}`);
     }
     await pause(20);

@@ -10,16 +10,16 @@ import type { Prefix } from '../wire/packet/prefix.ts';
 import type { UdpAddress } from '../wire/sam/command.ts';
 
 /**
- * What became of borrowed bytes: `done` with them, or `kept` by somebody who still needs them, who may then have them for
- * good.
+ * What became of borrowed bytes: `done` with them; `until-resumed`, in use for as long as the stream that lent them is
+ * paused, and for good if it closes before; or `kept` by somebody who may have them for good.
  */
-export type Loan = 'done' | 'kept';
+export type Loan = 'done' | 'until-resumed' | 'kept';
 
 /** A stream that can lend out what it reads from a buffer that it uses again, instead of making a new one every time. */
 export interface LendingStream extends Duplex {
   /**
    * From now on `take` gets what is read, and `data` is emitted only for what was read before; all else stays as it is,
-   * `pause` and `resume` too. The bytes are borrowed: overwritten soon after `take` returns, unless it returns `kept`.
+   * `pause` and `resume` too. The bytes are borrowed: overwritten soon after `take` returns, unless it says otherwise.
    * `lender` is the stream that this was asked of.
    */
   lend(take: (bytes: Uint8Array, lender: Duplex) => Loan): void;

@@ -42,6 +42,8 @@ export class NativeSocket
   #take: ((bytes: Uint8Array, lender: Duplex) => Loan) | undefined;
   /** For as long as a flood lasts. */
   #large: Buffer | undefined;
+  /** Until the next read somebody else needs it. */
+  #isLargeLent = false;
   /** What the kernel has not taken yet, and whom to tell when it has. */
   #unwritten: Unwritten | undefined;
   #written: Written | undefined;
@@ -137,7 +139,7 @@ export class NativeSocket
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     this.#home.close(this.#place, this.#resets);
     this.#place = GONE;
-    if (this.#large !== undefined) this.#home.buffers.giveBack(this.#large);
+    if (this.#large !== undefined && !this.#isLargeLent) this.#home.buffers.giveBack(this.#large);
     this.#large = undefined;
     this.#unwritten = undefined;
     done(error);
@@ -208,11 +210,15 @@ export class NativeSocket
     // Whoever takes may end this socket.
     this.#large = undefined;
     const lent = large === undefined ? buffers.lendable(bytes) : bytes;
-    const isKept = take(lent, this) === 'kept';
-    if (isKept && large === undefined) buffers.leave(lent);
-    const again = isKept ? undefined : large;
-    if (isFlood && this.#place !== GONE) this.#large = again ?? buffers.borrow();
-    else if (again !== undefined) buffers.giveBack(again);
+    const loan = take(lent, this);
+    const isDone = loan === 'done';
+    if (!isDone && large === undefined) buffers.leave(lent);
+    // Nothing is read into it while it is in use.
+    const again = loan === 'kept' ? undefined : large;
+    if (isFlood && this.#place !== GONE) {
+      this.#large = again ?? buffers.borrow();
+      this.#isLargeLent = again !== undefined && !isDone;
+    } else if (again !== undefined && isDone) buffers.giveBack(again);
   }
 
   #send(bytes: Unwritten, written: Written): void {

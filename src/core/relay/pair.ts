@@ -117,7 +117,9 @@ export class RelayPair implements Silent, StreamOwner {
     // Behind others they stay for certain, and one whole buffer in each direction is enough.
     const waits = to.stream.writableLength > 0;
     this.#pass(from, to, waits ? Buffer.from(bytes) : bytes);
-    return waits || to.stream.writableLength === 0 ? 'done' : 'kept';
+    if (waits || to.stream.writableLength === 0) return 'done';
+    // It is resumed when all of it has been written.
+    return stream.isPaused() ? 'until-resumed' : 'kept';
   }
 
   drained(stream: Duplex): void {

@@ -42,7 +42,8 @@ export function createPacketDuplex(source: PacketSource): PacketDuplex {
       if (take === undefined) {
         source.kept();
         hungry = stream.push(bytes);
-      } else if (take(bytes, stream) === 'kept') source.kept();
+        // Another stream may pull while the other side of a paused one still writes.
+      } else if (take(bytes, stream) !== 'done') source.kept();
     }
   };
   const finish = () => {

@@ -94,3 +94,45 @@ test('pieces that nobody keeps are lent from the same memory, and a few bytes th
   assert.equal(read(1, 5_000, 4, 'kept').buffer, first.buffer);
   assert.notEqual(read(0, 5_000, 5, 'done').buffer, first.buffer);
 });
+
+/** A socket that has filled a large buffer, which somebody still needs who has paused it. */
+function lentLarge() {
+  const buffers = new ReadBuffers();
+  let value = 0;
+  const read = (_place: number, into: Uint8Array) => {
+    value += 1;
+    into.fill(value);
+    return into.length;
+  };
+  const home = { native: { ...UNUSED, read }, buffers, occupy: () => {}, close: () => {} };
+  const socket = new NativeSocket(home, 0, {});
+  const lent: Uint8Array[] = [];
+  socket.lend((bytes) => {
+    lent.push(bytes);
+    if (lent.length === 1) return 'done';
+    socket.pause();
+    return 'until-resumed';
+  });
+  socket.resume();
+  socket.ready(SOCKET_EVENT.readable);
+  const large = lent[1];
+  assert.ok(large !== undefined && lent.length === 2);
+  assert.equal(large.length, 256 * 1024);
+  return { buffers, socket, lent, large };
+}
+
+test('a large buffer that is lent until the socket is resumed is read into again then, and not before', () => {
+  const { socket, lent, large } = lentLarge();
+  socket.ready(SOCKET_EVENT.readable);
+  assert.deepEqual([lent.length, large[0]], [2, 2]);
+  socket.resume();
+  socket.ready(SOCKET_EVENT.readable);
+  assert.equal(lent[2]?.buffer, large.buffer);
+  socket.destroy();
+});
+
+test('one that is still lent when its socket closes goes to no other', () => {
+  const { buffers, socket, large } = lentLarge();
+  socket.destroy();
+  assert.notEqual(buffers.borrow().buffer, large.buffer);
+});

@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict';
 import { Duplex } from 'node:stream';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { Loan } from '../../../../src/core/ports.ts';
 import { createRelayCore } from '../../../../src/core/relay/relay.ts';
 import { FakeClock } from '../../../helpers/fake-clock.ts';
 
 const PIECE = 8 * 1024;
 
-test('of what has to wait only the first piece is kept, and the memory of the others may be used again', async () => {
+/** A stream that lends, joined to one that takes a piece only when it is let. */
+function joined() {
   let lendTo: ((bytes: Uint8Array, lender: Duplex) => Loan) | undefined;
   const lend = (take: typeof lendTo) => {
     lendTo = take;
@@ -28,19 +30,43 @@ test('of what has to wait only the first piece is kept, and the memory of the ot
     { stream: taker, halfClose: true },
     { signal: abort.signal, idleMs: 0 },
   );
+  return {
+    lender,
+    taken,
+    lendOut: (bytes: Uint8Array) => lendTo?.(bytes, lender),
+    takeAll: () => {
+      while (takeMore !== undefined) {
+        const next = takeMore;
+        takeMore = undefined;
+        next();
+      }
+    },
+    end: async () => {
+      abort.abort();
+      await report;
+    },
+  };
+}
 
+test('of what has to wait only the first piece is kept, and the memory of the others may be used again', async () => {
+  const { lendOut, taken, takeAll, end } = joined();
   const kept = Buffer.alloc(PIECE, 1);
   const usedAgain = Buffer.alloc(PIECE);
-  assert.equal(lendTo?.(kept, lender), 'kept');
-  for (const value of [2, 3]) assert.equal(lendTo?.(usedAgain.fill(value), lender), 'done');
-  while (takeMore !== undefined) {
-    const next = takeMore;
-    takeMore = undefined;
-    next();
-  }
-  assert.equal(lendTo?.(kept, lender), 'kept');
-
+  assert.equal(lendOut(kept), 'kept');
+  for (const value of [2, 3]) assert.equal(lendOut(usedAgain.fill(value)), 'done');
+  takeAll();
+  assert.equal(lendOut(kept), 'kept');
   assert.deepEqual(Buffer.concat(taken), Buffer.concat([1, 2, 3, 1].map((value) => Buffer.alloc(PIECE, value))));
-  abort.abort();
-  await report;
+  await end();
+});
+
+test('more than may wait is in use until all of it has been taken, when the stream that lent it is resumed', async () => {
+  const { lender, lendOut, takeAll, end } = joined();
+  assert.equal(lendOut(Buffer.alloc(8 * PIECE)), 'until-resumed');
+  await setImmediate();
+  assert.equal(lender.isPaused(), true);
+  takeAll();
+  await setImmediate();
+  assert.equal(lender.isPaused(), false);
+  await end();
 });
