@@ -19,12 +19,15 @@ export class ReadBuffers {
     return this.#small;
   }
 
-  /** @param bytes read into the small one @returns what may be lent of it: good until the next read, or for good by `leave` */
+  /**
+   * @param bytes read into the small one
+   * @returns the same as it may be lent: good until the next read, and for good after `leave`
+   */
   lendable(bytes: Buffer): Buffer {
     return bytes.length < COPIED ? Buffer.from(bytes) : bytes;
   }
 
-  /** Leaves them to whoever keeps them: nobody reads over them any more. @param bytes as `lendable` gave them */
+  /** Leaves `bytes`, as `lendable` gave them, to whoever keeps them: nobody reads over them any more. */
   leave(bytes: Buffer): void {
     if (bytes.buffer === this.#small.buffer) this.#small = Buffer.allocUnsafeSlow(SMALL);
   }
