@@ -31,6 +31,7 @@ export interface Program extends Weighed {
 /** The kernel counts CPU time for programs in these: USER_HZ, 100 on every Linux that Node runs on. */
 const TICKS_PER_SECOND = 100;
 const STOP_MS = 5_000;
+const LAST_WORDS_MS = 1_000;
 
 export function weigh(pid: number): Weighed {
   const family = () => [pid, ...descendantsOf(pid)];
@@ -86,8 +87,8 @@ export async function untilSaid(program: Program, pattern: RegExp, timeoutMs: nu
   const start = performance.now();
   for (;;) {
     const isOver = !isAlive(program.pid);
-    // What it said last may still be under way.
-    if (isOver) await program.finish();
+    // What it said last may still be under way; a child that it left behind may hold its output open.
+    if (isOver) await Promise.race([program.finish(), pause(LAST_WORDS_MS)]);
     const found = pattern.exec(program.said());
     if (found !== null) return found;
     if (isOver || performance.now() - start > timeoutMs) {

@@ -211,14 +211,14 @@ export class NativeSocket
     this.#large = undefined;
     const lent = large === undefined ? buffers.lendable(bytes) : bytes;
     const loan = take(lent, this);
-    const isDone = loan === 'done';
-    if (!isDone && large === undefined) buffers.leave(lent);
-    // Nothing is read into it while it is in use.
+    if (large === undefined && loan !== 'done') buffers.leave(lent);
+    // Until it is resumed nothing is read into it, by which time nobody needs what it holds.
     const again = loan === 'kept' ? undefined : large;
+    const isLent = again !== undefined && loan === 'until-resumed';
     if (isFlood && this.#place !== GONE) {
       this.#large = again ?? buffers.borrow();
-      this.#isLargeLent = again !== undefined && !isDone;
-    } else if (again !== undefined && isDone) buffers.giveBack(again);
+      this.#isLargeLent = isLent;
+    } else if (again !== undefined && !isLent) buffers.giveBack(again);
   }
 
   #send(bytes: Unwritten, written: Written): void {

@@ -42,8 +42,10 @@ export function createPacketDuplex(source: PacketSource): PacketDuplex {
       if (take === undefined) {
         source.kept();
         hungry = stream.push(bytes);
-        // Another stream may pull while the other side of a paused one still writes.
-      } else if (take(bytes, stream) !== 'done') source.kept();
+        continue;
+      }
+      // Another stream may pull while the other side of a paused one still writes.
+      if (take(bytes, stream) !== 'done') source.kept();
     }
   };
   const finish = () => {
